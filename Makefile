@@ -1,0 +1,52 @@
+SHELL := /bin/sh
+PYTHON ?= python3
+VENV := .venv
+# Stages are started as `python`, which is the environment's wherever make or an activated shell runs them.
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export PYTHONUNBUFFERED := 1
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help repro test test-all lint format ui serve lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | sed -e 's/:.*## /:/' | awk -F: '{printf "  %-10s %s\n", $$1, $$2}'
+
+$(READY): requirements.lock pyproject.toml
+	@echo "setting up $(VENV) (a few minutes, once)"
+	@$(PYTHON) -c 'import sys; sys.exit("found Python %d.%d, expected 3.11 to 3.13; set PYTHON=python3.12, say" % sys.version_info[:2] if not (3, 11) <= sys.version_info[:2] <= (3, 13) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --disable-pip-version-check --requirement requirements.lock
+	$(VENV)/bin/python -m pip install --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+repro: $(READY) ## set up, then run the whole pipeline; what is cached does not run again
+	@python -m emofuse.params
+	dvc repro
+
+test: $(READY) ## set up, then run the tests
+	pytest -m "not slow"
+
+test-all: $(READY) ## every test, the slow ones too
+	pytest
+
+lint: $(READY) ## check style and types
+	ruff check .
+	ruff format --check .
+	mypy
+
+format: $(READY) ## mend style
+	ruff check --fix .
+	ruff format .
+
+ui: $(READY) ## open the MLflow UI on http://127.0.0.1:5000
+	mlflow ui --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" --host 127.0.0.1 --port 5000
+
+serve: $(READY) ## serve the champion on http://127.0.0.1:3000
+	bentoml serve
+
+lock: $(READY) ## resolve the dependencies anew
+	sh requirements.sh
+
+clean: ## remove what the pipeline made; the environment stays
+	rm -rf data features scalers models reports .cache dvc_plots mlflow.db mlartifacts

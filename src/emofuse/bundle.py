@@ -1,0 +1,165 @@
+"""The bundle: a folder with all that a prediction needs, and nothing that runs when it is loaded.
+
+`bundle.json` names the model, its labels, features and params, and the hash of `weights.safetensors`, which holds the
+members' weights and the scalers. The hash of `bundle.json` is therefore the hash of the bundle: its version.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from emofuse.errors import BundleError
+from emofuse.features.scaling import Scaler, scaler_tensors, scalers_from_tensors
+from emofuse.fusion.base import Fusion
+from emofuse.fusion.registry import make_model
+from emofuse.params import EXTRACTOR_PARAMS, ExtractorParams, TrainParams
+
+FORMAT = 1
+DESCRIPTION, WEIGHTS = "bundle.json", "weights.safetensors"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A trained model.
+
+    Attributes:
+        name: the model's name, such as `early`.
+        labels: the classes, in the order of every probability vector.
+        features: the feature names of each modality that it reads.
+        extractors: how each modality's features are extracted.
+        scalers: z-scores a modality.
+        train: the params that it was trained with.
+        seed: the seed that it was trained with.
+        members: models whose probabilities are averaged.
+        version: sha256 of the description; empty until saved.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    features: Mapping[str, tuple[str, ...]]
+    extractors: Mapping[str, ExtractorParams]
+    scalers: Mapping[str, Scaler]
+    train: TrainParams
+    seed: int
+    members: list[Fusion]
+    version: str = ""
+
+
+def save_bundle(bundle: Bundle, folder: Path) -> str:
+    """Write a bundle, aside and then renamed, in place of what stood there.
+
+    Returns:
+        Its version.
+    """
+    tensors = scaler_tensors(bundle.scalers)
+    for number, member in enumerate(bundle.members):
+        for key, value in member.state_dict().items():
+            tensors[f"member.{number}.{key}"] = value.numpy()
+    weights = save(tensors)
+    description = json.dumps(_describe(bundle, hashlib.sha256(weights).hexdigest()), indent=1, sort_keys=True) + "\n"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    aside = folder.with_name(f".{folder.name}.{uuid4().hex[:8]}.tmp")
+    try:
+        aside.mkdir()
+        (aside / WEIGHTS).write_bytes(weights)
+        (aside / DESCRIPTION).write_text(description, encoding="utf-8")
+        shutil.rmtree(folder, ignore_errors=True)
+        aside.rename(folder)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return hashlib.sha256(description.encode()).hexdigest()
+
+
+def bundle_version(folder: Path) -> str:
+    """The version of the bundle in a folder, without loading it.
+
+    Raises:
+        BundleError: there is no bundle.
+    """
+    return hashlib.sha256(_read(folder / DESCRIPTION)).hexdigest()
+
+
+def load_bundle(folder: Path) -> Bundle:
+    """Load and verify a bundle. Nothing in it is run.
+
+    Raises:
+        BundleError: it is incomplete, altered, or of a format that this release doesn't read.
+    """
+    raw, weights = _read(folder / DESCRIPTION), _read(folder / WEIGHTS)
+    try:
+        described = json.loads(raw)
+        if described["format"] != FORMAT:
+            raise BundleError(
+                f"{folder}: found bundle format {described['format']}, expected {FORMAT}; "
+                "install the release of emofuse that wrote it, or train again"
+            )
+        found = hashlib.sha256(weights).hexdigest()
+        if found != described["weights_sha256"]:
+            raise BundleError(
+                f"{folder / WEIGHTS}: found sha256 {found}, expected {described['weights_sha256']}; "
+                "the file was altered: fetch it again or train again"
+            )
+        return _build(described, load(weights), hashlib.sha256(raw).hexdigest())
+    except (KeyError, TypeError, ValueError, ValidationError, SafetensorError, RuntimeError) as error:
+        raise BundleError(f"{folder}: not a bundle of format {FORMAT}: {error}; train again") from None
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        raise BundleError(
+            f"{path}: no such file; expected a bundle folder such as models/champion. Run `dvc repro`"
+        ) from None
+
+
+def _describe(bundle: Bundle, weights_sha256: str) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "model": bundle.name,
+        "labels": bundle.labels,
+        "modalities": list(bundle.features),  # their order is that of the weights; an object's keys have none
+        "features": bundle.features,
+        "extractors": {modality: params.model_dump(mode="json") for modality, params in bundle.extractors.items()},
+        "train": bundle.train.model_dump(mode="json"),
+        "seed": bundle.seed,
+        "members": len(bundle.members),
+        "weights_sha256": weights_sha256,
+    }
+
+
+def _build(described: dict[str, Any], tensors: dict[str, np.ndarray[Any, Any]], version: str) -> Bundle:
+    features = {modality: tuple(described["features"][modality]) for modality in described["modalities"]}
+    train = TrainParams.model_validate(described["train"])
+    dims = {modality: len(names) for modality, names in features.items()}
+    members = []
+    for number in range(described["members"]):
+        member = make_model(described["model"], dims, len(described["labels"]), train)
+        prefix = f"member.{number}."
+        state = {key.removeprefix(prefix): torch.from_numpy(v) for key, v in tensors.items() if key.startswith(prefix)}
+        member.load_state_dict(state)
+        members.append(member.eval())
+    return Bundle(
+        name=described["model"],
+        labels=tuple(described["labels"]),
+        features=features,
+        extractors={m: EXTRACTOR_PARAMS[m].model_validate(p) for m, p in described["extractors"].items()},
+        scalers=scalers_from_tensors(tensors),
+        train=train,
+        seed=described["seed"],
+        members=members,
+        version=version,
+    )

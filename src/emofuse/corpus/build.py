@@ -1,0 +1,163 @@
+"""Building the corpus: plan, clips by a pool of processes, tables in MELD's layout."""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+import signal
+import sys
+import threading
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from itertools import repeat
+from multiprocessing import get_context, parent_process
+from pathlib import Path
+
+import cv2
+from rich.console import Console
+from rich.progress import track
+
+from emofuse.corpus.cast import CAST
+from emofuse.corpus.clip import write_clip
+from emofuse.corpus.espeak import SAMPLE_RATE, require_espeak
+from emofuse.corpus.plan import SPLITS, Line, plan_corpus
+from emofuse.corpus.scene import film
+from emofuse.corpus.voice import FRAME_RATE, loudness, say
+from emofuse.errors import DataError
+
+FOLDERS = {"train": "train_splits", "dev": "dev_splits_complete", "test": "output_repeated_splits_test"}
+COLUMNS = ("Sr No.", "Utterance", "Speaker", "Emotion", "Sentiment", "Dialogue_ID", "Utterance_ID", "Season", "Episode",
+           "StartTime", "EndTime")  # fmt: skip
+
+_SENTIMENT = {"neutral": "neutral", "joy": "positive"}
+_EPISODES = 8
+_SOUND, _PICTURES, _TIMES = range(3)
+# A truncated file lacks its end, and with it the index that mp4 keeps there.
+_KEPT_SHARE = 0.6
+
+
+def build_corpus(root: Path, dialogues: int, utterances: int, seed: int, workers: int | None = None) -> None:
+    """Build the synthetic corpus: three tables and about one clip for each utterance, in MELD's layout.
+
+    The same arguments give the same bytes, whatever the number of workers. The corpus appears at `root` only when it is
+    complete: until then it grows in the hidden folder `.<name>.partial` beside it, which the next run clears.
+
+    Args:
+        root: folder to make; it must not exist, or be empty.
+        dialogues: number of dialogues in all splits, at least 3.
+        utterances: number of utterances in all splits, at least two a dialogue.
+        seed: source of all chance.
+        workers: processes to use; by default one a core.
+
+    Raises:
+        ParamsError: too few dialogues or utterances.
+        DataError: `root` holds something already.
+        EmofuseError: espeak-ng is not installed.
+    """
+    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+        raise DataError(f"{root}: exists already; the corpus is built into a new folder: remove it first")
+    require_espeak()
+    lines = plan_corpus(dialogues, utterances, seed)
+    with _growing(root) as partial:
+        for folder in FOLDERS.values():
+            (partial / folder).mkdir()
+        frames = _make_clips(partial, lines, seed, min(workers or os.cpu_count() or 1, len(lines)))
+        for split in SPLITS:
+            rows = [(line, count) for line, count in zip(lines, frames, strict=True) if line.split == split]
+            _write_table(partial / f"{split}_sent_emo.csv", rows, seed)
+
+
+def clip_path(root: Path, line: Line) -> Path:
+    """Where a line's clip lies below the folder of the corpus."""
+    return root / FOLDERS[line.split] / f"dia{line.dialogue}_utt{line.utterance}.mp4"
+
+
+def make_clip(root: Path, line: Line, seed: int) -> int:
+    """Speak, film and write one line, with its flaw if it has one; returns the length in pictures."""
+    speaker = CAST[line.speaker]
+    sound = say(line.spoken, speaker, line.voice, line.rng(seed, _SOUND))
+    if line.flaw == "missing":
+        return sound.frames
+    rng = line.rng(seed, _PICTURES)
+    turned_away = bool(rng.random() < 0.5) if line.flaw == "no_face" else None
+    pictures = film(speaker, line.face, loudness(sound), list(SPLITS).index(line.split) + line.dialogue, turned_away, rng)
+    path = clip_path(root, line)
+    write_clip(path, pictures, FRAME_RATE, None if line.flaw == "no_sound" else sound.samples, SAMPLE_RATE)
+    if line.flaw == "truncated":
+        os.truncate(path, int(path.stat().st_size * _KEPT_SHARE))
+    return sound.frames
+
+
+@contextmanager
+def _growing(root: Path) -> Iterator[Path]:
+    partial = root.with_name(f".{root.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        if root.exists():
+            root.rmdir()
+        partial.rename(root)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _make_clips(root: Path, lines: list[Line], seed: int, workers: int) -> list[int]:
+    # Spawned, not forked: the codecs' threads deadlock in forked processes.
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_start_worker)
+    try:
+        return list(_reported(pool.map(make_clip, repeat(root), lines, repeat(seed), chunksize=4), len(lines)))
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _start_worker() -> None:
+    cv2.setNumThreads(1)
+    # An interrupt is for the parent to handle; a worker whose parent was killed has nobody to work for.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = parent_process()
+    if parent is not None:
+        threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
+
+
+def _reported(frames: Iterable[int], total: int) -> Iterator[int]:
+    console = Console(stderr=True)
+    if console.is_terminal:
+        yield from track(frames, "corpus: clips", total, console=console)
+        return
+    for done, count in enumerate(frames, 1):
+        if done % max(total // 5, 1) == 0 or done == total:
+            print(f"corpus: {done} of {total} clips", file=sys.stderr, flush=True)
+        yield count
+
+
+def _write_table(path: Path, rows: list[tuple[Line, int]], seed: int) -> None:
+    clock = 0.0
+    with path.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(COLUMNS)
+        for number, (line, frames) in enumerate(rows, 1):
+            rng = line.rng(seed, _TIMES)
+            # Dialogues follow each other through the episodes; each starts at a minute of its own.
+            if line.utterance == 0:
+                clock = 60.0 * (1 + 3 * (line.dialogue // _EPISODES % 7)) + rng.uniform(0, 60)
+            start = round(clock + rng.uniform(0.04, 0.9), 3)
+            clock = start + frames / FRAME_RATE
+            sentiment = _SENTIMENT.get(line.emotion, "negative")
+            if line.emotion == "surprise" and rng.random() < 0.5:
+                sentiment = "positive"
+            episode = line.dialogue % _EPISODES + 1
+            table.writerow(
+                (number, line.text, CAST[line.speaker].name, line.emotion, sentiment, line.dialogue, line.utterance,
+                 list(SPLITS).index(line.split) + 1, episode, _time(start), _time(clock))
+            )  # fmt: skip
+
+
+def _time(seconds: float) -> str:
+    milliseconds = round(seconds * 1000)
+    return (
+        f"{milliseconds // 3_600_000:02}:{milliseconds // 60_000 % 60:02}:{milliseconds // 1000 % 60:02},"
+        f"{milliseconds % 1000:03}"
+    )

@@ -1,0 +1,57 @@
+"""Every error that emofuse raises on purpose.
+
+A message says what was found, what was expected and what to do. `guard` turns these errors into one printed
+message and exit code 2, so that bad input never shows a user a stack trace.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+
+class EmofuseError(Exception):
+    """Base of all errors that a user can mend."""
+
+
+class ParamsError(EmofuseError):
+    """params.yaml is unreadable or holds mistakes; the message names all of them."""
+
+
+class DataError(EmofuseError):
+    """A table, folder or file of the user's data is missing or not as expected."""
+
+
+class MediaError(EmofuseError):
+    """A clip can't be decoded; becomes the `reason` of an absent modality."""
+
+
+class BundleError(EmofuseError):
+    """A model folder is incomplete, altered or of another format."""
+
+
+class EncoderError(EmofuseError):
+    """The text encoder can't be found, verified or loaded."""
+
+
+class TrackingError(EmofuseError):
+    """The MLflow server can't be reached or refuses a request."""
+
+
+def listed(problems: Sequence[str]) -> str:
+    """Join problems to the body of one message, a line each."""
+    return "\n".join(f"  - {problem}" for problem in problems)
+
+
+@contextmanager
+def guard() -> Iterator[None]:
+    """Print an EmofuseError as a message on stderr and exit with 2; an interrupt exits with 130."""
+    try:
+        yield
+    except EmofuseError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("interrupted: nothing half-written was left; run the same command to go on", file=sys.stderr)
+        sys.exit(130)

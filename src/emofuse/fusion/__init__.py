@@ -1,0 +1,1 @@
+"""Fusion models: all take the same inputs and presence mask and give the same output."""

@@ -1,0 +1,80 @@
+"""The contract of a fusion model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Batch:
+    """n utterances.
+
+    Attributes:
+        inputs: z-scores a modality, each float32 of shape (n, d); rows of absent modalities are zero.
+        mask: bool of shape (n, modalities), in the order of `inputs`: which modalities are present.
+    """
+
+    inputs: Mapping[str, Tensor]
+    mask: Tensor
+
+    def rows(self, index: Tensor) -> Batch:
+        """The rows of an index or a boolean mask."""
+        return Batch({name: values[index] for name, values in self.inputs.items()}, self.mask[index])
+
+    def hide(self, hidden: Tensor) -> Batch:
+        """The same with the modalities of `hidden`, bool of shape (n, modalities), taken away."""
+        mask = self.mask & ~hidden
+        columns = mask.unbind(dim=1)
+        inputs = {
+            name: values * column.unsqueeze(1)
+            for (name, values), column in zip(self.inputs.items(), columns, strict=True)
+        }
+        return Batch(inputs, mask)
+
+
+class Fusion(nn.Module):
+    """A classifier of utterances that answers from any modalities, down to none."""
+
+    def __init__(self, dims: Mapping[str, int], classes: int) -> None:
+        super().__init__()
+        self.modalities = tuple(dims)
+        self.classes = classes
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Logits of shape (n, classes)."""
+        raise NotImplementedError
+
+    def loss(self, batch: Batch, targets: Tensor, class_weights: Tensor) -> Tensor:
+        """What training minimises: by default the weighted cross entropy of the logits."""
+        return nn.functional.cross_entropy(self(batch), targets, weight=class_weights)
+
+    @torch.no_grad()
+    def modality_weights(self, batch: Batch) -> Tensor:
+        """How much each modality moved each answer, shape (n, modalities), each row summing to 1 (0 with none present).
+
+        By occlusion (Zeiler and Fergus, ECCV 2014): the total variation between the answer and the one that is given
+        when the modality is hidden, as a share of the sum over modalities. Models with weights of their own give those.
+        """
+        full = self(batch).softmax(dim=1)
+        moved = []
+        for index in range(len(self.modalities)):
+            hidden = torch.zeros_like(batch.mask)
+            hidden[:, index] = True
+            moved.append((full - self(batch.hide(hidden)).softmax(dim=1)).abs().sum(dim=1) / 2)
+        shares = torch.stack(moved, dim=1) * batch.mask
+        total = shares.sum(dim=1, keepdim=True)
+        present = batch.mask.sum(dim=1, keepdim=True).clamp(min=1)
+        return torch.where(total > 0, shares / total.clamp(min=1e-12), batch.mask / present)
+
+
+def perceptron(width: int, hidden: Sequence[int], classes: int, dropout: float) -> nn.Sequential:
+    """Hidden layers with ReLU and dropout, and a linear layer to the classes."""
+    layers: list[nn.Module] = [nn.Dropout(dropout / 2)]
+    for size in hidden:
+        layers += [nn.Linear(width, size), nn.ReLU(), nn.Dropout(dropout)]
+        width = size
+    return nn.Sequential(*layers, nn.Linear(width, classes))

@@ -1,0 +1,26 @@
+"""Early fusion: the features of all modalities side by side, and one classifier over them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from emofuse.fusion.base import Batch, Fusion, perceptron
+
+
+class EarlyFusion(Fusion):
+    """A perceptron over the concatenation of all modalities and the presence mask.
+
+    With one modality it is that modality's baseline.
+    """
+
+    def __init__(self, dims: Mapping[str, int], classes: int, hidden: Sequence[int], dropout: float) -> None:
+        super().__init__(dims, classes)
+        self.classifier = perceptron(sum(dims.values()) + len(dims), hidden, classes, dropout)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Logits of shape (n, classes)."""
+        logits: Tensor = self.classifier(torch.cat([*batch.inputs.values(), batch.mask.float()], dim=1))
+        return logits

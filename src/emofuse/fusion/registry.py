@@ -1,0 +1,33 @@
+"""Models by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from emofuse.fusion.base import Fusion
+from emofuse.fusion.early import EarlyFusion
+from emofuse.fusion.late import LateFusion
+from emofuse.params import TrainParams
+from emofuse.schema import MODALITIES
+
+FUSIONS = ("early", "late")
+MODELS = (*FUSIONS, *MODALITIES)  # each modality alone is a baseline
+
+
+def model_modalities(name: str) -> tuple[str, ...]:
+    """The modalities that a model reads."""
+    return (name,) if name in MODALITIES else MODALITIES
+
+
+def make_model(name: str, dims: Mapping[str, int], classes: int, params: TrainParams) -> Fusion:
+    """A model with fresh weights.
+
+    Args:
+        name: one of `MODELS`.
+        dims: features of each modality that it reads.
+        classes: number of classes.
+        params: hidden layers and dropout.
+    """
+    if name == "late":
+        return LateFusion(dims, classes, params.late.hidden, params.dropout)
+    return EarlyFusion(dims, classes, params.early.hidden, params.dropout)

@@ -1,0 +1,168 @@
+"""The typed schema of params.yaml.
+
+Every stage loads the whole file, so that a mistake in any section stops the run before anything is computed.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from emofuse.errors import ParamsError, guard, listed
+
+PARAMS_FILE = Path("params.yaml")
+
+Positive = Annotated[int, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Section(BaseModel):
+    """A part of params.yaml: unknown keys and out-of-range values are mistakes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CorpusParams(Section):
+    """Size of the built-in corpus."""
+
+    dialogues: Positive
+    utterances: Positive
+
+
+class IngestParams(Section):
+    """Where the data is and how it is laid out."""
+
+    layout: Literal["demo", "meld"]
+    root: Path
+
+
+class TextParams(Section):
+    """Sentence embedding by a pretrained transformer."""
+
+    encoder: str
+    source: Literal["clean", "raw"]
+    layers: Literal["all"] | Annotated[list[int], Field(min_length=1)]
+    pooling: Literal["mean", "max", "cls"]
+    max_tokens: Annotated[int, Field(ge=8, le=512)]
+
+
+class VisualParams(Section):
+    """Face detection and statistics of the face region."""
+
+    fps: Annotated[float, Field(gt=0, le=120)]
+    width: Annotated[int, Field(ge=64)]
+    min_neighbors: Annotated[int, Field(ge=1)]
+    min_face: Annotated[float, Field(gt=0, lt=1)]
+
+
+class AudioParams(Section):
+    """Spectral statistics and prosody of the sound track."""
+
+    sample_rate: Annotated[int, Field(ge=8000, le=48000)]
+    n_mfcc: Annotated[int, Field(ge=1, le=40)]
+    prosody: bool
+
+
+class MetadataParams(Section):
+    """The utterance's place in its dialogue."""
+
+    duration: bool
+
+
+ExtractorParams = TextParams | AudioParams | VisualParams | MetadataParams
+EXTRACTOR_PARAMS: dict[str, type[ExtractorParams]] = {
+    "text": TextParams,
+    "audio": AudioParams,
+    "visual": VisualParams,
+    "metadata": MetadataParams,
+}
+
+
+class ScaleParams(Section):
+    """Z-scores of each modality."""
+
+    clip: Annotated[float, Field(gt=0)]
+
+
+class HeadParams(Section):
+    """Widths of a classifier's hidden layers."""
+
+    hidden: list[Positive]
+
+
+class TrainParams(Section):
+    """Cross-validated training, shared by all models."""
+
+    folds: Annotated[int, Field(ge=2)]
+    epochs: Positive
+    patience: Positive
+    batch_size: Annotated[int, Field(ge=2)]
+    learning_rate: Annotated[float, Field(gt=0)]
+    weight_decay: Annotated[float, Field(ge=0)]
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+    class_weight: Share
+    modality_dropout: Annotated[float, Field(ge=0, lt=1)]
+    early: HeadParams
+    late: HeadParams
+
+
+class Params(Section):
+    """All of params.yaml."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    corpus: CorpusParams
+    ingest: IngestParams
+    text: TextParams
+    visual: VisualParams
+    audio: AudioParams
+    metadata: MetadataParams
+    scale: ScaleParams
+    train: TrainParams
+
+    def extractor(self, modality: str) -> ExtractorParams:
+        """The section of a modality's extractor."""
+        section: ExtractorParams = getattr(self, modality)
+        return section
+
+
+def load_params(path: Path = PARAMS_FILE) -> Params:
+    """Read and validate params.yaml.
+
+    Raises:
+        ParamsError: the file is missing, is no YAML mapping, or holds mistakes; all mistakes are named at once.
+    """
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ParamsError(f"{path}: no such file; run from the folder that holds params.yaml") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ParamsError(f"{path}: not readable as YAML: {error}") from None
+    if not isinstance(raw, dict):
+        raise ParamsError(f"{path}: found {type(raw).__name__}, expected a mapping of sections")
+    try:
+        return Params.model_validate(raw)
+    except ValidationError as error:
+        problems = [_problem(detail) for detail in error.errors()]
+        count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
+        raise ParamsError(f"{path}: {count}; nothing was run\n{listed(problems)}") from None
+
+
+def _problem(detail: Any) -> str:
+    # Pydantic names the branch of a union in the location; only parts that are keys of the file help a user.
+    where = ".".join(
+        str(part) for part in detail["loc"] if not str(part).startswith(("literal", "constrained", "list"))
+    )
+    if detail["type"] == "missing":
+        return f"{where}: missing; add the key"
+    if detail["type"] == "extra_forbidden":
+        return f"{where}: unknown key; remove it or mend its spelling"
+    return f"{where}: found {detail['input']!r}; {detail['msg'][0].lower()}{detail['msg'][1:]}"
+
+
+if __name__ == "__main__":
+    with guard():
+        load_params(Path(sys.argv[1]) if len(sys.argv) > 1 else PARAMS_FILE)

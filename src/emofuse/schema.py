@@ -1,0 +1,237 @@
+"""The tables and records that cross a stage: columns, keys, and how they are read and written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from emofuse.errors import DataError
+
+KEY = ["split", "dialogue", "utterance"]
+SPLITS = ("train", "dev", "test")
+MODALITIES = ("text", "audio", "visual", "metadata")
+
+MANIFEST_FILE = Path("data/manifest.parquet")
+FEATURES_DIR = Path("features")
+SCALERS_FILE = Path("scalers/scalers.safetensors")
+MODELS_DIR = Path("models")
+REPORTS_DIR = Path("reports")
+
+KEY_FIELDS = [("split", pa.string()), ("dialogue", pa.string()), ("utterance", pa.int64())]
+
+MANIFEST = pa.schema(
+    [
+        *KEY_FIELDS,
+        ("clip", pa.string()),  # relative to the data root; null where there is none
+        ("text", pa.string()),  # as found
+        ("clean_text", pa.string()),
+        ("speaker", pa.string()),
+        ("start", pa.float64()),  # seconds; null where unknown
+        ("end", pa.float64()),
+        ("position", pa.int64()),  # 0-based rank in the dialogue
+        ("dialogue_length", pa.int64()),  # utterances
+        ("label", pa.string()),  # null where unlabelled
+        ("issues", pa.list_(pa.string())),  # what is wrong with the row
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """What an extractor may look at, in the pipeline and in the service alike.
+
+    Attributes:
+        clip: file with video or sound, or None.
+        text: what was said, raw; empty where unknown.
+        clean_text: what was said, cleaned.
+        duration: seconds from the table, used where the clip can't tell; None where unknown.
+        position: 0-based rank in the dialogue; None where there is no dialogue.
+        dialogue_length: utterances in the dialogue; None where unknown.
+        clip_reason: why there is no clip.
+    """
+
+    clip: Path | None = None
+    text: str = ""
+    clean_text: str = ""
+    duration: float | None = None
+    position: int | None = None
+    dialogue_length: int | None = None
+    clip_reason: str = "no clip"
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """One modality of one utterance: float32 values of shape (d,), or None and the reason."""
+
+    values: NDArray[np.float32] | None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class FeatureTable:
+    """One modality of n utterances.
+
+    Attributes:
+        names: the d feature names.
+        values: float32 of shape (n, d); zero where absent, NaN where a single feature is unknown.
+        present: bool of shape (n,).
+        reasons: n strings, empty where present.
+    """
+
+    names: tuple[str, ...]
+    values: NDArray[np.float32]
+    present: NDArray[np.bool_]
+    reasons: tuple[str, ...]
+
+    @classmethod
+    def stack(cls, names: Sequence[str], rows: Sequence[Extracted]) -> FeatureTable:
+        """Collect extracted rows, in order, to one table."""
+        values = np.zeros((len(rows), len(names)), dtype=np.float32)
+        for index, row in enumerate(rows):
+            if row.values is not None:
+                values[index] = row.values
+        present = np.array([row.values is not None for row in rows], dtype=bool)
+        return cls(tuple(names), values, present, tuple(row.reason for row in rows))
+
+    def select(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> FeatureTable:
+        """The given rows, by mask or index."""
+        reasons = np.array(self.reasons, dtype=object)[rows]
+        return FeatureTable(self.names, self.values[rows], self.present[rows], tuple(reasons))
+
+
+@contextmanager
+def written_aside(path: Path) -> Iterator[Path]:
+    """Give a temporary name beside `path` and rename it to `path` when the block succeeds.
+
+    A kill at any instant leaves the old file or the new one, never half of one.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{uuid4().hex[:8]}.tmp")
+    try:
+        yield aside
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON with sorted keys, so that equal content gives equal bytes."""
+    with written_aside(path) as aside:
+        aside.write_text(json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file that a stage wrote.
+
+    Raises:
+        DataError: the file is missing or is not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file; run `dvc repro`, which makes it") from None
+    except ValueError as error:
+        raise DataError(f"{path}: expected JSON; {error}. Delete it and run `dvc repro`") from None
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """Write a table as Parquet, aside and then renamed."""
+    with written_aside(path) as aside:
+        pq.write_table(table, aside, compression="zstd")
+
+
+def read_table(path: Path) -> pa.Table:
+    """Read a Parquet table that a stage wrote.
+
+    Raises:
+        DataError: the file is missing or unreadable.
+    """
+    try:
+        return pq.read_table(path)
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file; run `dvc repro`, which makes it") from None
+    except (pa.ArrowInvalid, OSError) as error:
+        raise DataError(f"{path}: expected a Parquet table; {error}. Delete it and run `dvc repro`") from None
+
+
+def read_manifest(path: Path = MANIFEST_FILE) -> pd.DataFrame:
+    """Read the manifest, one row an utterance.
+
+    Raises:
+        DataError: the file is missing, unreadable, or lacks a column.
+    """
+    table = read_table(path)
+    missing = [name for name in MANIFEST.names if name not in table.column_names]
+    if missing:
+        raise DataError(f"{path}: missing columns {missing}, expected {MANIFEST.names}; run `dvc repro -f ingest`")
+    frame: pd.DataFrame = table.to_pandas()
+    return frame
+
+
+def write_manifest(frame: pd.DataFrame, path: Path = MANIFEST_FILE) -> None:
+    """Write the manifest in its contract's column order and types."""
+    write_table(path, pa.Table.from_pandas(frame[MANIFEST.names], schema=MANIFEST, preserve_index=False))
+
+
+def utterances(manifest: pd.DataFrame, root: Path) -> list[Utterance]:
+    """The manifest's rows as extractors see them; clip paths are joined to `root`."""
+    return [
+        Utterance(
+            clip=root / row.clip if isinstance(row.clip, str) else None,
+            text=row.text,
+            clean_text=row.clean_text,
+            duration=row.end - row.start if row.end > row.start else None,  # False where either is NaN
+            position=row.position,
+            dialogue_length=row.dialogue_length,
+            clip_reason=row.issues[0] if len(row.issues) else "no clip",
+        )
+        for row in manifest.itertuples(index=False)
+    ]
+
+
+def write_features(path: Path, keys: pd.DataFrame, table: FeatureTable) -> None:
+    """Write one modality's features: the key, `present`, `reason`, and a float32 column a feature."""
+    columns: dict[str, Any] = {name: pa.array(keys[name], type=kind) for name, kind in KEY_FIELDS}
+    columns["present"] = pa.array(table.present)
+    columns["reason"] = pa.array(table.reasons, type=pa.string())
+    for index, name in enumerate(table.names):
+        columns[name] = pa.array(table.values[:, index])
+    write_table(path, pa.table(columns))
+
+
+def read_features(modality: str, keys: pd.DataFrame, folder: Path = FEATURES_DIR) -> FeatureTable:
+    """Read one modality's features.
+
+    Raises:
+        DataError: the file is missing, or its keys are not those of the manifest.
+    """
+    path = folder / f"{modality}.parquet"
+    table = read_table(path)
+    found = table.select(KEY).to_pandas()
+    if not found.reset_index(drop=True).equals(keys[KEY].reset_index(drop=True)):
+        raise DataError(f"{path}: its rows are not the manifest's; run `dvc repro`")
+    names = table.column_names[len(KEY) + 2 :]
+    values = np.column_stack([table[name].to_numpy() for name in names]).astype(np.float32)
+    present = table["present"].to_numpy().astype(bool)
+    return FeatureTable(tuple(names), values, present, tuple(table["reason"].to_pylist()))
+
+
+def label_order(manifest: pd.DataFrame) -> list[str]:
+    """The classes of the training split, in alphabetical order: the order of every probability vector."""
+    return sorted(manifest.loc[manifest["split"] == "train", "label"].dropna().unique())
+
+
+def read_all_features(keys: pd.DataFrame, modalities: Sequence[str] = MODALITIES) -> Mapping[str, FeatureTable]:
+    """Read the features of several modalities."""
+    return {modality: read_features(modality, keys) for modality in modalities}

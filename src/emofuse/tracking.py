@@ -1,0 +1,172 @@
+"""The only place that knows MLflow: one run a model, and the champion in the registry.
+
+A run is named by what it holds: its key is a hash of the bundle, the scores and the params. A key that is already
+tracked is not tracked again, so re-running a cached pipeline adds no run and no version.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pandas as pd
+from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
+from mlflow.models import ModelSignature
+from mlflow.tracking import MlflowClient
+from mlflow.types.schema import ColSpec, Schema
+
+from emofuse.errors import TrackingError
+
+EXPERIMENT = REGISTERED_MODEL = "emofuse"
+ALIAS = "champion"
+LOCAL_STORE = "sqlite:///mlflow.db"
+LOCAL_ARTIFACTS = Path("mlartifacts")
+KEY_TAG, BUNDLE_TAG, COMMIT_TAG = "emofuse.key", "emofuse.bundle", "mlflow.source.git.commit"
+SIGNATURE = ModelSignature(
+    inputs=Schema(
+        [
+            ColSpec("string", "video", required=False),
+            ColSpec("string", "utterance", required=False),
+            ColSpec("long", "position", required=False),
+            ColSpec("long", "dialogue_length", required=False),
+        ]
+    ),
+    outputs=Schema([ColSpec("string", "label")]),
+)
+EXAMPLE = pd.DataFrame({"utterance": ["I can't believe you did that!"]})
+
+
+@dataclass(frozen=True)
+class ModelRun:
+    """All that is tracked of one model.
+
+    Attributes:
+        name: the model's name.
+        params: flat params, such as `train.epochs`.
+        metrics: final figures, such as `dev/weighted_f1`.
+        steps: figures by step: name, then (step, value) pairs.
+        files: pictures and tables, kept under `reports/`.
+        bundle: the folder of the bundle; None for the majority class.
+        version: the bundle's hash; empty for the majority class.
+    """
+
+    name: str
+    params: Mapping[str, Any]
+    metrics: Mapping[str, float]
+    steps: Mapping[str, list[tuple[int, float]]] = field(default_factory=dict)
+    files: tuple[Path, ...] = ()
+    bundle: Path | None = None
+    version: str = ""
+
+    @property
+    def key(self) -> str:
+        """Hash of what the run holds."""
+        content = [self.name, dict(self.params), dict(self.metrics), self.version]
+        return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def track(runs: list[ModelRun], champion: str) -> dict[str, str]:
+    """Track every model that is not tracked yet, and give the champion its alias.
+
+    Args:
+        runs: one a model.
+        champion: the name of the best on dev.
+
+    Returns:
+        The id of each model's run.
+
+    Raises:
+        TrackingError: the server can't be reached, or refuses.
+    """
+    with _server() as client:
+        experiment = _experiment(client)
+        ids = {run.name: _track_one(client, experiment, run) for run in runs}
+        best = next(run for run in runs if run.name == champion)
+        _register(client, experiment, ids[champion], best.version)
+        return ids
+
+
+@contextmanager
+def _server() -> Iterator[MlflowClient]:
+    uri = os.environ.get("MLFLOW_TRACKING_URI", LOCAL_STORE)
+    # A server that is down should say so in seconds, not after MLflow's seven retries.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    mlflow.set_tracking_uri(uri)
+    try:
+        yield MlflowClient(uri)
+    except MlflowException as error:
+        raise TrackingError(
+            f"MLflow at {uri}: {str(error).splitlines()[0][:300]}; check MLFLOW_TRACKING_URI and that the server runs, "
+            "or unset it to use mlflow.db, then run `dvc repro` again"
+        ) from None
+
+
+def _experiment(client: MlflowClient) -> str:
+    found = client.get_experiment_by_name(EXPERIMENT)
+    if found:
+        return str(found.experiment_id)
+    local = "MLFLOW_TRACKING_URI" not in os.environ
+    return str(client.create_experiment(EXPERIMENT, LOCAL_ARTIFACTS.resolve().as_uri() if local else None))
+
+
+def _track_one(client: MlflowClient, experiment: str, run: ModelRun) -> str:
+    known: list[Run] = client.search_runs(
+        [experiment], f"tags.`{KEY_TAG}` = '{run.key}' and attributes.status = 'FINISHED'", max_results=1
+    )
+    if known:
+        return str(known[0].info.run_id)
+    tags = {KEY_TAG: run.key, BUNDLE_TAG: run.version, COMMIT_TAG: _commit(), "mlflow.runName": run.name}
+    run_id = str(client.create_run(experiment, tags={k: v for k, v in tags.items() if v}).info.run_id)
+    now = int(time.time() * 1000)
+    figures = [Metric(name, value, now, 0) for name, value in run.metrics.items()]
+    figures += [Metric(name, value, now, step) for name, points in run.steps.items() for step, value in points]
+    params = [Param(name, str(value)) for name, value in run.params.items()]
+    client.log_batch(run_id, params=params[:100], tags=[RunTag("emofuse.model", run.name)])
+    for start in range(0, len(figures), 1000):
+        client.log_batch(run_id, metrics=figures[start : start + 1000])
+    for path in run.files:
+        client.log_artifact(run_id, str(path), "reports")
+    if run.bundle is not None:
+        _log_model(run_id, run)
+    client.set_terminated(run_id)
+    return run_id
+
+
+def _log_model(run_id: str, run: ModelRun) -> None:
+    """Log the bundle as a pyfunc model that a loader module opens: nothing in it is pickled."""
+    with mlflow.start_run(run_id=run_id):
+        mlflow.pyfunc.log_model(
+            name="bundle",
+            loader_module="emofuse.pyfunc",
+            data_path=str(run.bundle),
+            code_paths=["src/emofuse"],
+            pip_requirements="requirements-serve.lock",
+            signature=SIGNATURE,
+            input_example=EXAMPLE,
+            metadata={"bundle": run.version, "model": run.name},
+        )
+
+
+def _register(client: MlflowClient, experiment: str, run_id: str, version: str) -> None:
+    found = client.search_model_versions(f"name = '{REGISTERED_MODEL}' and tags.`{BUNDLE_TAG}` = '{version}'")
+    if found:
+        number = found[0].version
+    else:
+        logged = client.search_logged_models([experiment], f"source_run_id = '{run_id}'")[0]
+        number = mlflow.register_model(logged.model_uri, REGISTERED_MODEL, tags={BUNDLE_TAG: version}).version
+    client.set_registered_model_alias(REGISTERED_MODEL, ALIAS, number)
+
+
+def _commit() -> str:
+    answer = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    return answer.stdout.strip() if answer.returncode == 0 else ""

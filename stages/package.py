@@ -1,0 +1,84 @@
+"""Stage package: the champion to models/champion/ and the BentoML store, every model to MLflow."""
+
+from __future__ import annotations
+
+import shutil
+from typing import Any
+
+import pandas as pd
+
+from emofuse.bundle import bundle_version
+from emofuse.errors import guard
+from emofuse.fusion.registry import MODELS
+from emofuse.params import Params, load_params
+from emofuse.schema import MODELS_DIR, REPORTS_DIR, read_json
+from emofuse.service.store import store_bundle
+from emofuse.tracking import ModelRun, track
+
+MAJORITY = "majority"
+
+
+def main() -> None:
+    """Copy the champion, track all models, store the champion for serving."""
+    params = load_params()
+    metrics = read_json(REPORTS_DIR / "metrics.json")
+    champion = metrics.pop("champion")
+    classes = pd.read_csv(REPORTS_DIR / "classes.csv")
+    target = MODELS_DIR / "champion"
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(MODELS_DIR / champion, target)
+
+    runs = [model_run(name, params, metrics[name], classes) for name in (MAJORITY, *MODELS)]
+    ids = track(runs, champion)
+    labels = {
+        "model": champion,
+        "bundle": bundle_version(target),
+        "mlflow_run": ids[champion],
+        **{
+            f"{split}_{name}": f"{value:.4f}"
+            for split, scores in metrics[champion].items()
+            for name, value in scores.items()
+        },
+    }
+    print(f"champion: {champion}, stored as {store_bundle(target, labels)}")
+
+
+def model_run(name: str, params: Params, scores: dict[str, dict[str, float]], classes: pd.DataFrame) -> ModelRun:
+    """Collect from the reports what is tracked of a model."""
+    final = {f"{split}/{metric}": value for split, part in scores.items() for metric, value in part.items()}
+    for row in classes[classes["model"] == name].itertuples():
+        final |= {f"{row.split}/{row.label}/{metric}": getattr(row, metric) for metric in ("precision", "recall", "f1")}
+    files = [REPORTS_DIR / "confusion" / f"{name}.png"]
+    if name == MAJORITY:
+        return ModelRun(name, flat({"model": name, "seed": params.seed}), final, files=tuple(files))
+    folder = REPORTS_DIR / "training" / name
+    folds = pd.DataFrame(read_json(folder / "folds.json"))
+    curve = pd.read_csv(folder / "curve.csv")
+    measured = ["accuracy", "weighted_f1", "macro_f1"]
+    final |= {f"cv/{metric}": float(folds[metric].mean()) for metric in measured}
+    steps = {f"fold/{metric}": list(enumerate(folds[metric].astype(float), start=1)) for metric in measured}
+    for metric in ("train_loss", "held_out_loss", "held_out_weighted_f1"):
+        steps[f"epoch/{metric}"] = list(zip(curve["epoch"].astype(int), curve[metric].astype(float), strict=True))
+    bundle = MODELS_DIR / name
+    return ModelRun(
+        name,
+        flat({"model": name, **params.model_dump(mode="json")}),
+        final,
+        steps,
+        (*files, folder / "curve.png", folder / "history.csv"),
+        bundle,
+        bundle_version(bundle),
+    )
+
+
+def flat(params: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested params with dotted names."""
+    result: dict[str, Any] = {}
+    for key, value in params.items():
+        result |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return result
+
+
+if __name__ == "__main__":
+    with guard():
+        main()

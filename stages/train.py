@@ -1,0 +1,77 @@
+"""Stage train: one model of the matrix, to models/<name>/ and its learning curves."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from emofuse.bundle import Bundle, save_bundle
+from emofuse.errors import guard
+from emofuse.evaluation.plots import curve_picture
+from emofuse.features.scaling import load_scalers
+from emofuse.fusion.inputs import make_batch
+from emofuse.fusion.registry import MODELS, make_model, model_modalities
+from emofuse.params import Params, load_params
+from emofuse.schema import MODELS_DIR, REPORTS_DIR, SCALERS_FILE, label_order, read_features, read_manifest, write_json
+from emofuse.training import Rows, Trained, train
+
+
+def main(name: str) -> None:
+    """Train a model on the labelled rows of the training split."""
+    params, manifest = load_params(), read_manifest()
+    labels, modalities, scalers = label_order(manifest), model_modalities(name), load_scalers(SCALERS_FILE)
+    rows = ((manifest["split"] == "train") & manifest["label"].notna()).to_numpy()
+    tables = {modality: read_features(modality, manifest).select(rows) for modality in modalities}
+    batch = make_batch(tables, scalers, modalities)
+    targets = np.array([labels.index(label) for label in manifest["label"][rows]])
+    dims = {modality: len(table.names) for modality, table in tables.items()}
+
+    trained = train(
+        make=lambda: make_model(name, dims, len(labels), params.train),
+        rows=Rows(batch, torch.from_numpy(targets)),
+        dialogues=manifest["dialogue"][rows].tolist(),
+        params=params.train,
+        seed=params.seed,
+    )
+    bundle = Bundle(
+        name=name,
+        labels=tuple(labels),
+        features={modality: table.names for modality, table in tables.items()},
+        extractors={modality: params.extractor(modality) for modality in modalities},
+        scalers={modality: scalers[modality] for modality in modalities},
+        train=params.train,
+        seed=params.seed,
+        members=trained.members,
+    )
+    save_bundle(bundle, MODELS_DIR / name)
+    write_training(name, trained, params)
+
+
+def write_training(name: str, trained: Trained, params: Params) -> None:
+    """Write fold scores, every epoch of every fold, and the curve of their means that DVC plots."""
+    folder = REPORTS_DIR / "training" / name
+    history = pd.DataFrame([asdict(epoch) for epoch in trained.history])
+    write_json(folder / "folds.json", [asdict(fold) for fold in trained.folds])
+    _write_csv(history, folder / "history.csv")
+    # Folds stop at different epochs; a mean over fewer than all of them would jump where one stops.
+    shared = history.groupby("epoch").filter(lambda epoch: len(epoch) == params.train.folds)
+    curve = shared.groupby("epoch").mean().drop(columns="fold").reset_index()
+    _write_csv(curve, folder / "curve.csv")
+    curve_picture(folder / "curve.png", name, curve)
+
+
+def _write_csv(frame: pd.DataFrame, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frame.to_csv(path, index=False, lineterminator="\n")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", choices=MODELS)
+    with guard():
+        main(parser.parse_args().model)
