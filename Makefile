@@ -7,7 +7,7 @@ export PYTHONUNBUFFERED := 1
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test test-all lint format ui serve lock clean
+.PHONY: help repro test test-slow test-all lint format ui serve lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | sed -e 's/:.*## /:/' | awk -F: '{printf "  %-10s %s\n", $$1, $$2}'
@@ -27,8 +27,10 @@ repro: $(READY) ## set up, then run the whole pipeline; what is cached does not 
 test: $(READY) ## set up, then run the tests
 	pytest -m "not slow"
 
-test-all: $(READY) ## every test, the slow ones too
-	pytest
+test-slow: $(READY) ## the tests that take long
+	pytest -m slow
+
+test-all: test test-slow ## every test
 
 lint: $(READY) ## check style and types
 	ruff check .

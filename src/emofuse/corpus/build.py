@@ -8,7 +8,7 @@ import shutil
 import signal
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from itertools import repeat
@@ -16,8 +16,7 @@ from multiprocessing import get_context, parent_process
 from pathlib import Path
 
 import cv2
-from rich.console import Console
-from rich.progress import track
+from tqdm import tqdm
 
 from emofuse.corpus.cast import CAST
 from emofuse.corpus.clip import write_clip
@@ -82,7 +81,7 @@ def make_clip(root: Path, line: Line, seed: int) -> int:
         return sound.frames
     rng = line.rng(seed, _PICTURES)
     turned_away = bool(rng.random() < 0.5) if line.flaw == "no_face" else None
-    pictures = film(speaker, line.face, loudness(sound), list(SPLITS).index(line.split) + line.dialogue, turned_away, rng)
+    pictures = film(speaker, line.face, loudness(sound), line.dialogue, turned_away, rng)
     path = clip_path(root, line)
     write_clip(path, pictures, FRAME_RATE, None if line.flaw == "no_sound" else sound.samples, SAMPLE_RATE)
     if line.flaw == "truncated":
@@ -108,7 +107,10 @@ def _make_clips(root: Path, lines: list[Line], seed: int, workers: int) -> list[
     # Spawned, not forked: the codecs' threads deadlock in forked processes.
     pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_start_worker)
     try:
-        return list(_reported(pool.map(make_clip, repeat(root), lines, repeat(seed), chunksize=4), len(lines)))
+        clips = pool.map(make_clip, repeat(root), lines, repeat(seed))
+        # Where nobody watches, a line every ten seconds is enough for a log.
+        seconds = 0.2 if sys.stderr.isatty() else 10.0
+        return list(tqdm(clips, "corpus", len(lines), unit="clip", mininterval=seconds))
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -117,20 +119,14 @@ def _start_worker() -> None:
     cv2.setNumThreads(1)
     # An interrupt is for the parent to handle; a worker whose parent was killed has nobody to work for.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
     parent = parent_process()
     if parent is not None:
-        threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
-
-
-def _reported(frames: Iterable[int], total: int) -> Iterator[int]:
-    console = Console(stderr=True)
-    if console.is_terminal:
-        yield from track(frames, "corpus: clips", total, console=console)
-        return
-    for done, count in enumerate(frames, 1):
-        if done % max(total // 5, 1) == 0 or done == total:
-            print(f"corpus: {done} of {total} clips", file=sys.stderr, flush=True)
-        yield count
+        parent.join()
+        os._exit(1)
 
 
 def _write_table(path: Path, rows: list[tuple[Line, int]], seed: int) -> None:

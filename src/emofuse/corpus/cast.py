@@ -13,8 +13,8 @@ Colour = tuple[int, int, int]
 class Speaker:
     """A speaker of the corpus.
 
-    `voice` is an espeak-ng voice with a variant, `pitch` its base pitch on espeak-ng's scale of 0 to 100. Variants with an
-    echo are left out: espeak-ng does not repeat their sound bit by bit.
+    `voice` is an espeak-ng voice with a variant, `pitch` its base pitch on espeak-ng's scale of 0 to 100. Variants with
+    an echo are left out: espeak-ng does not repeat their sound bit by bit.
     """
 
     name: str
@@ -49,7 +49,7 @@ CAST: tuple[Speaker, ...] = (
         (112, 104, 202), 0.9, freckles=True, jaw=0.24, width=0.98,
     ),
     Speaker(
-        "Otto", "en-gb-x-rp", 38, 0.96, (152, 178, 222), (140, 146, 150), "receding", (128, 112, 84), (84, 60, 56),
+        "Otto", "en-gb-x-rp", 38, 0.96, (152, 178, 222), (80, 85, 90), "receding", (128, 112, 84), (84, 60, 56),
         "shirt", (122, 124, 186), 0.2, beard=0.25, jaw=0.12, width=1.02,
     ),
     Speaker(
@@ -57,7 +57,7 @@ CAST: tuple[Speaker, ...] = (
         (92, 84, 168), 1.0, jaw=0.27, width=0.95,
     ),
     Speaker(
-        "Jonas", "en-us+m1", 45, 1.02, (160, 188, 230), (76, 136, 190), "curls", (140, 128, 72), (120, 110, 96), "shirt",
-        (118, 116, 192), 0.3, jaw=0.16, width=1.0,
+        "Jonas", "en-us+m1", 45, 1.02, (160, 188, 230), (76, 136, 190), "curls", (140, 128, 72), (120, 110, 96),
+        "shirt", (118, 116, 192), 0.3, jaw=0.16, width=1.0,
     ),
 )  # fmt: skip

@@ -15,6 +15,9 @@ from av.container import OutputContainer
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+Picture = NDArray[np.uint8]
+"""`(HEIGHT, WIDTH, 3)`: blue, green, red."""
+
 WIDTH, HEIGHT = 640, 360
 
 # Without the bitexact flags, libav writes its version and the encoder's settings of the day into the file.
@@ -24,7 +27,7 @@ _AUDIO_OPTIONS = {"aac_coder": "fast"}
 
 
 def write_clip(
-    path: Path, pictures: Iterable[NDArray[np.uint8]], frame_rate: int, samples: NDArray[np.float32] | None, sample_rate: int
+    path: Path, pictures: Iterable[Picture], frame_rate: int, samples: NDArray[np.float32] | None, sample_rate: int
 ) -> None:
     """Write an mp4 file.
 
@@ -39,16 +42,17 @@ def write_clip(
         video = container.add_stream("libx264", rate=frame_rate, options=_VIDEO_OPTIONS)
         video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         video.codec_context.flags |= Flags.bitexact
-        audio = None if samples is None else container.add_stream("aac", rate=sample_rate, layout="mono", bit_rate=64000, options=_AUDIO_OPTIONS)
-        if samples is not None and audio is not None:
+        if samples is not None:
+            audio = container.add_stream("aac", rate=sample_rate, options=_AUDIO_OPTIONS, layout="mono", bit_rate=64000)
             audio.codec_context.flags |= Flags.bitexact
             _write_sound(container, audio, samples, sample_rate)
         _write_pictures(container, video, pictures)
 
 
-def _write_pictures(container: OutputContainer, stream: VideoStream, pictures: Iterable[NDArray[np.uint8]]) -> None:
+def _write_pictures(container: OutputContainer, stream: VideoStream, pictures: Iterable[Picture]) -> None:
     for index, picture in enumerate(pictures):
-        frame = av.VideoFrame.from_ndarray(cv2.cvtColor(picture, cv2.COLOR_BGR2YUV_I420), format="yuv420p")
+        planes = cv2.cvtColor(picture, cv2.COLOR_BGR2YUV_I420).astype(np.uint8, copy=False)
+        frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
         frame.pts = index
         container.mux(stream.encode(frame))
     container.mux(stream.encode(None))

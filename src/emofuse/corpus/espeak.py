@@ -52,8 +52,8 @@ def require_espeak() -> None:
 def speak(text: str, delivery: Delivery) -> NDArray[np.int16]:
     """Synthesise a sentence: mono, `SAMPLE_RATE`.
 
-    The library is unloaded after each sentence: it keeps the phase of its pitch flutter from one sentence to the next, so
-    that otherwise a sentence would sound a little different after each other sentence.
+    The library is unloaded after each sentence: it keeps the phase of its pitch flutter from one sentence to the next,
+    so that otherwise a sentence would sound a little different after each other sentence.
 
     Raises:
         EmofuseError: espeak-ng is not installed, does not know the voice, or gives no sound.

@@ -11,6 +11,7 @@ from emofuse.corpus.expression import Expression
 from emofuse.corpus.paint import CENTRE
 
 Canvas = NDArray[np.uint8]
+Floats = NDArray[np.float64]
 _EYE_X, _EYE_Y, _EYE_HALF = 60, -16, 29
 _BROW_Y, _MOUTH_Y = -62, 100
 _SHIFT = 4  # coordinates in sixteenths of a pixel: motion without jumps
@@ -73,7 +74,7 @@ def _brow(canvas: Canvas, speaker: Speaker, shown: Expression, side: int) -> Non
     y = _BROW_Y - shown.raise_ - shown.inner * (1 - along) ** 1.4 + 0.45 * shown.inner * along**1.5
     y = y - arch * (9 + 0.30 * max(shown.raise_, 0)) + 4 * along
     thick = (3.2 + 4.0 * (1 - along) ** 0.7) * (1.25 - 0.4 * speaker.lashes)
-    colour = tuple(int(value * 0.62) for value in speaker.hair)
+    colour = tuple(int(value * 0.45) for value in speaker.hair)
     _fill(canvas, np.concatenate([x, x[::-1]]), np.concatenate([y - thick, (y + thick)[::-1]]), colour)
 
 
@@ -114,14 +115,15 @@ def _lines(canvas: Canvas, shown: Expression, shadow: Colour) -> None:
     for side in (-1, 1):
         if shown.furrow > 0.1:
             x = side * (13 - 0.25 * shown.squeeze)
-            _stroke(canvas, np.array([x + side * 2, x, x - side * 3]), np.array([-88.0, -76, -58]), shadow, round(5 * shown.furrow))
+            bend = x + side * np.array([2, 0, -3])
+            _stroke(canvas, bend, np.array([-88.0, -76, -58]), shadow, round(5 * shown.furrow))
         if shown.smile > 0.1:
             t = np.linspace(0, 1, 9)
             x_fold = side * (32 + 40 * shown.stretch * np.sin(t * 1.9))
             _stroke(canvas, x_fold, 50 + 66 * t - shown.curve * 0.3, shadow, round(4 * shown.smile))
         if shown.smile > 0.8:
             for slope in (-9, 0, 9):
-                _stroke(canvas, side * np.array([96.0, 116]), np.array([_EYE_Y + 4 + slope * 0.4, _EYE_Y + 4 + slope]), shadow, 2)
+                _stroke(canvas, side * np.array([96.0, 116]), _EYE_Y + 4 + slope * np.array([0.4, 1]), shadow, 2)
         if shown.nose > 0.3:
             for step in range(3):
                 x_nose = side * np.array([3.0, 15 - 2 * step, 22 - 3 * step])
@@ -147,13 +149,13 @@ def _toned(speaker: Speaker, shown: Expression, gain: float) -> Colour:
     return blue, green, red
 
 
-def _points(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.int32]:
+def _points(x: Floats, y: Floats) -> NDArray[np.int32]:
     return np.round(np.stack([x + CENTRE[0], y + CENTRE[1]], axis=1) * 16).astype(np.int32)
 
 
-def _fill(canvas: Canvas, x: NDArray[np.float64], y: NDArray[np.float64], colour: tuple[int, ...]) -> None:
+def _fill(canvas: Canvas, x: Floats, y: Floats, colour: tuple[int, ...]) -> None:
     cv2.fillPoly(canvas, [_points(x, y)], (*colour, 255), cv2.LINE_AA, _SHIFT)
 
 
-def _stroke(canvas: Canvas, x: NDArray[np.float64], y: NDArray[np.float64], colour: tuple[int, ...], thickness: int) -> None:
+def _stroke(canvas: Canvas, x: Floats, y: Floats, colour: tuple[int, ...], thickness: int) -> None:
     cv2.polylines(canvas, [_points(x, y)], False, (*colour, 255), max(thickness, 1), cv2.LINE_AA, _SHIFT)

@@ -1,7 +1,7 @@
 """The parts of a speaker's head that stay as they are through a clip: skull, skin, nose, ears and hair.
 
-A head is painted on a canvas of its own, twice as large as it appears, with premultiplied alpha; `face.py` adds eyes, brows
-and mouth for each picture.
+A head is painted on a canvas of its own, twice as large as it appears, with premultiplied alpha; `face.py` adds eyes,
+brows and mouth for each picture.
 """
 
 from __future__ import annotations
@@ -102,12 +102,12 @@ def _shade(speaker: Speaker, face: Layer) -> Layer:
     shade = 0.66 + 0.29 * np.clip(smooth(face, 34) * 1.9 - 0.86, 0, 1) ** 0.8
     for side in (-1, 1):
         # Dark sockets between a light brow and light cheeks are what a face detector looks for.
-        shade -= 0.24 * glow((side * 60, -28), (46, 27)) + 0.10 * glow((side * 24, -14), (12, 34))
+        shade -= 0.27 * glow((side * 60, -28), (46, 27)) + 0.10 * glow((side * 24, -14), (12, 34))
         shade += 0.09 * glow((side * 74, 50), (42, 36)) - 0.07 * glow((side * 104, 108), (26, 60))
         shade -= 0.20 * glow((side * 17, 50), (9, 5)) + 0.08 * glow((side * 27, 42), (7, 16))
     shade += 0.10 * glow((0, -98), (84, 44)) + 0.12 * glow((0, 4), (9, 50)) + 0.08 * glow((0, 34), (13, 10))
     shade -= 0.12 * glow((0, 58), (24, 7)) + 0.11 * glow((0, 136), (34, 8)) - 0.06 * glow((0, 160), (30, 14))
-    return shade * _freckles() if speaker.freckles else shade
+    return np.asarray(shade * _freckles() if speaker.freckles else shade, np.float32)
 
 
 def _freckles() -> Layer:
@@ -116,7 +116,8 @@ def _freckles() -> Layer:
     for _ in range(46):
         x, y = 240 + rng.choice((-1, 1)) * rng.normal(62, 24), 300 + rng.normal(36, 15)
         cv2.circle(spots, (round(x), round(y)), int(rng.integers(1, 4)), (rng.uniform(0.3, 0.8),), -1, cv2.LINE_AA)
-    return 1 - 0.24 * smooth(spots, 0.8)
+    skin: Layer = 1 - 0.24 * smooth(spots, 0.8)
+    return skin
 
 
 def _rosy() -> Layer:
@@ -126,7 +127,7 @@ def _rosy() -> Layer:
 def _beard(speaker: Speaker) -> Layer:
     jaw = smooth(ellipse((0, 128), (150, 100)), 10) - smooth(ellipse((0, 50), (112, 78)), 12)
     lip = smooth(ellipse((0, 77), (46, 10)), 4)
-    return np.clip(np.clip(jaw, 0, 1) + 0.8 * lip, 0, 1) * 0.8 * speaker.beard
+    return np.asarray(np.clip(np.clip(jaw, 0, 1) + 0.8 * lip, 0, 1) * 0.8 * speaker.beard, np.float32)
 
 
 def _plain(colour: tuple[int, int, int], gain: float) -> Layer:

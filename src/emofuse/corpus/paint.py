@@ -17,7 +17,7 @@ Layer = NDArray[np.float32]
 
 def empty() -> Layer:
     """A mask of nothing."""
-    return np.zeros((SIZE[1], SIZE[0]), np.float32)
+    return np.zeros((SIZE[1], SIZE[0]), dtype=np.float32)
 
 
 def polygon(points: NDArray[np.float64], rounds: int = 0) -> Layer:
@@ -27,7 +27,7 @@ def polygon(points: NDArray[np.float64], rounds: int = 0) -> Layer:
         points = np.stack([0.75 * points + 0.25 * following, 0.25 * points + 0.75 * following], axis=1).reshape(-1, 2)
     mask = np.zeros((SIZE[1], SIZE[0]), np.uint8)
     cv2.fillPoly(mask, [np.round((points + CENTRE) * 16).astype(np.int32)], (255,), cv2.LINE_AA, 4)
-    return mask.astype(np.float32) / 255
+    return np.divide(mask, 255, dtype=np.float32)
 
 
 def mirrored(right: list[tuple[float, float]]) -> NDArray[np.float64]:

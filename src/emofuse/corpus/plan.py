@@ -43,7 +43,7 @@ class Channel:
     neutral: float
 
 
-CHANNELS = {"text": Channel(0.70, 0.18), "voice": Channel(0.66, 0.20), "face": Channel(0.66, 0.20)}
+CHANNELS = {"text": Channel(0.67, 0.10), "voice": Channel(0.63, 0.12), "face": Channel(0.63, 0.12)}
 
 # Shares of lines with each flaw of real recordings. `least` lines have it in every split of at least 12 lines.
 FLAWS = {"no_face": 0.025, "no_sound": 0.02, "truncated": 0.005, "missing": 0.005, "no_text": 0.015}
@@ -79,8 +79,8 @@ def plan_corpus(dialogues: int, utterances: int, seed: int) -> list[Line]:
     """
     if dialogues < len(SPLITS) or utterances < 2 * dialogues:
         raise ParamsError(
-            f"corpus: found {dialogues} dialogues and {utterances} utterances; expected at least {len(SPLITS)} dialogues "
-            f"and two utterances for each; raise corpus.dialogues or corpus.utterances"
+            f"corpus: found {dialogues} dialogues and {utterances} utterances; expected at least {len(SPLITS)} "
+            f"dialogues and two utterances for each; raise corpus.dialogues or corpus.utterances"
         )
     sizes = quotas(dialogues, SPLITS, least=1)
     rows = quotas(utterances, {split: float(size) for split, size in sizes.items()}, least=2)

@@ -11,13 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emofuse.corpus.cast import Speaker
-from emofuse.corpus.clip import HEIGHT, WIDTH
+from emofuse.corpus.clip import HEIGHT, WIDTH, Picture
 from emofuse.corpus.expression import Expression, blend, personal
 from emofuse.corpus.face import draw_face
 from emofuse.corpus.head import paint_back, paint_head
 from emofuse.corpus.paint import CENTRE, SIZE
-
-Picture = NDArray[np.uint8]
 
 # Where the middle of the head stands in the picture, and how large a pixel of its canvas is there.
 _MIDDLE, _SCALE = (320.0, 166.0), 0.56
@@ -39,7 +37,12 @@ _ROOMS = (
 
 
 def film(
-    speaker: Speaker, emotion: str, level: NDArray[np.float64], room: int, turned_away: bool | None, rng: np.random.Generator
+    speaker: Speaker,
+    emotion: str,
+    level: NDArray[np.float64],
+    room: int,
+    turned_away: bool | None,
+    rng: np.random.Generator,
 ) -> Iterator[Picture]:
     """Film a line: pictures of `(HEIGHT, WIDTH, 3)`, blue, green, red, one for each value of `level`.
 
@@ -58,7 +61,7 @@ def film(
         return
     # Only the head's surroundings change from picture to picture: the rest is lit once.
     stage = _stage(room, speaker)
-    lit = cv2.multiply(stage, light, scale=1 / _UNIT)
+    lit = _lit(stage, light)
     head = paint_head(speaker, shown)
     # An emotion grows on the face during the first pictures.
     start = blend(Expression(), shown, 0.45)
@@ -79,7 +82,11 @@ def _faceless(speaker: Speaker, room: int, turned_away: bool, light: Picture) ->
     picture = _stage(room, speaker if turned_away else None).copy()
     if turned_away:
         _paste(picture, picture.copy(), np.full_like(picture, _UNIT), paint_back(speaker), _MIDDLE, 0.0, 0.0)
-    return cv2.multiply(picture, light, scale=1 / _UNIT).astype(np.uint8)
+    return _lit(picture, light)
+
+
+def _lit(picture: Picture, light: Picture) -> Picture:
+    return cv2.multiply(picture, light, scale=1 / _UNIT).astype(np.uint8, copy=False)
 
 
 def _motion(shown: Expression, frames: int, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -88,7 +95,9 @@ def _motion(shown: Expression, frames: int, rng: np.random.Generator) -> NDArray
     wander = np.sin(2 * np.pi * seconds[..., None] * pace + phase).mean(axis=2)
     motion = wander * np.array((shown.sway * 1.6, shown.sway, shown.nod * 1.5))
     motion[:, :2] += rng.normal(0, shown.shake * 0.5, (frames, 2))
-    return motion + np.array((rng.uniform(-22, 22), shown.drop + rng.uniform(-4, 4), shown.lean * rng.choice((-1, 1))))
+    stance = (rng.uniform(-22, 22), shown.drop + rng.uniform(-4, 4), shown.lean * rng.choice((-1, 1)))
+    placed: NDArray[np.float64] = motion + np.array(stance)
+    return placed
 
 
 def _blinks(frames: int, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -101,8 +110,15 @@ def _blinks(frames: int, rng: np.random.Generator) -> NDArray[np.float64]:
 
 
 def _paste(
-    picture: Picture, stage: Picture, light: Picture, canvas: Picture, middle: tuple[float, float], angle: float, jaw: float
+    picture: Picture,
+    stage: Picture,
+    light: Picture,
+    canvas: Picture,
+    middle: tuple[float, float],
+    angle: float,
+    jaw: float,
 ) -> None:
+    # `stage` is the picture before it was lit; `jaw` is how far the mouth is open.
     turn = cv2.getRotationMatrix2D((float(CENTRE[0]), float(CENTRE[1])), angle, _SCALE)
     turn[:, 2] += np.array(middle) - np.array(CENTRE)
     left, top = int(middle[0] - 130), max(int(middle[1] - 150), 0)
@@ -127,7 +143,8 @@ def _light(shown: Expression) -> Picture:
     far = ((x - WIDTH / 2) / WIDTH) ** 2 + ((y - HEIGHT / 2) / HEIGHT) ** 2
     gain *= 1.04 - 0.55 * far
     tint = np.array((shown.blue, shown.green, shown.red), np.float32)
-    return np.clip(gain[..., None] * tint * _UNIT, 0, 255).astype(np.uint8)
+    light: Picture = np.clip(gain[..., None] * tint * _UNIT, 0, 255).astype(np.uint8)
+    return light
 
 
 @lru_cache(maxsize=64)
@@ -158,26 +175,23 @@ def _paint_room(room: int) -> Picture:
 
 
 def _paint_shoulders(picture: Picture, speaker: Speaker) -> None:
-    large = np.zeros((HEIGHT * 2, WIDTH * 2), np.uint8)
-    body = np.array([(180, 720), (206, 600), (300, 552), (520, 500), (760, 500), (980, 552), (1074, 600), (1100, 720)])
-    cv2.fillPoly(large, [cv2.approxPolyDP(body.astype(np.int32), 1, True)], 255, cv2.LINE_AA)
-    shade = 1.05 - 0.45 * np.abs(np.linspace(-1.3, 1.3, WIDTH, dtype=np.float32))[None, :, None] ** 2
-    _cover(picture, cv2.resize(large, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA), np.array(speaker.shirt) * shade)
-    large[:] = 0
-    neck = np.array([(566, 400), (714, 400), (722, 500), (770, 516), (640, 640 if speaker.collar == "vee" else 570), (510, 516), (558, 500)])
-    cv2.fillPoly(large, [neck.astype(np.int32)], 255, cv2.LINE_AA)
+    shirt, skin = np.array(speaker.shirt, float), np.array(speaker.skin, float)
+    across = np.linspace(-1.3, 1.3, WIDTH)[None, :, None]
+    body = [(90, 360), (103, 300), (150, 276), (260, 250), (380, 250), (490, 276), (537, 300), (550, 360)]
+    _cover(picture, body, shirt * (1.05 - 0.45 * across**2))
+    neck_end = 320 if speaker.collar == "vee" else 285
+    neck = [(283, 200), (357, 200), (361, 250), (385, 258), (320, neck_end), (255, 258), (279, 250)]
     # The chin throws a shadow on the neck.
-    fall = 0.50 + 0.34 * np.clip((np.arange(HEIGHT, dtype=np.float32) - 236) / 50, 0, 1)[:, None, None]
-    _cover(picture, cv2.resize(large, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA), np.array(speaker.skin) * fall)
+    below = np.arange(HEIGHT)[:, None, None] - 236
+    _cover(picture, neck, skin * (0.50 + 0.34 * np.clip(below / 50, 0, 1)))
     if speaker.collar == "shirt":
-        large[:] = 0
         for side in (-1, 1):
-            flap = np.array([(640, 590), (640 + side * 84, 486), (640 + side * 130, 516), (640 + side * 96, 630)])
-            cv2.fillPoly(large, [flap.astype(np.int32)], 255, cv2.LINE_AA)
-        flaps = cv2.resize(large, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
-        _cover(picture, flaps, np.minimum(np.array(speaker.shirt) * 1.35 + 20, 250) * np.ones((1, 1, 1)))
+            flap = [(320, 295), (320 + side * 42, 243), (320 + side * 65, 258), (320 + side * 48, 315)]
+            _cover(picture, flap, np.minimum(shirt * 1.35 + 20, 250))
 
 
-def _cover(picture: Picture, mask: Picture, paint: NDArray[np.floating]) -> None:
-    share = mask[..., None].astype(np.float32) / 255
+def _cover(picture: Picture, outline: list[tuple[int, int]], paint: NDArray[np.float64]) -> None:
+    large = np.zeros((HEIGHT * 2, WIDTH * 2), np.uint8)
+    cv2.fillPoly(large, [np.array(outline, np.int32) * 2], (255,), cv2.LINE_AA)
+    share = cv2.resize(large, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)[..., None].astype(np.float32) / 255
     picture[:] = (picture + (paint - picture) * share).astype(np.uint8)

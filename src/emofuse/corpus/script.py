@@ -9,7 +9,7 @@ import numpy as np
 from emofuse.corpus.lines import AMBIGUOUS, LINES, SLOTS
 
 # Share of lines that fit any mood, whatever emotion the words are meant to show.
-AMBIGUOUS_SHARE = 0.14
+AMBIGUOUS_SHARE = 0.10
 # Draws before a repeated line is accepted: real dialogues repeat short lines as well.
 DRAWS = 12
 

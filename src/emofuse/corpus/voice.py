@@ -23,7 +23,8 @@ _NOISE_DB = -62.0
 class Prosody:
     """Leanings of a voice. `rate` in words a minute, `pitch` added to the speaker's, `level` in dB of full scale.
 
-    `tilt` brightens (positive) or dulls the sound, in dB an octave; `tremble` and `rough` are depths of slow and fast loudness changes.
+    `tilt` brightens (positive) or dulls the sound, in dB an octave; `tremble` and `rough` are depths of slow and fast
+    changes of loudness.
     """
 
     rate: float

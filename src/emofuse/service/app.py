@@ -15,12 +15,11 @@ from threading import Lock
 from typing import Any
 
 from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import UploadFile
-from starlette.formparsers import MultiPartException
+from starlette.datastructures import FormData, UploadFile
+from starlette.exceptions import HTTPException
 
 from emofuse.datasets.text import clean_text
 from emofuse.errors import MediaError
@@ -87,9 +86,9 @@ def create_app(predictor: Callable[[], Predictor]) -> FastAPI:
     async def refused(_: Request, error: RefusedError) -> JSONResponse:
         return JSONResponse({"error": str(error)}, error.status)
 
-    @app.exception_handler(RequestValidationError)
-    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
-        return JSONResponse({"error": _told(error.errors())}, 422)
+    @app.exception_handler(HTTPException)
+    async def other(_: Request, error: HTTPException) -> JSONResponse:
+        return JSONResponse({"error": error.detail}, error.status_code, error.headers)
 
     return app
 
@@ -117,23 +116,26 @@ async def read_request(request: Request) -> PredictRequest:
 
 async def _read_form(request: Request) -> PredictRequest:
     try:
-        form = await request.form()
-    except MultiPartException as error:
-        raise RefusedError(400, f"found a broken multipart body: {error.message}; {ASK}") from None
+        async with request.form() as form:  # closes the spooled files of an upload
+            return await _from_form(form)
+    except HTTPException as error:  # what Starlette makes of a broken multipart body
+        raise RefusedError(400, f"found a broken multipart body: {error.detail}; {ASK}") from None
+    except ValidationError as error:
+        raise RefusedError(422, _told(error.errors())) from None
+
+
+async def _from_form(form: FormData) -> PredictRequest:
     unknown = sorted(set(form) - {"video", "utterance", "context"})
     if unknown:
         raise RefusedError(422, f"found unknown fields {', '.join(unknown)}; expected video, utterance, context")
     video, utterance, context = form.get("video"), form.get("utterance"), form.get("context")
     if isinstance(video, str) and video:
         raise RefusedError(422, "video: found text, expected a file; send it as a file part (curl -F video=@clip.mp4)")
-    try:
-        return PredictRequest.model_construct(
-            video=await video.read() if isinstance(video, UploadFile) else None,
-            utterance=PredictRequest.model_validate({"utterance": await _text(utterance)}).utterance,
-            context=Context.model_validate_json(str(await _text(context))) if context else None,
-        )
-    except ValidationError as error:
-        raise RefusedError(422, _told(error.errors())) from None
+    return PredictRequest.model_construct(
+        video=await video.read() if isinstance(video, UploadFile) else None,
+        utterance=PredictRequest.model_validate({"utterance": await _text(utterance)}).utterance,
+        context=Context.model_validate_json(str(await _text(context))) if context else None,
+    )
 
 
 async def _text(field: UploadFile | str | None) -> str | None:

@@ -1,0 +1,38 @@
+"""Which of the project's modules a stage script imports, at any depth, inside functions too."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def imported_modules(script: Path) -> set[str]:
+    """Paths, relative to the repository, of all emofuse modules that a script reaches."""
+    seen: set[Path] = set()
+    waiting = [script]
+    while waiting:
+        for module in _direct(waiting.pop()) - seen:
+            seen.add(module)
+            waiting.append(module)
+    return {path.relative_to(ROOT).as_posix() for path in seen if path.name != "__init__.py"}
+
+
+def _direct(path: Path) -> set[Path]:
+    found: set[Path] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("emofuse"):
+            found |= _files(node.module) or set()
+            for alias in node.names:
+                found |= _files(f"{node.module}.{alias.name}")
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                if alias.name.startswith("emofuse"):
+                    found |= _files(alias.name)
+    return found
+
+
+def _files(module: str) -> set[Path]:
+    base = ROOT / "src" / Path(*module.split("."))
+    return {path for path in (base.with_suffix(".py"), base / "__init__.py") if path.is_file()}

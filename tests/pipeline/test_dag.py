@@ -1,0 +1,55 @@
+"""dvc.yaml says what the stages really read."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+import pytest
+import yaml
+
+from emofuse.fusion.registry import MODELS
+from emofuse.params import Params
+from tests.pipeline.imports import ROOT, imported_modules
+
+DAG: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text())
+STAGES: dict[str, Any] = DAG["stages"]
+
+
+def script(stage: str) -> str:
+    module = STAGES[stage]["cmd"].split()[2]
+    return module.replace(".", "/") + ".py"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_stage_depends_on_every_module_that_it_imports(stage: str) -> None:
+    listed = {dep for dep in STAGES[stage]["deps"] if dep.endswith(".py")}
+    needed = imported_modules(ROOT / script(stage)) | {script(stage)}
+    assert listed == needed, f"add {sorted(needed - listed)}, remove {sorted(listed - needed)}"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_stage_depends_on_every_section_of_params_that_it_names(stage: str) -> None:
+    text = (ROOT / script(stage)).read_text()
+    named = {
+        node.attr
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) in ("params", "load_params()")
+    }
+    listed = {entry.split(".")[0] for entry in STAGES[stage].get("params", [])}
+    listed |= {"ingest"} if "${ingest.root}" in STAGES[stage]["deps"] else set()
+    assert named & set(Params.model_fields) <= listed
+
+
+def test_packages_hold_no_code_that_deps_would_miss() -> None:
+    for path in (ROOT / "src").rglob("__init__.py"):
+        nodes = ast.parse(path.read_text()).body
+        assert all(isinstance(node, ast.Expr) for node in nodes), path
+
+
+def test_matrix_trains_every_model() -> None:
+    assert STAGES["train"]["matrix"]["model"] == list(MODELS)
+
+
+def test_every_model_has_a_metrics_file_that_dvc_shows() -> None:
+    assert {f"reports/metrics/{name}.json" for name in (*MODELS, "majority")} == set(DAG["metrics"])

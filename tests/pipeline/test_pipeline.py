@@ -1,0 +1,226 @@
+"""The whole pipeline on a small corpus, run as its user would run it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pandas as pd
+import pytest
+import yaml
+
+from tests.pipeline.imports import ROOT
+
+BIN = Path(sys.executable).parent
+SMALL = {
+    "corpus": {"dialogues": 9, "utterances": 36},
+    "text": {"layers": [-1]},
+    "train": {"folds": 2, "epochs": 4},
+}
+
+
+class Checkout:
+    """A copy of the repository with a smaller corpus, as a fresh clone would be."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        tracked = subprocess.run(
+            ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        for name in tracked.stdout.splitlines():
+            if (ROOT / name).is_file() and name != "dvc.lock":
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / name, folder / name)
+        self.env = os.environ | {
+            "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+            "BENTOML_HOME": str(folder / "bentoml"),
+            "PYTHONPATH": str(folder / "src"),
+            "DVC_NO_ANALYTICS": "1",
+        }
+        self.run("git", "init", "--quiet")
+        self.params(**SMALL)
+
+    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command, cwd=self.folder, env=self.env, capture_output=True, text=True, timeout=600, check=False
+        )
+
+    def params(self, **sections: dict[str, object]) -> None:
+        path = self.folder / "params.yaml"
+        content = yaml.safe_load(path.read_text())
+        for section, changes in sections.items():
+            content[section] |= changes
+        path.write_text(yaml.safe_dump(content))
+
+    def read(self, name: str) -> bytes:
+        return (self.folder / name).read_bytes()
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    checkout = Checkout(tmp_path_factory.mktemp("checkout"))
+    done = checkout.run("dvc", "repro")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return checkout
+
+
+def test_metrics_hold_every_model_and_a_champion_chosen_on_dev(checkout: Checkout) -> None:
+    metrics = json.loads(checkout.read("reports/metrics.json"))
+    champion = metrics.pop("champion")
+    assert set(metrics) == {"early", "late", "text", "audio", "visual", "metadata", "majority"}
+    for scores in metrics.values():
+        assert set(scores) == {"dev", "test"}
+        assert set(scores["dev"]) == {"accuracy", "weighted_f1", "macro_f1"}
+    served = {name: scores["dev"]["weighted_f1"] for name, scores in metrics.items() if name != "majority"}
+    assert served[champion] == max(served.values())
+    assert checkout.read("models/champion/bundle.json") == checkout.read(f"models/{champion}/bundle.json")
+
+
+def test_metrics_are_those_of_the_predictions(checkout: Checkout) -> None:
+    metrics = json.loads(checkout.read("reports/metrics.json"))
+    predictions = pd.read_parquet(checkout.folder / "reports/predictions.parquet")
+    rows = predictions[(predictions["model"] == "late") & (predictions["split"] == "test")]
+    assert (rows["label"] == rows["predicted"]).mean() == pytest.approx(metrics["late"]["test"]["accuracy"])
+
+
+def test_second_run_does_nothing(checkout: Checkout) -> None:
+    lock = checkout.read("dvc.lock")
+    done = checkout.run("dvc", "repro")
+    assert "Data and pipelines are up to date" in done.stdout
+    assert checkout.read("dvc.lock") == lock
+
+
+def test_no_out_holds_a_path_of_this_machine(checkout: Checkout) -> None:
+    for folder in ("data", "features", "scalers", "models", "reports"):
+        for path in (checkout.folder / folder).rglob("*"):
+            assert path.is_dir() or str(checkout.folder).encode() not in path.read_bytes(), path
+
+
+def test_dvc_shows_metrics_and_plots(checkout: Checkout) -> None:
+    shown = checkout.run("dvc", "metrics", "show")
+    assert re.search(r"reports/metrics/late\.json +0\.\d+", shown.stdout), shown.stdout + shown.stderr
+    plots = checkout.run("dvc", "plots", "show")
+    assert plots.returncode == 0, plots.stderr
+    page = checkout.read("dvc_plots/index.html").decode()
+    assert "held_out_weighted_f1" in page
+    assert "Confusion, late fusion, test" in page
+
+
+def test_mistakes_in_params_stop_before_anything_runs(checkout: Checkout) -> None:
+    before = checkout.read("params.yaml"), checkout.read("dvc.lock")
+    try:
+        checkout.params(train={"epochs": 0, "folds": "five"}, visual={"fps": -1})
+        done = checkout.run("dvc", "repro")
+        assert done.returncode != 0
+        assert "3 mistakes; nothing was run" in done.stderr
+        for name in ("train.epochs", "train.folds", "visual.fps"):
+            assert name in done.stderr
+        assert "Traceback" not in done.stderr
+        assert checkout.read("dvc.lock") == before[1]
+    finally:
+        (checkout.folder / "params.yaml").write_bytes(before[0])
+
+
+def test_a_data_root_that_is_not_there_is_named(checkout: Checkout) -> None:
+    before = checkout.read("params.yaml")
+    try:
+        checkout.params(ingest={"layout": "meld", "root": "nowhere"})
+        done = checkout.run("python", "-m", "stages.ingest")
+        assert done.returncode == 2
+        assert "nowhere: no such folder; set ingest.root" in done.stderr
+        assert "Traceback" not in done.stderr
+    finally:
+        (checkout.folder / "params.yaml").write_bytes(before)
+
+
+@contextmanager
+def served(checkout: Checkout, folder: Path, target: str) -> Iterator[httpx.Client]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = (checkout.folder / "serve.log").open("w")
+    command = [str(BIN / "bentoml"), "serve", target, "--port", str(port), "--host", "127.0.0.1"]
+    server = subprocess.Popen(command, cwd=folder, env=checkout.env, stdout=log, stderr=log)
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+            for _ in range(240):
+                try:
+                    if client.get("/readyz").status_code == 200:
+                        break
+                except httpx.TransportError:
+                    pass
+                assert server.poll() is None, checkout.read("serve.log").decode()
+                time.sleep(0.5)
+            yield client
+    finally:
+        server.terminate()
+        server.wait(30)
+        log.close()
+
+
+def assert_same_answers(checkout: Checkout, client: httpx.Client) -> None:
+    """The service gives the evaluate stage's probabilities for clips of the test split."""
+    manifest = pd.read_parquet(checkout.folder / "data/manifest.parquet")
+    predictions = pd.read_parquet(checkout.folder / "reports/predictions.parquet")
+    champion = json.loads(checkout.read("reports/metrics.json"))["champion"]
+    rows = manifest[(manifest["split"] == "test") & manifest["clip"].notna()].merge(
+        predictions[predictions["model"] == champion], on=["split", "dialogue", "utterance"]
+    )
+    compared = 0
+    for row in rows.to_dict("records"):
+        context = json.dumps({"position": row["position"], "dialogue_length": row["dialogue_length"]})
+        with (checkout.folder / "data/corpus" / row["clip"]).open("rb") as clip:
+            answer = client.post("/predict", files={"video": clip}, data={"utterance": row["text"], "context": context})
+        if answer.status_code == 422:  # a clip that the corpus broke on purpose
+            assert "can't be decoded" in answer.json()["error"]
+            continue
+        for label, probability in answer.json()["probabilities"].items():
+            assert probability == pytest.approx(row[f"p_{label}"], abs=1e-5)
+        compared += 1
+    assert compared >= 3
+
+
+def test_bentoml_serves_the_evaluated_champion(checkout: Checkout) -> None:
+    with served(checkout, checkout.folder, ".") as client:
+        assert_same_answers(checkout, client)
+        for bad in ({"files": {"video": b"no video"}}, {"files": {"video": b""}}, {"json": {}}):
+            answer = client.post("/predict", **bad)  # type: ignore[arg-type]
+            assert 400 <= answer.status_code < 500
+            assert answer.json()["error"]
+        assert client.post("/predict", json={"utterance": "still alive"}).status_code == 200
+
+
+@pytest.mark.slow
+def test_a_bento_served_elsewhere_gives_the_same_answers(checkout: Checkout, tmp_path: Path) -> None:
+    built = checkout.run("bentoml", "build", "--output", "tag")
+    assert built.returncode == 0, built.stdout + built.stderr
+    tag = re.search(r"emofuse:\w+", built.stdout)
+    assert tag
+    checkout.env.pop("PYTHONPATH")  # the Bento brings its own code
+    with served(checkout, tmp_path, tag.group()) as client:
+        assert_same_answers(checkout, client)
+
+
+@pytest.mark.slow
+def test_outs_are_the_same_to_the_byte_when_made_anew(checkout: Checkout) -> None:
+    lock = checkout.read("dvc.lock")
+    for name in ("data", "features", "scalers", "models", "reports", ".cache", ".dvc/cache", "dvc.lock"):
+        path = checkout.folder / name
+        path.unlink() if path.is_file() else shutil.rmtree(path, ignore_errors=True)
+    done = checkout.run("dvc", "repro")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert checkout.read("dvc.lock") == lock

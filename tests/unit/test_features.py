@@ -1,0 +1,221 @@
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from emofuse.errors import DataError, EncoderError
+from emofuse.features import encoder
+from emofuse.features.audio import AudioExtractor, audio_features
+from emofuse.features.engine import extract_in_processes
+from emofuse.features.metadata import MetadataExtractor
+from emofuse.features.scaling import Scaler, load_scalers, save_scalers
+from emofuse.features.text import TextExtractor
+from emofuse.features.visual import VisualExtractor, face_features
+from emofuse.params import Params
+from emofuse.schema import Extracted, FeatureTable, Utterance
+from tests.conftest import write_clip
+
+
+def named(extractor: AudioExtractor, samples: np.ndarray) -> dict[str, float]:
+    values = audio_features(samples.astype(np.float32), extractor.params)
+    return dict(zip(extractor.names, values.tolist(), strict=True))
+
+
+def tone(frequency: float, seconds: float = 1.0, loudness: float = 0.5) -> np.ndarray:
+    return loudness * np.sin(2 * np.pi * frequency * np.arange(round(16000 * seconds)) / 16000)
+
+
+@pytest.fixture(scope="module")
+def audio(params: Params) -> AudioExtractor:
+    return AudioExtractor(params.audio)
+
+
+def test_pitch_of_a_tone_is_its_frequency(audio: AudioExtractor) -> None:
+    found = named(audio, tone(220))
+    assert found["f0_mean"] == pytest.approx(220, rel=0.02)
+    assert found["f0_range"] < 0.5
+    assert found["voiced_share"] > 0.9
+
+
+def test_noise_has_no_pitch(audio: AudioExtractor) -> None:
+    found = named(audio, np.random.default_rng(0).normal(0, 0.1, 16000))
+    assert found["voiced_share"] < 0.1
+
+
+def test_speaking_time_leaves_out_the_silence(audio: AudioExtractor) -> None:
+    found = named(audio, np.concatenate([tone(200), np.zeros(16000)]))
+    assert found["speaking_time"] == pytest.approx(1.0, abs=0.1)
+    assert found["speaking_share"] == pytest.approx(0.5, abs=0.05)
+
+
+def test_a_higher_tone_has_a_higher_centroid_and_crossing_rate(audio: AudioExtractor) -> None:
+    low, high = named(audio, tone(300)), named(audio, tone(3000))
+    assert high["centroid_mean"] > 5 * low["centroid_mean"]
+    assert high["zcr_mean"] == pytest.approx(10 * low["zcr_mean"], rel=0.1)
+
+
+def test_prosody_can_be_switched_off(params: Params) -> None:
+    plain = AudioExtractor(params.audio.model_copy(update={"prosody": False}))
+    assert len(plain.names) == 4 * (2 + params.audio.n_mfcc)
+    assert len(audio_features(tone(200).astype(np.float32), plain.params)) == len(plain.names)
+
+
+def test_a_sound_shorter_than_a_frame_has_features(audio: AudioExtractor) -> None:
+    assert np.isfinite(named(audio, tone(200, seconds=0.01))["mfcc01_mean"])
+
+
+def test_each_kind_of_bad_clip_is_absent_with_its_reason(audio: AudioExtractor, params: Params, tmp_path: Path) -> None:
+    visual = VisualExtractor(params.visual)
+    mute = Utterance(clip=write_clip(tmp_path / "mute.mp4", tone=None))
+    nothing = Utterance(clip_reason="clip not found: a.mp4")
+    assert [e.reason for e in audio.extract([mute, nothing])] == ["no sound track", "clip not found: a.mp4"]
+    assert [e.reason for e in visual.extract([mute, nothing])] == ["no face found", "clip not found: a.mp4"]
+
+
+def test_drawn_faces_are_found_and_measured(corpus: Path, params: Params) -> None:
+    visual = VisualExtractor(params.visual)
+    clips = sorted((corpus / "train_splits").glob("*.mp4"))[:6]
+    found = [row.values for row in visual.extract([Utterance(clip=clip) for clip in clips]) if row.values is not None]
+    assert len(found) >= 4
+    assert np.mean([values[visual.names.index("face_share")] for values in found]) > 0.9
+    assert all(np.isfinite(values).all() for values in found)
+
+
+def test_face_features_of_a_flat_face_have_no_edges() -> None:
+    flat = face_features(np.full((50, 50), 128, np.uint8))
+    assert flat[:4] == pytest.approx([128 / 255, 0, 128 / 255, 128 / 255])
+    assert (flat[4:] == 0).all()
+
+
+def test_edges_are_counted_where_they_are() -> None:
+    face = np.zeros((96, 96), np.uint8)
+    face[:, 48:] = 255  # one upright edge
+    density, std, least, most = face_features(face)[4:]
+    assert 0 < density < 0.05
+    assert least == 0 < std < most
+
+
+def test_metadata_prefers_the_clips_own_length(params: Params, tmp_path: Path) -> None:
+    extractor = MetadataExtractor(params.metadata)
+    clip = write_clip(tmp_path / "a.mp4", seconds=2)
+    utterance = Utterance(clip=clip, duration=9.0, position=3, dialogue_length=7)
+    row = next(extractor.extract([utterance])).values
+    assert row is not None
+    assert dict(zip(extractor.names, row, strict=True)) == pytest.approx(
+        {"duration": 2.0, "position": 3, "relative_position": 0.5, "dialogue_length": 7}, abs=0.1
+    )
+
+
+def test_metadata_without_a_clip_takes_the_tables_length(params: Params) -> None:
+    rows = MetadataExtractor(params.metadata).extract(
+        [Utterance(duration=4.5, position=0, dialogue_length=1), Utterance(position=0), Utterance()]
+    )
+    first, unknown, alone = rows
+    assert first.values is not None and first.values[0] == 4.5
+    assert unknown.values is not None and np.isnan(unknown.values[0])
+    assert alone.reason == "no dialogue context"
+
+
+@pytest.fixture(scope="module")
+def text(params: Params) -> TextExtractor:
+    return TextExtractor(params.text)
+
+
+def said(*texts: str) -> list[Utterance]:
+    return [Utterance(text=text, clean_text=text) for text in texts]
+
+
+def test_texts_come_back_in_order_whatever_their_length(text: TextExtractor) -> None:
+    long = "this is a much longer sentence than all of the others in this list of sentences"
+    forward = [row.values for row in text.extract(said("hi", long, "good morning to you"))]
+    backward = [row.values for row in text.extract(said("good morning to you", long, "hi"))][::-1]
+    for one, other in zip(forward, backward, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_empty_text_is_absent(text: TextExtractor) -> None:
+    assert [row.reason for row in text.extract(said("", "hello"))] == ["no text", ""]
+
+
+def test_last_layer_mean_is_the_sentence_embedding_of_the_model(text: TextExtractor) -> None:
+    near, same, far = (
+        row.values for row in text.extract(said("a dog ran away", "the puppy escaped", "interest rates rose again"))
+    )
+    assert near is not None and same is not None and far is not None
+
+    def cosine(a: np.ndarray, b: np.ndarray) -> float:
+        a, b = a[-384:], b[-384:]
+        return float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
+
+    assert cosine(near, same) > cosine(near, far) + 0.3
+
+
+@pytest.mark.parametrize("pooling", ["max", "cls"])
+def test_layers_and_pooling_are_params(params: Params, pooling: str) -> None:
+    chosen = params.text.model_copy(update={"layers": [-1, 0], "pooling": pooling})
+    extractor = TextExtractor(chosen)
+    assert extractor.names[0] == "text_l06_0000"
+    assert extractor.names[-1] == "text_l00_0383"
+    row = next(extractor.extract(said("hello there")))
+    assert row.values is not None and row.values.shape == (768,)
+
+
+def test_a_layer_that_is_not_there_is_a_message(params: Params) -> None:
+    with pytest.raises(EncoderError, match=r"text\.layers names \[9\], but 'embedded' has layers 0 .* to 6"):
+        TextExtractor(params.text.model_copy(update={"layers": [9]}))
+
+
+def test_an_encoder_that_is_not_there_is_a_message(params: Params, tmp_path: Path) -> None:
+    with pytest.raises(EncoderError, match="can't be loaded"):
+        TextExtractor(params.text.model_copy(update={"encoder": str(tmp_path)}))
+
+
+def test_altered_weights_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoder, "EMBEDDED_SHA256", "0" * 64)
+    with pytest.raises(EncoderError, match="found sha256 53aa51172d142c89"):
+        encoder.embedded_folder()
+
+
+def test_worker_count_does_not_change_a_bit(corpus: Path, params: Params) -> None:
+    utterances = [Utterance(clip=clip) for clip in sorted((corpus / "dev_splits_complete").glob("*.mp4"))[:4]]
+    tables = [
+        extract_in_processes(partial(AudioExtractor, params.audio), utterances, "audio", workers) for workers in (1, 2)
+    ]
+    np.testing.assert_array_equal(tables[0].values, tables[1].values)
+    assert tables[0].reasons == tables[1].reasons
+
+
+def table(*rows: list[float] | None) -> FeatureTable:
+    return FeatureTable.stack(
+        ["a", "b"], [Extracted(None, "gone") if row is None else Extracted(np.array(row, np.float32)) for row in rows]
+    )
+
+
+def test_scaler_is_fitted_on_present_rows_alone() -> None:
+    scaler = Scaler.fit(table([1, 5], None, [3, 5]), clip=10)
+    assert scaler.mean.tolist() == [2, 5]
+    assert scaler.transform(table([3, 5], None)).tolist() == [[1, 0], [0, 0]]
+
+
+def test_unknown_features_become_the_mean_and_outliers_are_held() -> None:
+    scaler = Scaler.fit(table([0, np.nan], [2, np.nan]), clip=3)
+    assert scaler.transform(table([np.nan, 4.0], [100, -100])).tolist() == [[0, 3], [3, -3]]
+
+
+def test_a_modality_that_is_never_present_can_be_scaled() -> None:
+    scaler = Scaler.fit(table(None, None), clip=3)
+    assert scaler.transform(table(None, [1, 2])).tolist() == [[0, 0], [1, 2]]
+
+
+def test_scalers_survive_a_round_trip(tmp_path: Path) -> None:
+    save_scalers(tmp_path / "s.safetensors", {"audio": Scaler.fit(table([1, 5], [3, 5]), clip=10)})
+    back = load_scalers(tmp_path / "s.safetensors")["audio"]
+    assert (back.mean.tolist(), back.std.tolist(), back.clip) == ([2, 5], [1, 1], 10)
+
+
+def test_scaler_of_other_features_is_refused() -> None:
+    with pytest.raises(DataError, match="found 2 features, expected the 3"):
+        Scaler(np.zeros(3, np.float32), np.ones(3, np.float32), 10).transform(table([1, 2]))

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emofuse.evaluation.metrics import majority_probabilities, per_class, summary
+
+LABELS = ["anger", "joy", "neutral"]
+PAIRS = st.lists(st.tuples(st.sampled_from(LABELS), st.sampled_from(LABELS)), min_size=1, max_size=60)
+
+
+@given(PAIRS)
+def test_summary_is_what_the_definitions_say(pairs: list[tuple[str, str]]) -> None:
+    actual, predicted = zip(*pairs, strict=True)
+    found = summary(actual, predicted)
+    scores, weights = [], []
+    for label in sorted({*actual, *predicted}):
+        true = sum(a == p == label for a, p in pairs)
+        scores.append(2 * true / (actual.count(label) + predicted.count(label)))
+        weights.append(actual.count(label))
+    assert abs(found["accuracy"] - np.mean([a == p for a, p in pairs])) < 1e-12
+    assert abs(found["macro_f1"] - np.mean(scores)) < 1e-12
+    assert abs(found["weighted_f1"] - np.average(scores, weights=weights)) < 1e-12
+
+
+@given(PAIRS)
+def test_per_class_rows_follow_the_labels_and_count_all(pairs: list[tuple[str, str]]) -> None:
+    actual, predicted = zip(*pairs, strict=True)
+    table = per_class(actual, predicted, LABELS)
+    assert table["label"].tolist() == LABELS
+    assert table["support"].sum() == len(pairs)
+
+
+def test_majority_answers_with_the_training_frequencies() -> None:
+    answer = majority_probabilities(["joy", "neutral", "neutral", "neutral"], LABELS, rows=2)
+    assert answer.tolist() == [[0, 0.25, 0.75]] * 2

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from emofuse.errors import ParamsError
+from emofuse.params import Params, load_params
+from tests.pipeline.imports import ROOT
+
+
+def altered(tmp_path: Path, **changes: object) -> Path:
+    content = yaml.safe_load((ROOT / "params.yaml").read_text())
+    for dotted, value in changes.items():
+        section, _, key = dotted.partition("__")
+        if value is None:
+            del content[section][key]
+        else:
+            content[section][key] = value
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def test_the_repositorys_own_params_are_valid(params: Params) -> None:
+    assert params.train.folds >= 2
+
+
+def test_three_mistakes_are_all_named_at_once(tmp_path: Path) -> None:
+    path = altered(tmp_path, train__epochs=-3, visual__fsp=5, text__pooling=None)
+    with pytest.raises(ParamsError) as caught:
+        load_params(path)
+    message = str(caught.value)
+    assert "3 mistakes; nothing was run" in message
+    assert "train.epochs: found -3; input should be greater than 0" in message
+    assert "visual.fsp: unknown key" in message
+    assert "text.pooling: missing" in message
+
+
+def test_a_union_is_named_without_its_branches(tmp_path: Path) -> None:
+    with pytest.raises(ParamsError, match=r"- text\.layers: found 'last'"):
+        load_params(altered(tmp_path, text__layers="last"))
+
+
+def test_missing_file_says_where_to_run(tmp_path: Path) -> None:
+    with pytest.raises(ParamsError, match=r"no such file; run from the folder that holds params\.yaml"):
+        load_params(tmp_path / "params.yaml")
+
+
+def test_broken_yaml_is_a_message(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("seed: [1\ntrain: }")
+    with pytest.raises(ParamsError, match="not readable as YAML"):
+        load_params(tmp_path / "params.yaml")
+
+
+def test_command_line_check_shows_no_stack_trace(tmp_path: Path) -> None:
+    path = altered(tmp_path, train__folds=1)
+    done = subprocess.run([sys.executable, "-m", "emofuse.params", path], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "train.folds" in done.stderr
+    assert "Traceback" not in done.stderr

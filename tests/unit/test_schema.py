@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from emofuse.errors import DataError
+from emofuse.schema import Extracted, FeatureTable, read_features, read_json, write_features, written_aside
+
+KEYS = pd.DataFrame({"split": ["train", "dev"], "dialogue": ["0", "0"], "utterance": [0, 3]})
+TABLE = FeatureTable.stack(
+    ["a", "b"], [Extracted(np.array([1, np.nan], np.float32)), Extracted(None, "no sound track")]
+)
+
+
+def test_features_survive_a_round_trip(tmp_path: Path) -> None:
+    write_features(tmp_path / "audio.parquet", KEYS, TABLE)
+    back = read_features("audio", KEYS, tmp_path)
+    assert back.names == ("a", "b")
+    assert back.present.tolist() == [True, False]
+    assert back.reasons == ("", "no sound track")
+    np.testing.assert_array_equal(back.values, TABLE.values)
+
+
+def test_features_have_the_contracts_columns(tmp_path: Path) -> None:
+    write_features(tmp_path / "audio.parquet", KEYS, TABLE)
+    schema = pq.read_schema(tmp_path / "audio.parquet")
+    assert schema.names == ["split", "dialogue", "utterance", "present", "reason", "a", "b"]
+    assert str(schema.field("a").type) == "float"
+
+
+def test_features_of_other_rows_are_refused(tmp_path: Path) -> None:
+    write_features(tmp_path / "audio.parquet", KEYS, TABLE)
+    with pytest.raises(DataError, match="its rows are not the manifest's"):
+        read_features("audio", KEYS.assign(utterance=[0, 4]), tmp_path)
+
+
+def test_broken_parquet_is_a_message(tmp_path: Path) -> None:
+    (tmp_path / "audio.parquet").write_bytes(b"no parquet")
+    with pytest.raises(DataError, match="expected a Parquet table"):
+        read_features("audio", KEYS, tmp_path)
+
+
+def test_a_failing_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "out.txt"
+    path.write_text("old")
+    with pytest.raises(RuntimeError, match="disk full"), written_aside(path) as aside:
+        aside.write_text("half")
+        raise RuntimeError("disk full")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_missing_json_says_what_makes_it(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="run `dvc repro`"):
+        read_json(tmp_path / "metrics.json")

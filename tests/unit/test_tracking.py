@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import mlflow
+import pandas as pd
+import pytest
+from mlflow.tracking import MlflowClient
+
+from emofuse.bundle import bundle_version
+from emofuse.errors import TrackingError
+from emofuse.tracking import ALIAS, EXPERIMENT, REGISTERED_MODEL, ModelRun, track
+from tests.pipeline.imports import ROOT
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    monkeypatch.chdir(ROOT)  # the model logs the project's code and lock
+    client = MlflowClient(uri)
+    client.create_experiment(EXPERIMENT, (tmp_path / "artifacts").as_uri())
+    return client
+
+
+@pytest.fixture
+def run(bundle: Path, tmp_path: Path) -> ModelRun:
+    picture = tmp_path / "confusion.png"
+    picture.write_bytes(b"a picture")
+    return ModelRun(
+        name="early",
+        params={"train.epochs": 2, "seed": 13},
+        metrics={"dev/weighted_f1": 0.5, "test/joy/f1": 0.25},
+        steps={"epoch/held_out_loss": [(1, 1.5), (2, 1.25)], "fold/accuracy": [(1, 0.4), (2, 0.6)]},
+        files=(picture,),
+        bundle=bundle,
+        version=bundle_version(bundle),
+    )
+
+
+def test_a_run_holds_params_metrics_steps_files_and_tags(server: MlflowClient, run: ModelRun) -> None:
+    found = server.get_run(track([run], "early")["early"])
+    assert found.info.run_name == "early"
+    assert found.data.params == {"train.epochs": "2", "seed": "13"}
+    assert found.data.metrics["test/joy/f1"] == 0.25
+    assert [m.value for m in server.get_metric_history(found.info.run_id, "epoch/held_out_loss")] == [1.5, 1.25]
+    assert found.data.tags["emofuse.bundle"] == run.version
+    assert len(found.data.tags["mlflow.source.git.commit"]) == 40
+    assert [file.path for file in server.list_artifacts(found.info.run_id, "reports")] == ["reports/confusion.png"]
+
+
+def test_tracking_again_adds_no_run_and_no_version(server: MlflowClient, run: ModelRun) -> None:
+    assert track([run], "early") == track([run], "early")
+    experiment = server.get_experiment_by_name(EXPERIMENT)
+    assert len(server.search_runs([experiment.experiment_id])) == 1
+    assert len(server.search_model_versions(f"name = '{REGISTERED_MODEL}'")) == 1
+
+
+def test_the_alias_follows_the_champion_and_goes_back(server: MlflowClient, run: ModelRun) -> None:
+    better = replace(run, metrics={"dev/weighted_f1": 0.6}, version="f" * 64)
+    for champion in (run, better, run):
+        track([champion], "early")
+        alias = server.get_model_version_by_alias(REGISTERED_MODEL, ALIAS)
+        assert alias.tags["emofuse.bundle"] == champion.version
+
+
+def test_the_registered_champion_predicts(server: MlflowClient, run: ModelRun) -> None:
+    track([run], "early")
+    model = mlflow.pyfunc.load_model(f"models:/{REGISTERED_MODEL}@{ALIAS}")
+    answer = model.predict(pd.DataFrame({"utterance": ["What a lovely day!"]}))
+    assert answer.filter(like="p_").sum(axis=1).iloc[0] == pytest.approx(1)
+    assert f"p_{answer['label'].iloc[0]}" in answer
+
+
+def test_a_server_that_is_down_is_a_message(monkeypatch: pytest.MonkeyPatch, run: ModelRun) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(TrackingError, match=r"MLflow at http://127\.0\.0\.1:9: .*; check MLFLOW_TRACKING_URI"):
+        track([run], "early")
