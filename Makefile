@@ -4,10 +4,13 @@ VENV := .venv
 # Stages are started as `python`, which is the environment's wherever make or an activated shell runs them.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PYTHONUNBUFFERED := 1
+# Nothing is reported to anyone; MLflow and BentoML would otherwise count their users.
+export DO_NOT_TRACK := true
+export BENTOML_DO_NOT_TRACK := True
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test test-slow test-all lint format ui serve lock clean
+.PHONY: help repro test test-slow test-all lint format docs ui serve lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | sed -e 's/:.*## /:/' | awk -F: '{printf "  %-10s %s\n", $$1, $$2}'
@@ -46,6 +49,9 @@ ui: $(READY) ## open the MLflow UI on http://127.0.0.1:5000
 
 serve: $(READY) ## serve the champion on http://127.0.0.1:3000
 	bentoml serve
+
+docs: $(READY) ## fill the generated parts of the README from the last run
+	python docs/generate.py
 
 lock: $(READY) ## resolve the dependencies anew
 	sh requirements.sh

@@ -71,12 +71,12 @@ def _write_tables(predictions: pd.DataFrame, labels: list[str]) -> None:
     ]
     columns = ["model", "split", "label", "precision", "recall", "f1", "support"]
     pd.concat(scores)[columns].to_csv(REPORTS_DIR / "classes.csv", index=False, lineterminator="\n")
-    folder = REPORTS_DIR / "confusion"
-    folder.mkdir(parents=True, exist_ok=True)
     for model, part in predictions[predictions["split"] == "test"].groupby("model"):
+        folder = REPORTS_DIR / "evaluation" / str(model)
+        folder.mkdir(parents=True, exist_ok=True)
         pairs = part[["label", "predicted"]].rename(columns={"label": "actual"})
-        pairs.to_csv(folder / f"{model}.csv", index=False, lineterminator="\n")
-        confusion_picture(folder / f"{model}.png", f"{model}, test", part["label"], part["predicted"], labels)
+        pairs.to_csv(folder / "confusion.csv", index=False, lineterminator="\n")
+        confusion_picture(folder / "confusion.png", f"{model}, test", part["label"], part["predicted"], labels)
 
 
 def _table(metrics: dict[str, dict[str, dict[str, float]]], champion: str) -> str:

@@ -48,7 +48,7 @@ def model_run(name: str, params: Params, scores: dict[str, dict[str, float]], cl
     final = {f"{split}/{metric}": value for split, part in scores.items() for metric, value in part.items()}
     for row in classes[classes["model"] == name].itertuples():
         final |= {f"{row.split}/{row.label}/{metric}": getattr(row, metric) for metric in ("precision", "recall", "f1")}
-    files = [REPORTS_DIR / "confusion" / f"{name}.png"]
+    files = [REPORTS_DIR / "evaluation" / name / "confusion.png"]
     if name == MAJORITY:
         return ModelRun(name, flat({"model": name, "seed": params.seed}), final, files=tuple(files))
     folder = REPORTS_DIR / "training" / name

@@ -19,7 +19,7 @@ from typing import Any
 
 import mlflow
 import pandas as pd
-from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.entities import Metric, Param, Run
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.tracking import MlflowClient
@@ -125,13 +125,20 @@ def _track_one(client: MlflowClient, experiment: str, run: ModelRun) -> str:
     )
     if known:
         return str(known[0].info.run_id)
-    tags = {KEY_TAG: run.key, BUNDLE_TAG: run.version, COMMIT_TAG: _commit(), "mlflow.runName": run.name}
+    tags = {
+        KEY_TAG: run.key,
+        BUNDLE_TAG: run.version,
+        COMMIT_TAG: _commit(),
+        "mlflow.runName": run.name,
+        "emofuse.model": run.name,
+    }
     run_id = str(client.create_run(experiment, tags={k: v for k, v in tags.items() if v}).info.run_id)
     now = int(time.time() * 1000)
     figures = [Metric(name, value, now, 0) for name, value in run.metrics.items()]
     figures += [Metric(name, value, now, step) for name, points in run.steps.items() for step, value in points]
     params = [Param(name, str(value)) for name, value in run.params.items()]
-    client.log_batch(run_id, params=params[:100], tags=[RunTag("emofuse.model", run.name)])
+    for start in range(0, len(params), 100):  # the most that one call takes
+        client.log_batch(run_id, params=params[start : start + 100])
     for start in range(0, len(figures), 1000):
         client.log_batch(run_id, metrics=figures[start : start + 1000])
     for path in run.files:

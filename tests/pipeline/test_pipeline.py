@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pandas as pd
@@ -197,8 +198,9 @@ def assert_same_answers(checkout: Checkout, client: httpx.Client) -> None:
 def test_bentoml_serves_the_evaluated_champion(checkout: Checkout) -> None:
     with served(checkout, checkout.folder, ".") as client:
         assert_same_answers(checkout, client)
-        for bad in ({"files": {"video": b"no video"}}, {"files": {"video": b""}}, {"json": {}}):
-            answer = client.post("/predict", **bad)  # type: ignore[arg-type]
+        requests: list[dict[str, Any]] = [{"files": {"video": b"no video"}}, {"files": {"video": b""}}, {"json": {}}]
+        for bad in requests:
+            answer = client.post("/predict", **bad)
             assert 400 <= answer.status_code < 500
             assert answer.json()["error"]
         assert client.post("/predict", json={"utterance": "still alive"}).status_code == 200

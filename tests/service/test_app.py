@@ -8,6 +8,7 @@ import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -88,9 +89,9 @@ def test_text_that_looks_like_json_is_text(client: TestClient, text: str) -> Non
     ],
 )
 def test_a_bad_request_is_told_what_to_send(
-    client: TestClient, request_: dict[str, object], status: int, message: str
+    client: TestClient, request_: dict[str, Any], status: int, message: str
 ) -> None:
-    answer = client.post("/predict", **request_)  # type: ignore[arg-type]
+    answer = client.post("/predict", **request_)
     assert answer.status_code == status
     assert re.search(message, answer.json()["error"]), answer.json()
 

@@ -15,7 +15,7 @@ from emofuse.corpus.build import COLUMNS, FOLDERS, build_corpus, clip_path
 from emofuse.corpus.plan import Line, plan_corpus
 from emofuse.errors import DataError
 
-SIZE, SEED = (6, 30), 5
+SIZE, SEED = (5, 20), 5
 PLAN = plan_corpus(*SIZE, SEED)
 
 

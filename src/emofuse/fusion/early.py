@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from emofuse.fusion.base import Batch, Fusion, perceptron
+from emofuse.fusion.base import Batch, Fusion, balanced, perceptron
 
 
 class EarlyFusion(Fusion):
-    """A perceptron over the concatenation of all modalities and the presence mask.
+    """A perceptron over the concatenation of all modalities, balanced, and the presence mask.
 
     With one modality it is that modality's baseline.
     """
@@ -22,5 +22,6 @@ class EarlyFusion(Fusion):
 
     def forward(self, batch: Batch) -> Tensor:
         """Logits of shape (n, classes)."""
-        logits: Tensor = self.classifier(torch.cat([*batch.inputs.values(), batch.mask.float()], dim=1))
+        blocks = [balanced(values) for values in batch.inputs.values()]
+        logits: Tensor = self.classifier(torch.cat([*blocks, batch.mask.float()], dim=1))
         return logits

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from emofuse.fusion.base import Batch, Fusion, perceptron
+from emofuse.fusion.base import Batch, Fusion, balanced, perceptron
 
 
 class LateFusion(Fusion):
@@ -43,7 +43,7 @@ class LateFusion(Fusion):
         return weights / weights.sum(dim=1, keepdim=True).clamp(min=1e-12)
 
     def _heads(self, batch: Batch) -> Tensor:
-        return torch.stack([self.heads[name](batch.inputs[name]) for name in self.modalities], dim=1)
+        return torch.stack([self.heads[name](balanced(batch.inputs[name])) for name in self.modalities], dim=1)
 
     def _fuse(self, batch: Batch, heads: Tensor) -> Tensor:
         weights = self.modality_weights(batch).unsqueeze(2)

@@ -1,0 +1,13 @@
+from __future__ import annotations
+
+import importlib.util
+
+from tests.pipeline.imports import ROOT
+
+
+def test_results_in_the_readme_are_those_of_the_metrics_file() -> None:
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
+    assert spec and spec.loader
+    generate = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(generate)
+    assert generate.results_table() in (ROOT / "README.md").read_text(), "stale: run `make docs`"
