@@ -63,12 +63,12 @@ def speak(text: str, delivery: Delivery) -> NDArray[np.int16]:
 
     chunks: list[NDArray[np.int16]] = []
 
-    def receive(samples: ctypes._Pointer[ctypes.c_short], count: int, _events: int | None) -> int:
+    def _receive(samples: ctypes._Pointer[ctypes.c_short], count: int, _events: int | None) -> int:
         if count > 0:
             chunks.append(np.ctypeslib.as_array(samples, (count,)).astype(np.int16))
         return 0
 
-    callback = _CALLBACK(receive)
+    callback = _CALLBACK(_receive)
     library = ctypes.CDLL(espeakng_loader.get_library_path())
     try:
         library.espeak_Initialize(_OUTPUT_SYNCHRONOUS, 0, espeakng_loader.get_data_path().encode(), 0)

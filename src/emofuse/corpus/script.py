@@ -38,10 +38,10 @@ def draw_line(emotion: str, rng: np.random.Generator, used: set[str]) -> str:
 
 
 def _fill(template: str, rng: np.random.Generator) -> str:
-    def word(match: re.Match[str]) -> str:
+    def _word(match: re.Match[str]) -> str:
         choices = SLOTS[match[1]]
         return choices[rng.integers(len(choices))]
 
-    line = _SLOT.sub(word, template).replace("'", "\u2019")
+    line = _SLOT.sub(_word, template).replace("'", "\u2019")
     # A slot may open a sentence, also within the line.
     return re.sub(r"(^|[.!?] )([a-z])", lambda match: match[1] + match[2].upper(), line)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -37,7 +38,7 @@ class Batch:
         return Batch(inputs, mask)
 
 
-class Fusion(nn.Module):
+class Fusion(nn.Module, ABC):
     """A classifier of utterances that answers from any modalities, down to none."""
 
     def __init__(self, dims: Mapping[str, int], classes: int) -> None:
@@ -45,9 +46,9 @@ class Fusion(nn.Module):
         self.modalities = tuple(dims)
         self.classes = classes
 
+    @abstractmethod
     def forward(self, batch: Batch) -> Tensor:
         """Logits of shape (n, classes)."""
-        raise NotImplementedError
 
     def loss(self, batch: Batch, targets: Tensor, class_weights: Tensor) -> Tensor:
         """What training minimises: by default the weighted cross entropy of the logits."""

@@ -50,7 +50,7 @@ def create_app(predictor: Callable[[], Predictor]) -> FastAPI:
     # OpenCV's cascade keeps buffers between calls, so answers are computed one at a time.
     turn = Lock()
 
-    def answer(utterance: Utterance) -> PredictResponse:
+    def _answer(utterance: Utterance) -> PredictResponse:
         with turn:
             prediction = predictor().predict([utterance])[0]
         return PredictResponse(
@@ -80,14 +80,14 @@ def create_app(predictor: Callable[[], Predictor]) -> FastAPI:
                 dialogue_length=context.dialogue_length,
                 clip_reason="no video sent",
             )
-            return await run_in_threadpool(answer, utterance)
+            return await run_in_threadpool(_answer, utterance)
 
     @app.exception_handler(RefusedError)
-    async def refused(_: Request, error: RefusedError) -> JSONResponse:
+    async def _refused(_: Request, error: RefusedError) -> JSONResponse:
         return JSONResponse({"error": str(error)}, error.status)
 
     @app.exception_handler(HTTPException)
-    async def other(_: Request, error: HTTPException) -> JSONResponse:
+    async def _other(_: Request, error: HTTPException) -> JSONResponse:
         return JSONResponse({"error": error.detail}, error.status_code, error.headers)
 
     return app
