@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 from emofuse.errors import guard
 from emofuse.evaluation.metrics import majority_probabilities, per_class, summary
 from emofuse.evaluation.plots import confusion_picture
-from emofuse.fusion.registry import MODELS, model_modalities
+from emofuse.fusion.registry import MODELS
 from emofuse.params import load_params
 from emofuse.predictor import Predictor
 from emofuse.schema import (
     KEY,
     MODELS_DIR,
     REPORTS_DIR,
+    SPLITS,
     label_order,
     read_all_features,
     read_manifest,
@@ -39,12 +40,14 @@ def main() -> None:
 
     answers = {MAJORITY: majority_probabilities(train_labels, labels, len(rows))}
     for name in MODELS:
-        own = {modality: tables[modality] for modality in model_modalities(name)}
-        answers[name] = Predictor.load(MODELS_DIR / name).probabilities(own)[0]
+        predictor = Predictor.load(MODELS_DIR / name)
+        answers[name] = predictor.probabilities({modality: tables[modality] for modality in predictor.bundle.features})[
+            0
+        ]
     predictions = pd.concat([_predictions(name, rows, p, labels) for name, p in answers.items()], ignore_index=True)
 
     write_table(REPORTS_DIR / "predictions.parquet", pa.Table.from_pandas(predictions, preserve_index=False))
-    labelled = predictions[predictions["label"].notna()]
+    labelled = predictions[predictions["label"].notna() & predictions["split"].isin(SPLITS)]
     metrics = {
         name: {split: summary(part["label"], part["predicted"]) for split, part in model.groupby("split")}
         for name, model in labelled.groupby("model")

@@ -5,15 +5,18 @@ from __future__ import annotations
 from emofuse.datasets.manifest import build_manifest
 from emofuse.errors import guard
 from emofuse.params import load_params
-from emofuse.schema import write_manifest
+from emofuse.schema import MANIFEST_FILE, write_json, write_manifest
 
 
 def main() -> None:
-    """Read the layout named in params.yaml and write data/manifest.parquet."""
-    params = load_params().ingest
-    manifest = build_manifest(params.layout, params.root)
+    """Read the layout named in params.yaml; write data/manifest.parquet and data/notes.json."""
+    params = load_params()
+    manifest, notes = build_manifest(params.ingest, params.seed)
     write_manifest(manifest)
+    write_json(MANIFEST_FILE.with_name("notes.json"), notes)
     print(f"{len(manifest)} utterances: " + ", ".join(f"{n} {s}" for s, n in manifest["split"].value_counts().items()))
+    faulty = int((manifest["issues"].str.len() > 0).sum())
+    print(*notes, f"{faulty} rows with issues; reports/data.html lists them", sep="\n")
 
 
 if __name__ == "__main__":

@@ -8,12 +8,13 @@ from typing import Any
 import pandas as pd
 
 from emofuse.bundle import bundle_version
+from emofuse.datasets.findings import headline
 from emofuse.errors import guard
 from emofuse.fusion.registry import MODELS
 from emofuse.params import Params, load_params
 from emofuse.schema import MODELS_DIR, REPORTS_DIR, read_json
 from emofuse.service.store import store_bundle
-from emofuse.tracking import ModelRun, track
+from emofuse.tracking import Dataset, ModelRun, track
 
 MAJORITY = "majority"
 
@@ -24,12 +25,13 @@ def main() -> None:
     metrics = read_json(REPORTS_DIR / "metrics.json")
     champion = metrics.pop("champion")
     classes = pd.read_csv(REPORTS_DIR / "classes.csv")
+    data = read_json(REPORTS_DIR / "data.json")
     target = MODELS_DIR / "champion"
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(MODELS_DIR / champion, target)
 
     runs = [model_run(name, params, metrics[name], classes) for name in (MAJORITY, *MODELS)]
-    ids = track(runs, champion)
+    ids = track(runs, champion, Dataset(data["dataset"], headline(data)))
     labels = {
         "model": champion,
         "bundle": bundle_version(target),

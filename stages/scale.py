@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
-from emofuse.errors import guard
+from collections import Counter
+from collections.abc import Mapping
+
+from emofuse.errors import DataError, guard, listed
 from emofuse.features.scaling import Scaler, save_scalers
 from emofuse.params import load_params
-from emofuse.schema import MODALITIES, SCALERS_FILE, read_features, read_manifest
+from emofuse.schema import MODALITIES, SCALERS_FILE, FeatureTable, read_features, read_manifest
 
 
 def main() -> None:
     """Fit a scaler a modality and write them all to one file."""
     params = load_params()
     manifest = read_manifest()
-    train = (manifest["split"] == "train").to_numpy()
-    scalers = {
-        modality: Scaler.fit(read_features(modality, manifest).select(train), params.scale.clip)
-        for modality in MODALITIES
-    }
-    save_scalers(SCALERS_FILE, scalers)
+    train = ((manifest["split"] == "train") & manifest["label"].notna()).to_numpy()
+    tables = {modality: read_features(modality, manifest).select(train) for modality in MODALITIES}
+    refuse_empty(tables)
+    save_scalers(SCALERS_FILE, {modality: Scaler.fit(table, params.scale.clip) for modality, table in tables.items()})
+
+
+def refuse_empty(tables: Mapping[str, FeatureTable]) -> None:
+    """Stop where nothing could be extracted from any training row.
+
+    Raises:
+        DataError: no text, sound or face was found in any of them; each modality's commonest reason is given.
+    """
+    sensed = [modality for modality in tables if modality != "metadata"]
+    if not any(tables[modality].present.any() for modality in sensed):
+        reasons = {modality: Counter(tables[modality].reasons).most_common(1)[0] for modality in sensed}
+        raise DataError(
+            f"every one of {len(tables['text'].present)} labelled training rows is without text, sound and face, "
+            "expected at least one that has any; the commonest reasons:\n"
+            + listed([f"{modality}: {reason} ({count} rows)" for modality, (reason, count) in reasons.items()])
+        )
 
 
 if __name__ == "__main__":

@@ -24,9 +24,12 @@ from emofuse.training import Rows, Trained, train
 def main(name: str) -> None:
     """Train a model on the labelled rows of the training split."""
     params, manifest = load_params(), read_manifest()
-    labels, modalities, scalers = label_order(manifest), model_modalities(name), load_scalers(SCALERS_FILE)
+    labels, scalers = label_order(manifest), load_scalers(SCALERS_FILE)
     rows = ((manifest["split"] == "train") & manifest["label"].notna()).to_numpy()
-    tables = {modality: read_features(modality, manifest).select(rows) for modality in modalities}
+    tables = {modality: read_features(modality, manifest).select(rows) for modality in model_modalities(name)}
+    # A modality that no training row has can't be learnt from: fusion goes without it, its baseline answers the prior.
+    modalities = [modality for modality in tables if tables[modality].present.any()] or list(tables)
+    tables = {modality: tables[modality] for modality in modalities}
     batch = make_batch(tables, scalers, modalities)
     targets = np.array([labels.index(label) for label in manifest["label"][rows]])
     dims = {modality: len(table.names) for modality, table in tables.items()}

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from emofuse.errors import ParamsError, guard, listed
+from emofuse.layouts import LAYOUTS
 
 PARAMS_FILE = Path("params.yaml")
 
@@ -33,11 +34,50 @@ class CorpusParams(Section):
     utterances: Positive
 
 
-class IngestParams(Section):
-    """Where the data is and how it is laid out."""
+class ShareParams(Section):
+    """Shares of the training rows that are cut for splits that the data doesn't have."""
 
-    layout: Literal["demo", "meld"]
+    dev: Annotated[float, Field(gt=0, lt=0.5)]
+    test: Annotated[float, Field(gt=0, lt=0.5)]
+
+
+class TableParams(Section):
+    """The file of `ingest.layout: table`, and which of its columns holds what; null where none does."""
+
+    file: str
+    media: str | None
+    text: str | None
+    label: str | None
+    dialogue: str | None
+    position: str | None
+    speaker: str | None
+    start: str | None
+    end: str | None
+    split: str | None
+
+
+class IngestParams(Section):
+    """Where the data is, how it is laid out and what is made of its labels."""
+
+    layout: str
     root: Path
+    shares: ShareParams
+    labels: dict[str, str | None]
+    drop_leaks: bool
+    id: str | None
+    table: TableParams
+
+    @field_validator("layout")
+    @classmethod
+    def _known(cls, layout: str) -> str:
+        if layout not in LAYOUTS:
+            raise ValueError(f"expected one of {', '.join(LAYOUTS)}")
+        return layout
+
+    @field_validator("labels")
+    @classmethod
+    def _lower(cls, labels: dict[str, str | None]) -> dict[str, str | None]:
+        return {" ".join(found.split()).lower(): wanted for found, wanted in labels.items()}
 
 
 class TextParams(Section):

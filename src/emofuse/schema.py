@@ -20,6 +20,7 @@ from emofuse.errors import DataError
 
 KEY = ["split", "dialogue", "utterance"]
 SPLITS = ("train", "dev", "test")
+PREDICT = "predict"  # the split of rows that are neither trained nor measured on, and only get predictions
 MODALITIES = ("text", "audio", "visual", "metadata")
 
 MANIFEST_FILE = Path("data/manifest.parquet")
@@ -34,14 +35,18 @@ MANIFEST = pa.schema(
     [
         *KEY_FIELDS,
         ("clip", pa.string()),  # relative to the data root; null where there is none
+        ("clip_sha256", pa.string()),  # of its bytes
         ("text", pa.string()),  # as found
         ("clean_text", pa.string()),
         ("speaker", pa.string()),
         ("start", pa.float64()),  # seconds; null where unknown
         ("end", pa.float64()),
-        ("position", pa.int64()),  # 0-based rank in the dialogue
-        ("dialogue_length", pa.int64()),  # utterances
+        ("position", pa.int64()),  # 0-based rank in the dialogue; null where the row stands alone
+        ("dialogue_length", pa.int64()),  # utterances; null where the row stands alone
         ("label", pa.string()),  # null where unlabelled
+        ("row_id", pa.string()),  # names the row in a submission
+        ("source", pa.string()),  # the file that holds the row
+        ("row", pa.int64()),  # its number there, from 1, the header not counted
         ("issues", pa.list_(pa.string())),  # what is wrong with the row
     ]
 )
@@ -192,9 +197,9 @@ def utterances(manifest: pd.DataFrame, root: Path) -> list[Utterance]:
             text=row.text,
             clean_text=row.clean_text,
             duration=row.end - row.start if row.end > row.start else None,  # False where either is NaN
-            position=row.position,
-            dialogue_length=row.dialogue_length,
-            clip_reason=row.issues[0] if len(row.issues) else "no clip",
+            position=None if pd.isna(row.position) else int(row.position),
+            dialogue_length=None if pd.isna(row.dialogue_length) else int(row.dialogue_length),
+            clip_reason=next((issue for issue in row.issues if issue.startswith("clip ")), "no clip"),
         )
         for row in manifest.itertuples(index=False)
     ]

@@ -19,11 +19,13 @@ from typing import Any
 
 import mlflow
 import pandas as pd
-from mlflow.entities import Metric, Param, Run
+from mlflow.entities import Dataset as DatasetEntity
+from mlflow.entities import DatasetInput, InputTag, Metric, Param, Run
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.tracking import MlflowClient
 from mlflow.types.schema import ColSpec, Schema
+from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 
 from emofuse.errors import TrackingError
 
@@ -68,19 +70,44 @@ class ModelRun:
     bundle: Path | None = None
     version: str = ""
 
-    @property
-    def key(self) -> str:
-        """Hash of what the run holds."""
-        content = [self.name, dict(self.params), dict(self.metrics), self.version]
-        return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+
+@dataclass(frozen=True)
+class Dataset:
+    """What the models were trained and measured on.
+
+    Attributes:
+        description: its `name`, `hash`, `layout`, and counts.
+        figures: the data report's headline, such as `data/leaking_rows`.
+    """
+
+    description: Mapping[str, Any]
+    figures: Mapping[str, float]
+
+    def as_input(self) -> DatasetInput:
+        """The data set in MLflow's terms."""
+        entity = DatasetEntity(
+            name=str(self.description["name"]),
+            digest=str(self.description["hash"])[:32],
+            source_type="emofuse",
+            source=json.dumps({"layout": self.description["layout"]}),
+            profile=json.dumps(self.description, sort_keys=True),
+        )
+        return DatasetInput(entity, [InputTag(MLFLOW_DATASET_CONTEXT, "training")])
 
 
-def track(runs: list[ModelRun], champion: str) -> dict[str, str]:
+def run_key(run: ModelRun, data: Dataset) -> str:
+    """Hash of what a run holds."""
+    content = [run.name, dict(run.params), dict(run.metrics), run.version, dict(data.description)]
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def track(runs: list[ModelRun], champion: str, data: Dataset) -> dict[str, str]:
     """Track every model that is not tracked yet, and give the champion its alias.
 
     Args:
         runs: one a model.
         champion: the name of the best on dev.
+        data: what they were trained and measured on.
 
     Returns:
         The id of each model's run.
@@ -90,7 +117,7 @@ def track(runs: list[ModelRun], champion: str) -> dict[str, str]:
     """
     with _server() as client:
         experiment = _experiment(client)
-        ids = {run.name: _track_one(client, experiment, run) for run in runs}
+        ids = {run.name: _track_one(client, experiment, run, data) for run in runs}
         best = next(run for run in runs if run.name == champion)
         _register(client, experiment, ids[champion], best.version)
         return ids
@@ -119,14 +146,15 @@ def _experiment(client: MlflowClient) -> str:
     return str(client.create_experiment(EXPERIMENT, LOCAL_ARTIFACTS.resolve().as_uri() if local else None))
 
 
-def _track_one(client: MlflowClient, experiment: str, run: ModelRun) -> str:
+def _track_one(client: MlflowClient, experiment: str, run: ModelRun, data: Dataset) -> str:
+    key = run_key(run, data)
     known: list[Run] = client.search_runs(
-        [experiment], f"tags.`{KEY_TAG}` = '{run.key}' and attributes.status = 'FINISHED'", max_results=1
+        [experiment], f"tags.`{KEY_TAG}` = '{key}' and attributes.status = 'FINISHED'", max_results=1
     )
     if known:
         return str(known[0].info.run_id)
     tags = {
-        KEY_TAG: run.key,
+        KEY_TAG: key,
         BUNDLE_TAG: run.version,
         COMMIT_TAG: _commit(),
         "mlflow.runName": run.name,
@@ -134,13 +162,14 @@ def _track_one(client: MlflowClient, experiment: str, run: ModelRun) -> str:
     }
     run_id = str(client.create_run(experiment, tags={k: v for k, v in tags.items() if v}).info.run_id)
     now = int(time.time() * 1000)
-    figures = [Metric(name, value, now, 0) for name, value in run.metrics.items()]
+    figures = [Metric(name, value, now, 0) for name, value in {**run.metrics, **data.figures}.items()]
     figures += [Metric(name, value, now, step) for name, points in run.steps.items() for step, value in points]
     params = [Param(name, str(value)) for name, value in run.params.items()]
     for start in range(0, len(params), 100):  # the most that one call takes
         client.log_batch(run_id, params=params[start : start + 100])
     for start in range(0, len(figures), 1000):
         client.log_batch(run_id, metrics=figures[start : start + 1000])
+    client.log_inputs(run_id, [data.as_input()])
     for path in run.files:
         client.log_artifact(run_id, str(path), "reports")
     if run.bundle is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -82,15 +83,17 @@ def dialogue_folds(
         Training and held-out row numbers.
 
     Raises:
-        DataError: there are fewer dialogues than folds.
+        DataError: there are fewer dialogues, or rows of every class, than folds.
     """
-    groups = len(set(dialogues))
-    if groups < folds:
-        raise DataError(
-            f"found {groups} dialogues in the train split, expected at least train.folds = {folds}; lower train.folds"
-        )
+    groups, largest = len(set(dialogues)), int(np.bincount(targets).max())
+    for count, what in ((groups, "dialogues in the train split"), (largest, "training rows of the largest class")):
+        if count < folds:
+            raise DataError(f"found {count} {what}, expected at least train.folds = {folds}; lower train.folds")
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    yield from splitter.split(np.zeros(len(targets)), targets, list(dialogues))
+    with warnings.catch_warnings():
+        # The data report names the classes that are too small for every fold to hold one.
+        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+        yield from splitter.split(np.zeros(len(targets)), targets, list(dialogues))
 
 
 def train(make: Callable[[], Fusion], rows: Rows, dialogues: Sequence[str], params: TrainParams, seed: int) -> Trained:

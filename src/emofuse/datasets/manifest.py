@@ -1,49 +1,132 @@
-"""From a layout's rows to the manifest."""
+"""From a layout's rows to the manifest: every row is kept, and what is wrong with it is a value in it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pandas as pd
 
-from emofuse.datasets.meld import read_meld
+from emofuse.datasets import values
+from emofuse.datasets.clips import content_hashes, locate
+from emofuse.datasets.contract import validate
+from emofuse.datasets.duplicates import find_duplicates
+from emofuse.datasets.source import Source
+from emofuse.datasets.splits import cut
 from emofuse.datasets.text import clean_text
 from emofuse.errors import DataError
-from emofuse.schema import KEY, MANIFEST, SPLITS
+from emofuse.layouts import LAYOUTS
+from emofuse.params import IngestParams
+from emofuse.schema import MANIFEST, PREDICT, SPLITS
 
-# The built-in corpus is written in MELD's layout, so that one loader reads both.
-LAYOUTS: dict[str, Callable[[Path], pd.DataFrame]] = {"demo": read_meld, "meld": read_meld}
 
+def build_manifest(params: IngestParams, seed: int) -> tuple[pd.DataFrame, list[str]]:
+    """Read the data and derive what every row of the manifest carries.
 
-def build_manifest(layout: str, root: Path) -> pd.DataFrame:
-    """Read the data under `root` and derive what every row of the manifest carries.
+    Returns:
+        The manifest, and notes on the data as a whole.
 
     Raises:
-        DataError: the data can't be read, a key stands twice, or a split has no labelled row.
+        DataError: the data can't be read, or nothing can be learnt from it: no row, no clip and no text in any row, no
+            label, one class, or a split without a labelled row.
     """
-    frame = LAYOUTS[layout](root)
+    read: Callable[[IngestParams], Source] = resolve_name(LAYOUTS[params.layout])
+    source = read(params)
+    frame, notes = source.completed(), list(source.notes)
+    if frame.empty:
+        raise DataError(f"{params.root}: found no rows, expected at least one utterance a split")
+    _read_values(frame, params)
+    frame["split"], made = cut(frame, params.shares, seed) if frame["label"].notna().any() else (frame["split"], [])
+    frame = _placed(frame)
+    frame["clip_sha256"] = pd.Series(content_hashes(params.root, frame["clip"].tolist()), dtype=object)
+    if params.drop_leaks:
+        notes.append(_drop_leaks(frame))
+    _refuse_hopeless(frame, params)
+    manifest = frame[MANIFEST.names]
+    validate(manifest)
+    return manifest, notes + made
+
+
+def _read_values(frame: pd.DataFrame, params: IngestParams) -> None:
+    """Turn cells as found into values, in place, and say in `issues` what is wrong with each."""
+    times = [values.times(start, end) for start, end in zip(frame["start"], frame["end"], strict=True)]
+    labels = [values.label(text, params.labels) for text in frame["label"]]
+    clips = [locate(params.root, path) for path in frame["clip"]]
+    frame["start"], frame["end"] = [start for start, _, _ in times], [end for _, end, _ in times]
+    frame["label"] = pd.Series([name for name, _ in labels], dtype=object)
+    frame["clip"] = pd.Series([path for path, _ in clips], dtype=object)
     frame["clean_text"] = frame["text"].map(clean_text)
-    frame["split"] = pd.Categorical(frame["split"], SPLITS)
-    dialogue_number = pd.to_numeric(frame["dialogue"], errors="coerce")
-    frame = frame.assign(number=dialogue_number).sort_values(
-        ["split", "number", "dialogue", "utterance"], kind="stable"
-    )
-    frame["split"] = frame["split"].astype(str)
-    _check(frame, root)
-    groups = frame.groupby(["split", "dialogue"], sort=False)
-    frame["position"] = groups.cumcount()
-    frame["dialogue_length"] = groups["utterance"].transform("size")
-    return frame[MANIFEST.names].reset_index(drop=True)
+    frame["row_id"] = frame["row_id"].fillna(frame["row"].astype(str))
+    frame["issues"] = [
+        # Rows that are only predicted are expected to have no label.
+        [*issues, *time[2], *clip[1], *(label[1] if split != PREDICT else [])]
+        for issues, time, clip, label, split in zip(frame["issues"], times, clips, labels, frame["split"], strict=True)
+    ]
 
 
-def _check(frame: pd.DataFrame, root: Path) -> None:
-    twice = frame[frame.duplicated(KEY, keep="first")]
-    if len(twice):
-        first = twice.iloc[0]
+def _placed(frame: pd.DataFrame) -> pd.DataFrame:
+    """Order rows by split, dialogue and utterance; number them within their dialogues; keys become unique."""
+    alone = frame["dialogue"].isna() | (frame["dialogue"] == "")
+    frame["dialogue"] = frame["dialogue"].where(~alone, frame["source"] + ":" + frame["row"].astype(str))
+    number = pd.to_numeric(frame["utterance"], errors="coerce")
+    _say(frame, number.isna() & ~alone & frame["utterance"].notna(), "position unreadable: put last in its dialogue")
+    frame["utterance"] = number.where(number.abs() < 2**53)
+    order = frame.assign(
+        split_order=frame["split"].map([*SPLITS, PREDICT].index),
+        dialogue_number=pd.to_numeric(frame["dialogue"], errors="coerce"),
+        alone=alone,
+    ).sort_values(["split_order", "dialogue_number", "dialogue", "utterance"], kind="stable", ignore_index=True)
+    groups = order.groupby(["split", "dialogue"], sort=False)
+    order["position"] = groups.cumcount().where(~order["alone"])
+    order["dialogue_length"] = groups["row"].transform("size").where(~order["alone"])
+    twice = order.duplicated(["split", "dialogue", "utterance"]) & order["utterance"].notna()
+    _say(order, twice, "repeats the number of another utterance of its dialogue; renumbered")
+    whole = order["utterance"].notna() & (order["utterance"] % 1 == 0) & ~twice
+    order["utterance"] = _numbers(order, whole)
+    return order
+
+
+def _numbers(order: pd.DataFrame, usable: pd.Series) -> pd.Series:
+    """Utterance numbers as found where usable, else the next after the greatest of the dialogue."""
+    found = order["utterance"].where(usable)
+    greatest = found.groupby([order["split"], order["dialogue"]], sort=False).transform("max").fillna(-1)
+    rank = (~usable).groupby([order["split"], order["dialogue"]], sort=False).cumsum()
+    return found.fillna(greatest + rank).astype("int64")
+
+
+def _drop_leaks(frame: pd.DataFrame) -> str:
+    """Take the label from training rows that say the same as a row that is measured on; gives a note."""
+    reasons: dict[int, str] = {}
+    for same in find_duplicates(frame):
+        if same.leaks:
+            there = next(frame.loc[row] for row in same.rows if frame.at[row, "split"] in ("dev", "test"))
+            where = f"{there['split']} dialogue {there['dialogue']} utterance {there['utterance']}"
+            for row in same.rows:
+                if frame.at[row, "split"] == "train":
+                    reasons.setdefault(row, f"{same.kind} as {where}")
+    for row, reason in reasons.items():
+        frame.at[row, "issues"] = [
+            *frame.at[row, "issues"],
+            f"dropped from train: {reason}; was {frame.at[row, 'label']}",
+        ]
+        frame.at[row, "label"] = None
+    return f"{len(reasons)} training rows dropped: they say the same as a dev or test row"
+
+
+def _say(frame: pd.DataFrame, rows: pd.Series, issue: str) -> None:
+    frame["issues"] = [[*issues, issue] if bad else issues for issues, bad in zip(frame["issues"], rows, strict=True)]
+
+
+def _refuse_hopeless(frame: pd.DataFrame, params: IngestParams) -> None:
+    root: Path = params.root
+    if not (frame["clip"].notna() | (frame["clean_text"] != "")).any():
+        problems = frame["issues"].explode().dropna()
+        common = f"; the commonest fault: {problems.value_counts().index[0]}" if len(problems) else ""
+        raise DataError(f"{root}: every one of {len(frame)} rows is without a clip and without text{common}")
+    if frame["label"].isna().all():
         raise DataError(
-            f"{root}: {len(twice)} rows repeat the key of another, first: split {first['split']}, dialogue "
-            f"{first['dialogue']}, utterance {first['utterance']}; expected each once. Renumber or remove them"
+            f"{root}: no label left in {len(frame)} rows; check the label column and what ingest.labels drops"
         )
     for split in SPLITS:
         if not frame.loc[frame["split"] == split, "label"].notna().any():

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pandas as pd
 
-from emofuse.datasets.tables import read_csv, seconds
+from emofuse.datasets.source import Source
+from emofuse.datasets.tables import read_rows
 from emofuse.errors import DataError
+from emofuse.params import IngestParams
 
 SPLITS = {
     "train": ("train_sent_emo.csv", "train_splits"),
@@ -15,50 +18,102 @@ SPLITS = {
     "test": ("test_sent_emo.csv", "output_repeated_splits_test"),
 }
 COLUMNS = ("Utterance", "Speaker", "Emotion", "Dialogue_ID", "Utterance_ID", "StartTime", "EndTime")
+# Some of the published test clips carry a prefix.
+CLIP_NAME = re.compile(r"(final_videos_test)?dia(\d+)_utt(\d+)\.mp4")
 
 
-def read_meld(root: Path) -> pd.DataFrame:
-    """Read the rows of a MELD folder.
+def read_meld(params: IngestParams) -> Source:
+    """Read MELD.Raw as published, or its CSV files alone.
 
-    Args:
-        root: the folder that holds `train_sent_emo.csv`, `dev_sent_emo.csv`, `test_sent_emo.csv` and the clip folders.
-
-    Returns:
-        One row an utterance: the manifest's columns less those that `build_manifest` derives.
+    The CSV files and the clip folders may stand in `ingest.root` or up to two folders below it, as the archives unpack.
 
     Raises:
-        DataError: the folder, a CSV or a column is missing, or a CSV can't be read.
+        DataError: the root or a CSV is missing, or a CSV can't be read or lacks a column.
     """
-    if not root.is_dir():
-        raise DataError(f"{root}: no such folder; set ingest.root to the folder that holds {SPLITS['train'][0]}")
-    absent = [name for name, _ in SPLITS.values() if not (root / name).is_file()]
+    root = existing(params.root, f"the folder that holds {SPLITS['train'][0]}")
+    tables = {split: _find(root, name) for split, (name, _) in SPLITS.items()}
+    absent = [SPLITS[split][0] for split, path in tables.items() if path is None]
     if absent:
         raise DataError(
             f"{root}: found no {', no '.join(absent)}; expected a CSV for each split in MELD's layout "
             "(see ingest.layout and ingest.root in params.yaml)"
         )
-    return pd.concat([_read_split(root, split) for split in SPLITS], ignore_index=True)
-
-
-def _read_split(root: Path, split: str) -> pd.DataFrame:
-    name, folder = SPLITS[split]
-    table = read_csv(root / name, COLUMNS)
-    clips = [
-        f"{folder}/dia{dialogue}_utt{utterance}.mp4"
-        for dialogue, utterance in zip(table["Dialogue_ID"], table["Utterance_ID"], strict=True)
+    notes: list[str] = []
+    frames = [
+        read_split(root, path, _find(root, SPLITS[split][1]), split, COLUMNS, notes)
+        for split, path in tables.items()
+        if path is not None
     ]
-    found = [(root / clip).is_file() for clip in clips]
+    return Source(pd.concat(frames, ignore_index=True), notes)
+
+
+def existing(root: Path, holding: str) -> Path:
+    """The data root.
+
+    Raises:
+        DataError: it is no folder.
+    """
+    if not root.is_dir():
+        raise DataError(f"{root}: no such folder; set ingest.root to {holding}")
+    return root
+
+
+def read_split(
+    root: Path, table: Path, folder: Path | None, split: str, columns: tuple[str, ...], notes: list[str]
+) -> pd.DataFrame:
+    """Read a CSV in MELD's columns and pair its rows with the clips of a folder.
+
+    Args:
+        root: the data root.
+        table: the CSV.
+        folder: where its clips are; None where there are none.
+        split: the split of all its rows.
+        columns: those that must be there.
+        notes: what is odd about the table or the folder as a whole is added here.
+
+    Raises:
+        DataError: the CSV can't be read or lacks a column.
+    """
+    rows = read_rows(table, columns, notes)
+    if folder is None:
+        notes.append(f"{table.name}: found no folder of clips for it, so its rows have no video and no sound")
+        clips: list[str | None] = [None] * len(rows)
+    else:
+        names = list(zip(rows["Dialogue_ID"].str.strip(), rows["Utterance_ID"].str.strip(), strict=True))
+        found = _clips(folder)
+        inside = folder.relative_to(root).as_posix()
+        clips = [f"{inside}/{found.get(name, 'dia{}_utt{}.mp4'.format(*name))}" for name in names]
+        extra = sorted(found[name] for name in set(found) - set(names))
+        if extra:
+            shown = ", ".join(extra[:5]) + (", ..." if len(extra) > 5 else "")
+            notes.append(f"{inside}: {len(extra)} clips have no row in {table.name}: {shown}")
     return pd.DataFrame(
         {
             "split": split,
-            "dialogue": table["Dialogue_ID"],
-            "utterance": table["Utterance_ID"].astype("int64"),
-            "clip": [clip if there else None for clip, there in zip(clips, found, strict=True)],
-            "text": table["Utterance"],
-            "speaker": table["Speaker"],
-            "start": table["StartTime"].map(seconds),
-            "end": table["EndTime"].map(seconds),
-            "label": table["Emotion"].str.strip().str.lower().replace("", None),
-            "issues": [[] if there else [f"clip not found: {clip}"] for clip, there in zip(clips, found, strict=True)],
+            "dialogue": rows["Dialogue_ID"].str.strip(),
+            "utterance": rows["Utterance_ID"],
+            "clip": pd.Series(clips, dtype=object),
+            "text": rows["Utterance"],
+            "speaker": rows["Speaker"].str.strip(),
+            "start": rows["StartTime"],
+            "end": rows["EndTime"],
+            "label": rows.get("Emotion", ""),
+            "source": rows["source"],
+            "row": rows["row"],
+            "issues": rows["issues"],
         }
     )
+
+
+def _find(root: Path, name: str) -> Path | None:
+    for pattern in (name, f"*/{name}", f"*/*/{name}"):
+        found = sorted(root.glob(pattern))
+        if found:
+            return found[0]
+    return None
+
+
+def _clips(folder: Path) -> dict[tuple[str, str], str]:
+    """File names by dialogue and utterance; a name without prefix goes before one with."""
+    matches = [match for path in sorted(folder.iterdir()) if (match := CLIP_NAME.fullmatch(path.name))]
+    return {(match[2], match[3]): match[0] for match in sorted(matches, key=lambda match: match[1] is None)}

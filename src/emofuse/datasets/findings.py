@@ -1,0 +1,228 @@
+"""What there is to know about a data set before a model learns from it: counts, gaps, duplicates, leaks, faults."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from emofuse.datasets.duplicates import KINDS, Duplicates, find_duplicates
+from emofuse.schema import KEY, SPLITS, FeatureTable
+
+# Reasons of a clip that is there and can't be used; others, such as "no face found", are no faults.
+BROKEN = ("can't be decoded", "file ", "video track without", "sound track without", "no video or sound", "clip ")
+QUANTILES = {"least": 0.0, "5%": 0.05, "median": 0.5, "95%": 0.95, "most": 1.0}
+
+
+def findings(
+    manifest: pd.DataFrame, tables: Mapping[str, FeatureTable], notes: Sequence[str], layout: str, name: str, folds: int
+) -> dict[str, Any]:
+    """All that the data report says, as JSON.
+
+    Args:
+        manifest: n rows, numbered from 0.
+        tables: each modality's features of these rows, for what is present and why not.
+        notes: on the data as a whole, from reading it.
+        layout: how the data is laid out.
+        name: what the data is called.
+        folds: of cross-validation; classes with fewer training rows are named.
+    """
+    duplicates = list(find_duplicates(manifest))
+    found: dict[str, Any] = {
+        "dataset": _dataset(manifest, layout, name),
+        "notes": list(notes),
+        "labels": _counts(manifest, "label"),
+        "speakers": _counts(manifest, "speaker"),
+        "durations": _durations(manifest),
+        "modalities": _modalities(manifest, tables),
+        "order": _order(manifest),
+        "duplicates": {kind: _duplicates(manifest, kind, duplicates) for kind in KINDS},
+        "shared_dialogues": _shared(manifest),
+        "small_classes": _small(manifest, folds),
+        "unseen_labels": _unseen(manifest),
+        "faults": _faults(manifest, tables),
+    }
+    found["warnings"] = _warnings(found, folds)
+    return found
+
+
+def headline(found: Mapping[str, Any]) -> dict[str, float]:
+    """The report's figures that are tracked with every run."""
+    return {
+        "data/rows": found["dataset"]["rows"],
+        "data/labelled": found["dataset"]["labelled"],
+        "data/dialogues": found["dataset"]["dialogues"],
+        "data/faulty_rows": len(found["faults"]),
+        "data/leaking_rows": sum(kind["leaking_rows"] for kind in found["duplicates"].values()),
+        "data/conflicting_groups": sum(kind["conflicting"] for kind in found["duplicates"].values()),
+        **{
+            f"data/present_{modality}": sum(split[modality]["present"] for split in found["modalities"].values())
+            for modality in next(iter(found["modalities"].values()))
+        },
+    }
+
+
+def _dataset(manifest: pd.DataFrame, layout: str, name: str) -> dict[str, Any]:
+    content = manifest.drop(columns="issues").to_json(orient="split", index=False)
+    return {
+        "name": name,
+        "layout": layout,
+        "hash": hashlib.sha256(content.encode()).hexdigest(),
+        "rows": len(manifest),
+        "labelled": int(manifest["label"].notna().sum()),
+        "dialogues": len(manifest[["split", "dialogue"]].drop_duplicates()),
+        "clips": int(manifest["clip"].notna().sum()),
+        "splits": {str(split): int(n) for split, n in manifest["split"].value_counts(sort=False).items()},
+    }
+
+
+def _counts(manifest: pd.DataFrame, column: str) -> dict[str, dict[str, int]]:
+    known = manifest[manifest[column].notna() & (manifest[column] != "")]
+    return {
+        str(value): {str(split): int(n) for split, n in part["split"].value_counts().sort_index().items()}
+        for value, part in known.groupby(column)
+    }
+
+
+def _durations(manifest: pd.DataFrame) -> dict[str, dict[str, float]]:
+    lengths = manifest["end"] - manifest["start"]
+    return {
+        str(split): {
+            "unknown": int(part.isna().sum()),
+            **{name: round(float(part.quantile(q)), 3) for name, q in QUANTILES.items() if part.notna().any()},
+        }
+        for split, part in lengths.groupby(manifest["split"], sort=False)
+    }
+
+
+def _modalities(manifest: pd.DataFrame, tables: Mapping[str, FeatureTable]) -> dict[str, dict[str, Any]]:
+    result: dict[str, dict[str, Any]] = {}
+    for split, rows in manifest.groupby("split", sort=False).indices.items():
+        result[str(split)] = {}
+        for modality, table in tables.items():
+            part = table.select(rows)
+            absent = pd.Series([_kind(reason) for reason in part.reasons if reason], dtype=object).value_counts()
+            result[str(split)][modality] = {
+                "present": int(part.present.sum()),
+                "absent": {str(reason): int(n) for reason, n in absent.items()},
+            }
+    return result
+
+
+def _kind(issue: str) -> str:
+    """An issue without what differs from row to row, for counting."""
+    return issue.split(": ")[0]
+
+
+def _order(manifest: pd.DataFrame) -> dict[str, int]:
+    """How the utterances of a dialogue follow each other."""
+    groups = manifest.groupby(["split", "dialogue"], sort=False)
+    ahead_start, ahead_end = groups["start"].shift(), groups["end"].shift()
+    steps = groups["utterance"].diff()
+    return {
+        "starts_before_the_one_ahead": int((manifest["start"] < ahead_start).sum()),
+        "overlaps_the_one_ahead": int((manifest["start"] < ahead_end).sum()),
+        "gaps_in_numbers": int((steps > 1).sum()),
+        "dialogues_not_from_0": int((groups["utterance"].first() > 0).sum()),
+    }
+
+
+def _duplicates(manifest: pd.DataFrame, kind: str, found: Sequence[Duplicates]) -> dict[str, Any]:
+    groups = [group for group in found if group.kind == kind]
+    leaking = {row for group in groups if group.leaks for row in group.rows if manifest.at[row, "split"] == "train"}
+    return {
+        "rows": sum(len(group.rows) for group in groups),
+        "conflicting": sum(group.conflicts for group in groups),
+        "across_splits": sum(len(group.splits) > 1 for group in groups),
+        "leaking_rows": len(leaking),
+        "groups": [
+            {
+                "conflicting_labels": list(group.labels) if group.conflicts else [],
+                "across": sorted(group.splits) if len(group.splits) > 1 else [],
+                "text": manifest.at[group.rows[0], "text"],
+                "speaker": manifest.at[group.rows[0], "speaker"],
+                "rows": [{**_key(manifest, row), "label": manifest.at[row, "label"]} for row in group.rows],
+            }
+            for group in groups
+        ],
+    }
+
+
+def _key(manifest: pd.DataFrame, row: int) -> dict[str, Any]:
+    key = {name: manifest.at[row, name] for name in [*KEY, "source", "row"]}
+    return {name: value if isinstance(value, str) else int(value) for name, value in key.items()}
+
+
+def _shared(manifest: pd.DataFrame) -> dict[str, Any]:
+    """Dialogue ids of several splits: in one table they name the same dialogue, in several they start anew."""
+    places = manifest.drop_duplicates(["split", "dialogue", "source"])
+    ids = places.groupby("dialogue", sort=False)["split"].nunique()
+    same = places.groupby(["dialogue", "source"], sort=False)["split"].nunique()
+    return {
+        "ids": int((ids > 1).sum()),
+        "in_one_table": sorted({str(dialogue) for dialogue, _ in same[same > 1].index}),
+    }
+
+
+def _small(manifest: pd.DataFrame, folds: int) -> dict[str, int]:
+    counts = manifest.loc[manifest["split"] == "train", "label"].value_counts()
+    return {str(label): int(n) for label, n in counts.items() if n < folds}
+
+
+def _unseen(manifest: pd.DataFrame) -> dict[str, int]:
+    trained = set(manifest.loc[manifest["split"] == "train", "label"].dropna())
+    measured = manifest.loc[manifest["split"].isin(SPLITS[1:]), "label"].dropna()
+    return {str(label): int(n) for label, n in measured.value_counts().items() if label not in trained}
+
+
+def _faults(manifest: pd.DataFrame, tables: Mapping[str, FeatureTable]) -> list[dict[str, Any]]:
+    """Rows with an issue, or whose clip can't be used, each with all that is wrong."""
+    faults = []
+    for row, issues in enumerate(manifest["issues"]):
+        # What is merely absent, such as a face, is counted a modality; a clip that is there and fails is a fault.
+        broken = {
+            f"{modality}: {table.reasons[row]}"
+            for modality, table in tables.items()
+            if manifest.at[row, "clip"] and table.reasons[row].startswith(BROKEN)
+        }
+        if len(issues) or broken:
+            faults.append({**_key(manifest, row), "issues": [*issues, *sorted(broken)]})
+    return faults
+
+
+def _warnings(found: Mapping[str, Any], folds: int) -> list[str]:
+    """What a user should act on, a sentence each."""
+    warnings = []
+    for kind, same in found["duplicates"].items():
+        if same["leaking_rows"]:
+            warnings.append(
+                f"{same['leaking_rows']} training rows are the same as a dev or test row ({kind}): scores will be too "
+                "good; set ingest.drop_leaks to drop them from train"
+            )
+        if same["conflicting"]:
+            warnings.append(f"{same['conflicting']} groups of rows are the same ({kind}) but are labelled differently")
+    for label, count in found["small_classes"].items():
+        warnings.append(
+            f"class {label!r} has {count} training rows, fewer than train.folds = {folds}: merge or drop it with "
+            "ingest.labels"
+        )
+    for label, count in found["unseen_labels"].items():
+        warnings.append(
+            f"class {label!r} stands in {count} dev or test rows and in no training row: it can't be learnt"
+        )
+    shared = found["shared_dialogues"]["in_one_table"]
+    if shared:
+        warnings.append(
+            f"{len(shared)} dialogues of one table stand in several splits, such as {shared[0]}: context leaks "
+            "from train to dev or test; cut the splits by dialogue, or unset ingest.table.split"
+        )
+    for modality in next(iter(found["modalities"].values())):
+        if not any(split[modality]["present"] for split in found["modalities"].values()):
+            warnings.append(f"no row has {modality}: models do without it")
+    if found["faults"]:
+        warnings.append(
+            f"{len(found['faults'])} of {found['dataset']['rows']} rows have faults, listed below; none was lost"
+        )
+    return warnings

@@ -1,0 +1,50 @@
+"""The hackathon's layout: a labelled and an unlabelled CSV in MELD's columns, and a folder of clips for each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from emofuse.datasets.meld import CLIP_NAME, COLUMNS, existing, read_split
+from emofuse.datasets.source import Source
+from emofuse.errors import DataError
+from emofuse.params import IngestParams
+
+TRAIN = "train_emotion.csv"
+UNLABELLED = tuple(column for column in COLUMNS if column != "Emotion")
+
+
+def read_hackathon(params: IngestParams) -> Source:
+    """Read `train_emotion.csv` and `test*.csv`; dev and test are cut from the labelled rows afterwards.
+
+    Clips named `dia<D>_utt<U>.mp4` are looked for in the folders under the root whose path has "train" or "test" in it.
+
+    Raises:
+        DataError: the root or the labelled CSV is missing, more than one CSV begins with "test", or one can't be read.
+    """
+    root = existing(params.root, f"the folder that holds {TRAIN}")
+    tests = sorted(path for path in root.glob("test*.csv"))
+    if len(tests) > 1:
+        raise DataError(
+            f"{root}: found {', '.join(path.name for path in tests)}, expected one test*.csv; move the others away"
+        )
+    notes: list[str] = []
+    frames = [_read(root, root / TRAIN, "train", COLUMNS, notes)]
+    if tests:
+        frames.append(_read(root, tests[0], "predict", UNLABELLED, notes))
+    else:
+        notes.append(f"{root.name}: found no test*.csv, so there is nothing to predict")
+    return Source(pd.concat(frames, ignore_index=True), notes)
+
+
+def _read(root: Path, table: Path, split: str, columns: tuple[str, ...], notes: list[str]) -> pd.DataFrame:
+    word = "train" if split == "train" else "test"
+    folders = {path.parent for path in root.rglob("*.mp4") if CLIP_NAME.fullmatch(path.name)}
+    named = sorted(folder for folder in folders if word in folder.relative_to(root).as_posix().lower())
+    if len(named) > 1:
+        notes.append(f"{table.name}: found {len(named)} folders of clips for it, took {named[0].relative_to(root)}")
+    frame = read_split(root, table, named[0] if named else None, split, columns, notes)
+    if split == "predict":
+        frame["label"] = ""
+    return frame

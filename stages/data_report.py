@@ -1,0 +1,31 @@
+"""Stage data_report: all that is odd about the data, as reports/data.json and reports/data.html."""
+
+from __future__ import annotations
+
+from emofuse.datasets.findings import findings
+from emofuse.datasets.report import write_page
+from emofuse.errors import guard
+from emofuse.params import load_params
+from emofuse.schema import MANIFEST_FILE, REPORTS_DIR, read_all_features, read_json, read_manifest, write_json
+
+
+def main() -> None:
+    """Report on the manifest and on what extraction found."""
+    params = load_params()
+    manifest = read_manifest()
+    found = findings(
+        manifest,
+        read_all_features(manifest),
+        read_json(MANIFEST_FILE.with_name("notes.json")),
+        params.ingest.layout,
+        params.ingest.root.name,
+        params.train.folds,
+    )
+    write_json(REPORTS_DIR / "data.json", found)
+    write_page(REPORTS_DIR / "data.html", found, manifest)
+    print(*(f"warning: {warning}" for warning in found["warnings"]), "see reports/data.html", sep="\n")
+
+
+if __name__ == "__main__":
+    with guard():
+        main()
