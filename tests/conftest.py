@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -11,8 +12,10 @@ import pytest
 import torch
 
 from emofuse.corpus.build import build_corpus
-from emofuse.params import Params, load_params
+from emofuse.params import IngestParams, Params, load_params
 from tests.pipeline.imports import ROOT
+
+SEED = 13
 
 
 @pytest.fixture(scope="session")
@@ -57,6 +60,19 @@ def write_clip(
     return path
 
 
+def ingest(params: Params, root: Path, layout: str, **changes: Any) -> IngestParams:
+    """The repository's ingest params for other data."""
+    content = params.ingest.model_dump() | {"root": root, "layout": layout}
+    content["table"] = content["table"] | changes.pop("table", {})
+    return IngestParams.model_validate(content | changes)
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A clip of a second, without a face."""
+    return write_clip(tmp_path_factory.mktemp("clip") / "clip.mp4").read_bytes()
+
+
 @pytest.fixture
 def meld_copy(corpus: Path, tmp_path: Path) -> Path:
     """A copy of the small corpus that a test may harm."""
@@ -75,7 +91,7 @@ def bundle(corpus: Path, params: Params, tmp_path_factory: pytest.TempPathFactor
     from emofuse.schema import MODALITIES, FeatureTable, label_order, utterances
     from emofuse.training import Rows, train
 
-    manifest = build_manifest("demo", corpus)
+    manifest, _ = build_manifest(ingest(params, corpus, "demo"), params.seed)
     rows = manifest[manifest["split"] == "train"]
     labels = label_order(manifest)
     asked = utterances(rows, corpus)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,8 +11,10 @@ from mlflow.tracking import MlflowClient
 
 from emofuse.bundle import bundle_version
 from emofuse.errors import TrackingError
-from emofuse.tracking import ALIAS, EXPERIMENT, REGISTERED_MODEL, ModelRun, track
+from emofuse.tracking import ALIAS, EXPERIMENT, REGISTERED_MODEL, Dataset, ModelRun, track
 from tests.pipeline.imports import ROOT
+
+DATA = Dataset({"name": "corpus", "hash": "ab" * 32, "layout": "demo", "rows": 24}, {"data/rows": 24})
 
 
 @pytest.fixture
@@ -40,10 +43,14 @@ def run(bundle: Path, tmp_path: Path) -> ModelRun:
 
 
 def test_a_run_holds_params_metrics_steps_files_and_tags(server: MlflowClient, run: ModelRun) -> None:
-    found = server.get_run(track([run], "early")["early"])
+    found = server.get_run(track([run], "early", DATA)["early"])
     assert found.info.run_name == "early"
     assert found.data.params == {"train.epochs": "2", "seed": "13"}
     assert found.data.metrics["test/joy/f1"] == 0.25
+    assert found.data.metrics["data/rows"] == 24
+    (used,) = found.inputs.dataset_inputs
+    assert (used.dataset.name, used.dataset.digest) == ("corpus", "ab" * 16)
+    assert json.loads(used.dataset.profile)["rows"] == 24
     assert [m.value for m in server.get_metric_history(found.info.run_id, "epoch/held_out_loss")] == [1.5, 1.25]
     assert found.data.tags["emofuse.bundle"] == run.version
     assert len(found.data.tags["mlflow.source.git.commit"]) == 40
@@ -51,7 +58,7 @@ def test_a_run_holds_params_metrics_steps_files_and_tags(server: MlflowClient, r
 
 
 def test_tracking_again_adds_no_run_and_no_version(server: MlflowClient, run: ModelRun) -> None:
-    assert track([run], "early") == track([run], "early")
+    assert track([run], "early", DATA) == track([run], "early", DATA)
     experiment = server.get_experiment_by_name(EXPERIMENT)
     assert len(server.search_runs([experiment.experiment_id])) == 1
     assert len(server.search_model_versions(f"name = '{REGISTERED_MODEL}'")) == 1
@@ -60,13 +67,13 @@ def test_tracking_again_adds_no_run_and_no_version(server: MlflowClient, run: Mo
 def test_the_alias_follows_the_champion_and_goes_back(server: MlflowClient, run: ModelRun) -> None:
     better = replace(run, metrics={"dev/weighted_f1": 0.6}, version="f" * 64)
     for champion in (run, better, run):
-        track([champion], "early")
+        track([champion], "early", DATA)
         alias = server.get_model_version_by_alias(REGISTERED_MODEL, ALIAS)
         assert alias.tags["emofuse.bundle"] == champion.version
 
 
 def test_the_registered_champion_predicts(server: MlflowClient, run: ModelRun) -> None:
-    track([run], "early")
+    track([run], "early", DATA)
     model = mlflow.pyfunc.load_model(f"models:/{REGISTERED_MODEL}@{ALIAS}")
     answer = model.predict(pd.DataFrame({"utterance": ["What a lovely day!"]}))
     assert answer.filter(like="p_").sum(axis=1).iloc[0] == pytest.approx(1)
@@ -77,4 +84,4 @@ def test_a_server_that_is_down_is_a_message(monkeypatch: pytest.MonkeyPatch, run
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with pytest.raises(TrackingError, match=r"MLflow at http://127\.0\.0\.1:9: .*; check MLFLOW_TRACKING_URI"):
-        track([run], "early")
+        track([run], "early", DATA)

@@ -178,17 +178,16 @@ def _unseen(manifest: pd.DataFrame) -> dict[str, int]:
 
 
 def _faults(manifest: pd.DataFrame, tables: Mapping[str, FeatureTable]) -> list[dict[str, Any]]:
-    """Rows with an issue, or whose clip can't be used, each with all that is wrong."""
+    """Rows with an issue, or with a clip that is there and can't be used, each with all that is wrong."""
     faults = []
-    for row, issues in enumerate(manifest["issues"]):
-        # What is merely absent, such as a face, is counted a modality; a clip that is there and fails is a fault.
-        broken = {
-            f"{modality}: {table.reasons[row]}"
-            for modality, table in tables.items()
-            if manifest.at[row, "clip"] and table.reasons[row].startswith(BROKEN)
-        }
-        if len(issues) or broken:
-            faults.append({**_key(manifest, row), "issues": [*issues, *sorted(broken)]})
+    for row, (issues, clip) in enumerate(zip(manifest["issues"], manifest["clip"].notna(), strict=True)):
+        broken: dict[str, list[str]] = {}
+        for modality, table in tables.items():
+            if clip and table.reasons[row].startswith(BROKEN):
+                broken.setdefault(table.reasons[row], []).append(modality)
+        told = [*issues, *(f"{' and '.join(modalities)}: {reason}" for reason, modalities in broken.items())]
+        if told:
+            faults.append({**_key(manifest, row), "issues": told})
     return faults
 
 

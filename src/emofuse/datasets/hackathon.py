@@ -6,13 +6,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from emofuse.datasets.meld import CLIP_NAME, COLUMNS, existing, read_split
+from emofuse.datasets.meld import CLIP_NAME, Part, existing, read_part
 from emofuse.datasets.source import Source
 from emofuse.errors import DataError
 from emofuse.params import IngestParams
 
 TRAIN = "train_emotion.csv"
-UNLABELLED = tuple(column for column in COLUMNS if column != "Emotion")
 
 
 def read_hackathon(params: IngestParams) -> Source:
@@ -30,21 +29,19 @@ def read_hackathon(params: IngestParams) -> Source:
             f"{root}: found {', '.join(path.name for path in tests)}, expected one test*.csv; move the others away"
         )
     notes: list[str] = []
-    frames = [_read(root, root / TRAIN, "train", COLUMNS, notes)]
+    frames = [read_part(root, Part("train", root / TRAIN, _folder(root, "train", notes), None), notes)]
     if tests:
-        frames.append(_read(root, tests[0], "predict", UNLABELLED, notes))
+        part = Part("predict", tests[0], _folder(root, "test", notes), params.id, labelled=False)
+        frames.append(read_part(root, part, notes))
     else:
         notes.append(f"{root.name}: found no test*.csv, so there is nothing to predict")
     return Source(pd.concat(frames, ignore_index=True), notes)
 
 
-def _read(root: Path, table: Path, split: str, columns: tuple[str, ...], notes: list[str]) -> pd.DataFrame:
-    word = "train" if split == "train" else "test"
+def _folder(root: Path, word: str, notes: list[str]) -> Path | None:
+    """The folder of clips that has a word in its path."""
     folders = {path.parent for path in root.rglob("*.mp4") if CLIP_NAME.fullmatch(path.name)}
     named = sorted(folder for folder in folders if word in folder.relative_to(root).as_posix().lower())
     if len(named) > 1:
-        notes.append(f"{table.name}: found {len(named)} folders of clips for it, took {named[0].relative_to(root)}")
-    frame = read_split(root, table, named[0] if named else None, split, columns, notes)
-    if split == "predict":
-        frame["label"] = ""
-    return frame
+        notes.append(f"found {len(named)} folders of {word} clips, took {named[0].relative_to(root).as_posix()}")
+    return named[0] if named else None

@@ -57,6 +57,9 @@ def _read_values(frame: pd.DataFrame, params: IngestParams) -> None:
     frame["label"] = pd.Series([name for name, _ in labels], dtype=object)
     frame["clip"] = pd.Series([path for path, _ in clips], dtype=object)
     frame["clean_text"] = frame["text"].map(clean_text)
+    frame["alone"] = frame["dialogue"].isna() | (frame["dialogue"] == "")
+    own = frame["source"] + ":" + frame["row"].astype(str)
+    frame["dialogue"] = frame["dialogue"].where(~frame["alone"], own)
     frame["row_id"] = frame["row_id"].fillna(frame["row"].astype(str))
     frame["issues"] = [
         # Rows that are only predicted are expected to have no label.
@@ -67,15 +70,16 @@ def _read_values(frame: pd.DataFrame, params: IngestParams) -> None:
 
 def _placed(frame: pd.DataFrame) -> pd.DataFrame:
     """Order rows by split, dialogue and utterance; number them within their dialogues; keys become unique."""
-    alone = frame["dialogue"].isna() | (frame["dialogue"] == "")
-    frame["dialogue"] = frame["dialogue"].where(~alone, frame["source"] + ":" + frame["row"].astype(str))
     number = pd.to_numeric(frame["utterance"], errors="coerce")
-    _say(frame, number.isna() & ~alone & frame["utterance"].notna(), "position unreadable: put last in its dialogue")
+    _say(
+        frame,
+        number.isna() & ~frame["alone"] & frame["utterance"].notna(),
+        "position unreadable: put last in its dialogue",
+    )
     frame["utterance"] = number.where(number.abs() < 2**53)
     order = frame.assign(
         split_order=frame["split"].map([*SPLITS, PREDICT].index),
         dialogue_number=pd.to_numeric(frame["dialogue"], errors="coerce"),
-        alone=alone,
     ).sort_values(["split_order", "dialogue_number", "dialogue", "utterance"], kind="stable", ignore_index=True)
     groups = order.groupby(["split", "dialogue"], sort=False)
     order["position"] = groups.cumcount().where(~order["alone"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -17,7 +18,8 @@ SPLITS = {
     "dev": ("dev_sent_emo.csv", "dev_splits_complete"),
     "test": ("test_sent_emo.csv", "output_repeated_splits_test"),
 }
-COLUMNS = ("Utterance", "Speaker", "Emotion", "Dialogue_ID", "Utterance_ID", "StartTime", "EndTime")
+LABEL = "Emotion"
+COLUMNS = ("Utterance", "Speaker", LABEL, "Dialogue_ID", "Utterance_ID", "StartTime", "EndTime")
 # Some of the published test clips carry a prefix.
 CLIP_NAME = re.compile(r"(final_videos_test)?dia(\d+)_utt(\d+)\.mp4")
 
@@ -40,11 +42,30 @@ def read_meld(params: IngestParams) -> Source:
         )
     notes: list[str] = []
     frames = [
-        read_split(root, path, _find(root, SPLITS[split][1]), split, COLUMNS, notes)
+        read_part(root, Part(split, path, _find(root, SPLITS[split][1]), params.id), notes)
         for split, path in tables.items()
         if path is not None
     ]
     return Source(pd.concat(frames, ignore_index=True), notes)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A CSV in MELD's columns.
+
+    Attributes:
+        split: of all its rows.
+        table: the file.
+        folder: where its clips are; None where there are none.
+        id_column: names its rows in a submission; None for their numbers.
+        labelled: whether there is a column of labels.
+    """
+
+    split: str
+    table: Path
+    folder: Path | None
+    id_column: str | None
+    labelled: bool = True
 
 
 def existing(root: Path, holding: str) -> Path:
@@ -58,51 +79,50 @@ def existing(root: Path, holding: str) -> Path:
     return root
 
 
-def read_split(
-    root: Path, table: Path, folder: Path | None, split: str, columns: tuple[str, ...], notes: list[str]
-) -> pd.DataFrame:
-    """Read a CSV in MELD's columns and pair its rows with the clips of a folder.
+def read_part(root: Path, part: Part, notes: list[str]) -> pd.DataFrame:
+    """Read a CSV in MELD's columns and pair its rows with the clips of its folder.
 
     Args:
         root: the data root.
-        table: the CSV.
-        folder: where its clips are; None where there are none.
-        split: the split of all its rows.
-        columns: those that must be there.
+        part: what to read.
         notes: what is odd about the table or the folder as a whole is added here.
 
     Raises:
         DataError: the CSV can't be read or lacks a column.
     """
-    rows = read_rows(table, columns, notes)
-    if folder is None:
-        notes.append(f"{table.name}: found no folder of clips for it, so its rows have no video and no sound")
-        clips: list[str | None] = [None] * len(rows)
-    else:
-        names = list(zip(rows["Dialogue_ID"].str.strip(), rows["Utterance_ID"].str.strip(), strict=True))
-        found = _clips(folder)
-        inside = folder.relative_to(root).as_posix()
-        clips = [f"{inside}/{found.get(name, 'dia{}_utt{}.mp4'.format(*name))}" for name in names]
-        extra = sorted(found[name] for name in set(found) - set(names))
-        if extra:
-            shown = ", ".join(extra[:5]) + (", ..." if len(extra) > 5 else "")
-            notes.append(f"{inside}: {len(extra)} clips have no row in {table.name}: {shown}")
-    return pd.DataFrame(
+    columns = [column for column in COLUMNS if part.labelled or column != LABEL]
+    rows = read_rows(part.table, [*columns, *filter(None, [part.id_column])], notes)
+    frame = pd.DataFrame(
         {
-            "split": split,
+            "split": part.split,
             "dialogue": rows["Dialogue_ID"].str.strip(),
             "utterance": rows["Utterance_ID"],
-            "clip": pd.Series(clips, dtype=object),
+            "clip": _clips_of(rows, root, part, notes),
             "text": rows["Utterance"],
             "speaker": rows["Speaker"].str.strip(),
             "start": rows["StartTime"],
             "end": rows["EndTime"],
-            "label": rows.get("Emotion", ""),
+            "label": rows[LABEL] if part.labelled else "",
             "source": rows["source"],
             "row": rows["row"],
             "issues": rows["issues"],
         }
     )
+    return frame if part.id_column is None else frame.assign(row_id=rows[part.id_column])
+
+
+def _clips_of(rows: pd.DataFrame, root: Path, part: Part, notes: list[str]) -> pd.Series:
+    if part.folder is None:
+        notes.append(f"{part.table.name}: found no folder of clips for it, so its rows have no video and no sound")
+        return pd.Series([None] * len(rows), dtype=object)
+    names = list(zip(rows["Dialogue_ID"].str.strip(), rows["Utterance_ID"].str.strip(), strict=True))
+    found = _clips(part.folder)
+    inside = part.folder.relative_to(root).as_posix()
+    extra = sorted(found[name] for name in set(found) - set(names))
+    if extra:
+        shown = ", ".join(extra[:5]) + (", ..." if len(extra) > 5 else "")
+        notes.append(f"{inside}: {len(extra)} clips have no row in {part.table.name}: {shown}")
+    return pd.Series([f"{inside}/{found.get(name, 'dia{}_utt{}.mp4'.format(*name))}" for name in names], dtype=object)
 
 
 def _find(root: Path, name: str) -> Path | None:

@@ -92,7 +92,7 @@ def _modalities(found: Mapping[str, Any]) -> str:
     names = list(next(iter(splits.values())))
     axes.set_xticks(np.arange(len(names)) + 0.4 - width / 2, names)
     axes.set(ylabel="share present", ylim=(0, 1.05))
-    axes.legend(loc="lower right")
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return _png(figure)
 
 

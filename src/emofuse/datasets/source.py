@@ -18,7 +18,7 @@ COLUMNS = {
     "label": "",
     "row_id": None,  # names the row in a submission; None: its number
     "source": "",  # the file that holds the row
-    "row": 0,  # its number in that file, from 1, the header not counted
+    "row": None,  # its number in that file, from 1, the header not counted; None: its number in the frame
 }
 
 
@@ -37,6 +37,8 @@ class Source:
     def completed(self) -> pd.DataFrame:
         """The frame with every column: those that the layout doesn't know hold their default."""
         frame = self.frame.reset_index(drop=True).copy()
+        if "row" not in frame:
+            frame["row"] = range(1, len(frame) + 1)
         for name, default in COLUMNS.items():
             if name not in frame:
                 frame[name] = pd.Series([default] * len(frame), dtype=object, index=frame.index)

@@ -29,36 +29,31 @@ def cut(frame: pd.DataFrame, shares: ShareParams, seed: int) -> tuple[pd.Series,
         DataError: there are fewer dialogues than splits.
     """
     split = frame["split"].copy()
-    for name, share in (("test", shares.test), ("dev", shares.dev)):
-        if (frame["split"] == name).any():
-            continue
-        rows = frame[split == "train"]
-        # What is left is smaller than what the shares are of.
-        taken = _take(rows, share * (frame["split"] == "train").sum(), name, seed)
-        split.loc[taken] = name
-    made = [name for name in ("dev", "test") if not (frame["split"] == name).any()]
+    whole = int((split == "train").sum())  # what the shares are of
+    made = [name for name in ("test", "dev") if not (split == name).any()]
+    for left, name in zip(reversed(range(1, len(made) + 1)), made, strict=True):
+        split.loc[_take(frame[split == "train"], getattr(shares, name) * whole, left, seed)] = name
     notes = [f"no {name} split in the data: cut from the training rows by dialogue" for name in made]
     return split, notes
 
 
-def _take(rows: pd.DataFrame, wanted: float, name: str, seed: int) -> pd.Index:
-    """Whole dialogues of about `wanted` rows, their labels spread like those of all rows."""
+def _take(rows: pd.DataFrame, wanted: float, left: int, seed: int) -> pd.Index:
+    """Whole dialogues of about `wanted` rows, their labels spread like those of all; at least `left` ones stay."""
     targets = rows["label"].fillna("").to_numpy(dtype=str)
-    largest = int(np.unique(targets, return_counts=True)[1].max(initial=0))
-    bins = min(BINS, rows["dialogue"].nunique(), largest)
-    if bins < 2:
+    dialogues = rows["dialogue"].nunique()
+    bins = min(BINS, dialogues, int(np.unique(targets, return_counts=True)[1].max(initial=0)))
+    if bins <= left:
         raise DataError(
-            f"found {rows['dialogue'].nunique()} dialogues to cut a {name} split from, expected at least 2; "
-            "add dialogues, or name a split column"
+            f"found {len(rows)} training rows in {dialogues} dialogues to cut dev and test from, expected more; add "
+            "dialogues, or say which rows are dev and test"
         )
     with warnings.catch_warnings():
         # Rare classes can't be in every bin; the data report names them.
         warnings.filterwarnings("ignore", "The least populated class", UserWarning)
         splitter = StratifiedGroupKFold(bins, shuffle=True, random_state=seed)
-        parts = [part for _, part in splitter.split(targets, targets, rows["dialogue"])]
+        parts = sorted((part for _, part in splitter.split(targets, targets, rows["dialogue"])), key=len)
     taken = [parts[0]]
-    for part in parts[1:-1]:
-        have = sum(map(len, taken))
-        if have + len(part) / 2 <= wanted:
+    for part in parts[1:-left]:
+        if sum(map(len, taken)) + len(part) / 2 <= wanted:
             taken.append(part)
     return rows.index[np.sort(np.concatenate(taken))]

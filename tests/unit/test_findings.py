@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from emofuse.datasets.contract import validate
+from emofuse.datasets.findings import findings, headline
+from emofuse.datasets.manifest import build_manifest
+from emofuse.datasets.report import write_page
+from emofuse.errors import DataError
+from emofuse.params import Params
+from emofuse.schema import MODALITIES, FeatureTable
+from tests.conftest import SEED, ingest
+
+FOLDS = 5
+
+
+def presence(manifest: pd.DataFrame, reasons: dict[int, str]) -> dict[str, FeatureTable]:
+    """Features of one column that are present but for the rows with a reason."""
+    said = tuple(reasons.get(row, "") for row in range(len(manifest)))
+    present = np.array([not reason for reason in said])
+    table = FeatureTable(("a",), np.ones((len(manifest), 1), np.float32), present, said)
+    return dict.fromkeys(MODALITIES, table)
+
+
+@pytest.fixture
+def manifest(params: Params, tmp_path: Path) -> pd.DataFrame:
+    rows = [
+        *[("train", f"d{n}", f"line {n}", "Ada", "joy" if n % 2 else "anger", n, n + 1) for n in range(12)],
+        ("train", "d3", "Hm.", "Ben", "fear", 100.5, 101.5),
+        ("train", "d4", "hm", "Ben", "joy", 200.5, 201.5),
+        ("test", "d4", "HM!", "Ben", "joy", 300.5, 301.5),
+        ("dev", "d90", "else", "Ben", "awe", 100.5, 101.5),
+        ("train", "d91", "late", "Cy", "joy", 9, 8),
+    ]
+    frame = pd.DataFrame(rows, columns=["part", "scene", "say", "who", "label", "t0", "t1"])
+    frame.to_csv(tmp_path / "table.csv", index=False)
+    table = {"text": "say", "speaker": "who", "dialogue": "scene", "start": "t0", "end": "t1", "split": "part"}
+    return build_manifest(ingest(params, tmp_path, "table", table=table), SEED)[0]
+
+
+@pytest.fixture
+def found(manifest: pd.DataFrame) -> dict[str, Any]:
+    return findings(manifest, presence(manifest, {0: "no text"}), ["a note"], "table", "mine", FOLDS)
+
+
+def test_duplicates_leaks_and_conflicts_are_named(found: dict[str, Any]) -> None:
+    same = found["duplicates"]["same text and speaker"]
+    assert (same["rows"], same["conflicting"], same["leaking_rows"]) == (3, 1, 2)
+    (group,) = same["groups"]
+    assert group["conflicting_labels"] == ["fear", "joy"]
+    assert group["across"] == ["test", "train"]
+    assert [(row["split"], row["row"]) for row in group["rows"]] == [("train", 13), ("train", 14), ("test", 15)]
+    spans = found["duplicates"]["same time span and speaker"]
+    assert (spans["rows"], spans["leaking_rows"]) == (2, 1)
+
+
+def test_classes_and_dialogues_that_make_trouble_are_named(found: dict[str, Any]) -> None:
+    assert found["small_classes"] == {"fear": 1}
+    assert found["unseen_labels"] == {"awe": 1}
+    assert found["shared_dialogues"] == {"ids": 1, "in_one_table": ["d4"]}
+
+
+def test_what_a_user_should_act_on_is_a_warning(found: dict[str, Any]) -> None:
+    told = "\n".join(found["warnings"])
+    for part in ("2 training rows are the same as a dev or test row", "class 'fear' has 1 training rows",
+                 "class 'awe' stands in 1 dev or test rows", "such as d4", "1 of 17 rows have faults"):  # fmt: skip
+        assert part in told
+
+
+def test_absent_modalities_are_counted_by_reason(found: dict[str, Any]) -> None:
+    assert found["modalities"]["train"]["visual"] == {"present": 14, "absent": {"no text": 1}}
+    assert headline(found)["data/present_audio"] == 16
+
+
+def test_a_clip_that_cannot_be_used_is_a_fault_and_a_missing_face_is_none(params: Params, corpus: Path) -> None:
+    manifest, notes = build_manifest(ingest(params, corpus, "demo"), SEED)
+    sound = manifest.index[manifest["clip"].notna()]
+    tables = presence(manifest, {sound[0]: "can't be decoded: End of file", sound[1]: "no face found"})
+    found = findings(manifest, tables, notes, "demo", "corpus", FOLDS)
+    broken = [fault["issues"] for fault in found["faults"] if "can't be decoded" in str(fault["issues"])]
+    assert broken == [["text and audio and visual and metadata: can't be decoded: End of file"]]
+    assert "no face found" not in str(found["faults"])
+
+
+def test_the_report_is_a_page_of_its_own(manifest: pd.DataFrame, found: dict[str, Any], tmp_path: Path) -> None:
+    manifest.loc[0, "speaker"] = "<script>alert(1)</script>"
+    found = findings(manifest, presence(manifest, {}), ["<b>note</b>"], "table", "mine", FOLDS)
+    write_page(tmp_path / "a.html", found, manifest)
+    page = (tmp_path / "a.html").read_text()
+    assert "&lt;b&gt;note" in page
+    assert "<script" not in page
+    assert "http" not in page
+    assert page.count("data:image/png;base64,") == 3
+    write_page(tmp_path / "b.html", found, manifest)
+    assert (tmp_path / "b.html").read_bytes() == (tmp_path / "a.html").read_bytes()
+
+
+def test_findings_are_json(found: dict[str, Any]) -> None:
+    assert json.loads(json.dumps(found)) == found
+
+
+def test_a_breach_of_the_contract_names_all_at_once(manifest: pd.DataFrame) -> None:
+    broken = manifest.copy()
+    broken.loc[0, "split"] = "holdout"
+    broken.loc[1, "clip"] = "../secret.wav"
+    broken.loc[2, "start"] = -1.0
+    with pytest.raises(DataError, match=r"split: found 'holdout'[\s\S]*clip: found '\.\./secret[\s\S]*start: found -1"):
+        validate(broken)

@@ -1,0 +1,256 @@
+"""Each layout, from files as a user has them to the manifest."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from emofuse.datasets.manifest import build_manifest
+from emofuse.datasets.source import Source
+from emofuse.errors import DataError
+from emofuse.layouts import LAYOUTS
+from emofuse.params import IngestParams, Params
+from emofuse.schema import KEY, MANIFEST
+from tests.conftest import SEED, ingest
+
+
+def issues_of(manifest: pd.DataFrame, source: str, row: int) -> list[str]:
+    found = manifest[(manifest["source"] == source) & (manifest["row"] == row)]
+    return list(found["issues"].item())
+
+
+def test_meld_is_found_as_its_archives_unpack(params: Params, meld_copy: Path, tmp_path: Path) -> None:
+    plain, _ = build_manifest(ingest(params, meld_copy, "meld"), SEED)
+    nested = tmp_path / "MELD.Raw"
+    for split, folder in (
+        ("train", "train_splits"),
+        ("dev", "dev_splits_complete"),
+        ("test", "output_repeated_splits_test"),
+    ):
+        shutil.copytree(meld_copy / folder, nested / split / folder)
+        shutil.copy(meld_copy / f"{split}_sent_emo.csv", nested / split)
+    manifest, _ = build_manifest(ingest(params, nested, "meld"), SEED)
+    assert manifest.drop(columns=["clip", "issues"]).equals(plain.drop(columns=["clip", "issues"]))
+    assert manifest["clip"].dropna().str.match(r"(train|dev|test)/\w+/dia").all()
+
+
+def test_meld_clips_with_the_published_prefix_are_theirs(params: Params, meld_copy: Path) -> None:
+    folder = meld_copy / "output_repeated_splits_test"
+    clip = next(folder.glob("dia*.mp4"))
+    clip.rename(folder / f"final_videos_test{clip.name}")
+    (folder / "dia99_utt9.mp4").touch()
+    manifest, notes = build_manifest(ingest(params, meld_copy, "meld"), SEED)
+    assert f"{folder.name}/final_videos_test{clip.name}" in manifest["clip"].tolist()
+    assert any("1 clips have no row in test_sent_emo.csv: dia99_utt9.mp4" in note for note in notes)
+
+
+def test_meld_csv_files_alone_are_enough(params: Params, meld_copy: Path) -> None:
+    for folder in meld_copy.iterdir():
+        if folder.is_dir():
+            shutil.rmtree(folder)
+    manifest, notes = build_manifest(ingest(params, meld_copy, "meld"), SEED)
+    assert manifest["clip"].isna().all()
+    assert not manifest["issues"].map(len).any()
+    assert sum("found no folder of clips" in note for note in notes) == 3
+
+
+@pytest.fixture
+def hackathon(corpus: Path, tmp_path: Path) -> Path:
+    """Built-in clips as the hackathon laid them out: ISO-8859-1, unlabelled test rows."""
+    root = tmp_path / "hackathon"
+    root.mkdir()
+    for split, name in (("train", "train_emotion.csv"), ("test", "test_data.csv")):
+        table = pd.read_csv(corpus / f"{split}_sent_emo.csv", dtype=str, keep_default_na=False)
+        table.loc[0, "Utterance"] = "C'était déjà là!"
+        folder = {"train": "train_splits", "test": "output_repeated_splits_test"}[split]
+        shutil.copytree(corpus / folder, root / f"{split}_videos")
+        if split == "test":
+            table = table.drop(columns="Emotion").iloc[::-1]
+        table.to_csv(root / name, index=False, encoding="iso-8859-1", errors="replace")
+    return root
+
+
+def test_hackathon_rows_are_cut_by_dialogue_and_the_unlabelled_only_predicted(params: Params, hackathon: Path) -> None:
+    manifest, notes = build_manifest(ingest(params, hackathon, "hackathon", id="Sr No."), SEED)
+    train = pd.read_csv(hackathon / "train_emotion.csv", encoding="iso-8859-1")
+    test = pd.read_csv(hackathon / "test_data.csv", encoding="iso-8859-1", dtype=str)
+    assert len(manifest) == len(train) + len(test)
+    labelled = manifest[manifest["split"] != "predict"]
+    assert set(labelled["split"]) == {"train", "dev", "test"}
+    assert (labelled.groupby("dialogue")["split"].nunique() == 1).all()
+    predict = manifest[manifest["split"] == "predict"].sort_values("row")
+    assert predict["label"].isna().all()
+    assert predict["row_id"].tolist() == test["Sr No."].tolist()
+    assert (predict["text"] == "C'était déjà là!").sum() == 1
+    assert predict["clip"].dropna().str.startswith("test_videos/").all()
+    assert any("aren't UTF-8" in note for note in notes)
+
+
+def table_of(root: Path, frame: pd.DataFrame, name: str = "table.csv") -> None:
+    root.mkdir(exist_ok=True)
+    frame.to_csv(root / name, index=False)
+
+
+def test_a_table_of_texts_and_labels_is_enough(params: Params, tmp_path: Path) -> None:
+    table_of(tmp_path, pd.DataFrame({"words": [f"line {n}" for n in range(200)], "emotion": ["Joy", "fear"] * 100}))
+    manifest, notes = build_manifest(
+        ingest(params, tmp_path, "table", table={"text": "words", "label": "emotion"}), SEED
+    )
+    shares = manifest["split"].value_counts(normalize=True)
+    assert shares["dev"] == pytest.approx(0.15, abs=0.05)
+    assert shares["test"] == pytest.approx(0.15, abs=0.05)
+    assert manifest["position"].isna().all()
+    assert manifest["dialogue"].is_unique
+    assert len(notes) == 2
+    for _, part in manifest.groupby("split"):
+        assert part["label"].value_counts(normalize=True)["joy"] == pytest.approx(0.5, abs=0.1)
+
+
+def test_every_column_of_a_table_is_used(params: Params, tmp_path: Path, clip: bytes) -> None:
+    (tmp_path / "a.mp4").write_bytes(clip)
+    rows = [
+        {
+            "file": "a.mp4",
+            "say": "Hi",
+            "emo": "joy",
+            "scene": "s1",
+            "turn": 7,
+            "who": "Ada",
+            "t0": 1,
+            "t1": 2.5,
+            "part": part,
+        }
+        for part in ("train", "val", "test")
+    ]
+    rows.append(rows[0] | {"turn": 3, "emo": "fear"})
+    table_of(tmp_path, pd.DataFrame(rows))
+    columns = {
+        "media": "file", "text": "say", "label": "emo", "dialogue": "scene", "position": "turn", "speaker": "who",
+        "start": "t0", "end": "t1", "split": "part",
+    }  # fmt: skip
+    manifest, _ = build_manifest(ingest(params, tmp_path, "table", table=columns), SEED)
+    assert manifest["split"].tolist() == ["train", "train", "dev", "test"]
+    assert manifest["utterance"].tolist() == [3, 7, 7, 7]
+    assert manifest["position"].tolist() == [0, 1, 0, 0]
+    assert (manifest["end"] - manifest["start"]).tolist() == [1.5] * 4
+    assert manifest["clip_sha256"].nunique() == 1
+    assert not manifest["issues"].map(len).any()
+
+
+ESCAPES = ["../secret.wav", "/etc/hostname", "C:\\secret.wav", "link.wav", "a/../../secret.wav"]
+
+
+@pytest.mark.parametrize("path", ESCAPES)
+def test_a_path_cannot_leave_the_data_root(params: Params, tmp_path: Path, path: str) -> None:
+    (tmp_path / "secret.wav").write_bytes(b"secret")
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "link.wav").symlink_to(tmp_path / "secret.wav")
+    frame = pd.DataFrame({"file": [path] + ["x.wav"] * 9, "text": "a b", "label": ["joy", "fear"] * 5})
+    table_of(root, frame)
+    manifest, _ = build_manifest(ingest(params, root, "table", table={"media": "file", "text": "text"}), SEED)
+    assert manifest["clip"].isna().all()
+    (issue,) = issues_of(manifest, "table.csv", 1)
+    assert issue.startswith("clip path leaves the data root")
+
+
+@pytest.mark.parametrize("path", ["x" * 5000, "a\0b", "", " ", "sub"])
+def test_a_path_that_is_none_is_an_issue_of_its_row(params: Params, tmp_path: Path, path: str) -> None:
+    root = tmp_path / "root"
+    (root / "sub").mkdir(parents=True)
+    frame = pd.DataFrame({"file": [path] + ["x.wav"] * 9, "text": "a b", "label": ["joy", "fear"] * 5})
+    frame.to_parquet(root / "table.parquet")
+    table = {"file": "table.parquet", "media": "file", "text": "text"}
+    manifest, _ = build_manifest(ingest(params, root, "table", table=table), SEED)
+    (issue,) = issues_of(manifest, "table.parquet", 1)
+    assert issue.startswith("clip ")
+
+
+def test_repeated_and_unreadable_positions_are_renumbered_and_named(params: Params, tmp_path: Path) -> None:
+    frame = pd.DataFrame(
+        {
+            "say": "hm",
+            "label": ["joy", "fear"] * 5,
+            "scene": ["s"] * 8 + ["t", "u"],
+            "turn": ["1", "1", "x", "0", *"2345", 0, 0],
+        }
+    )
+    table_of(tmp_path, frame)
+    table = {"text": "say", "dialogue": "scene", "position": "turn"}
+    manifest, _ = build_manifest(ingest(params, tmp_path, "table", table=table), SEED)
+    assert len(manifest) == 10
+    assert not manifest.duplicated(KEY).any()
+    assert issues_of(manifest, "table.csv", 2) == [
+        "repeats the number of another utterance of its dialogue; renumbered"
+    ]
+    assert issues_of(manifest, "table.csv", 3) == ["position unreadable: put last in its dialogue"]
+
+
+def test_training_rows_that_leak_are_dropped_when_asked(params: Params, tmp_path: Path) -> None:
+    rows = [("train", "same words", "joy"), ("test", "Same words!", "joy"), ("train", "other", "fear"),
+            ("train", "more", "joy"), ("dev", "else", "joy")]  # fmt: skip
+    table_of(tmp_path, pd.DataFrame(rows, columns=["part", "say", "label"]))
+    table = {"text": "say", "split": "part"}
+    kept, _ = build_manifest(ingest(params, tmp_path, "table", table=table), SEED)
+    assert kept["label"].notna().all()
+    dropped, notes = build_manifest(ingest(params, tmp_path, "table", table=table, drop_leaks=True), SEED)
+    row = dropped[(dropped["split"] == "train") & (dropped["text"] == "same words")]
+    assert row["label"].isna().item()
+    assert row["issues"].item()[0].startswith("dropped from train: same text and speaker as test dialogue")
+    assert dropped["label"].isna().sum() == 1
+    assert "1 training rows dropped: they say the same as a dev or test row" in notes
+
+
+@pytest.mark.parametrize(
+    ("frame", "message"),
+    [
+        ({"text": ["a"] * 9, "label": [""] * 9}, "no label left in 9 rows"),
+        ({"text": ["a"] * 9, "label": ["joy"] * 9}, "the train split has one class, 'joy'"),
+        (
+            {"text": ["?"] * 9, "label": ["joy", "fear", "joy"] * 3},
+            "every one of 9 rows is without a clip and without text",
+        ),
+        ({"text": [], "label": []}, "found no rows"),
+        ({"text": ["a"], "label": ["joy"]}, "found 1 training rows in 1 dialogues to cut dev and test from"),
+    ],
+)
+def test_data_that_nothing_can_be_learnt_from_is_refused(
+    params: Params, tmp_path: Path, frame: dict[str, list[str]], message: str
+) -> None:
+    table_of(tmp_path, pd.DataFrame(frame))
+    with pytest.raises(DataError, match=message):
+        build_manifest(ingest(params, tmp_path, "table", table={"text": "text"}), SEED)
+
+
+def read_folders(params: IngestParams) -> Source:
+    """A layout of somebody's own: a folder a label, a clip a file."""
+    clips = sorted(params.root.glob("*/*.mp4"))
+    return Source(
+        pd.DataFrame(
+            {
+                "clip": [clip.relative_to(params.root).as_posix() for clip in clips],
+                "label": [clip.parent.name for clip in clips],
+            }
+        )
+    )
+
+
+def test_a_new_layout_is_one_function_and_one_line(
+    params: Params, tmp_path: Path, clip: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(LAYOUTS, "folders", f"{__name__}:read_folders")
+    for number in range(12):
+        path = tmp_path / ("joy", "fear")[number % 2] / f"{number}.mp4"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(clip)
+    manifest, _ = build_manifest(ingest(params, tmp_path, "folders"), SEED)
+    assert list(manifest.columns) == MANIFEST.names
+    assert manifest["label"].value_counts().to_dict() == {"joy": 6, "fear": 6}
+
+
+def test_an_unknown_layout_is_a_mistake_in_params(params: Params) -> None:
+    with pytest.raises(ValueError, match="expected one of demo, meld, hackathon, table"):
+        ingest(params, Path(), "meldd")
