@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 
 from emofuse.datasets.manifest import build_manifest
-from emofuse.datasets.source import Source
 from emofuse.errors import DataError
 from emofuse.layouts import LAYOUTS
-from emofuse.params import IngestParams, Params
+from emofuse.params import Params
 from emofuse.schema import KEY, MANIFEST
 from tests.conftest import SEED, ingest
+from tests.pipeline.imports import ROOT
 
 
 def issues_of(manifest: pd.DataFrame, source: str, row: int) -> list[str]:
@@ -225,23 +225,13 @@ def test_data_that_nothing_can_be_learnt_from_is_refused(
         build_manifest(ingest(params, tmp_path, "table", table={"text": "text"}), SEED)
 
 
-def read_folders(params: IngestParams) -> Source:
-    """A layout of somebody's own: a folder a label, a clip a file."""
-    clips = sorted(params.root.glob("*/*.mp4"))
-    return Source(
-        pd.DataFrame(
-            {
-                "clip": [clip.relative_to(params.root).as_posix() for clip in clips],
-                "label": [clip.parent.name for clip in clips],
-            }
-        )
-    )
-
-
-def test_a_new_layout_is_one_function_and_one_line(
+def test_the_layout_that_the_docs_build_works(
     params: Params, tmp_path: Path, clip: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(LAYOUTS, "folders", f"{__name__}:read_folders")
+    page = (ROOT / "docs/datasets/own-layout.md").read_text(encoding="utf-8")
+    (tmp_path / "folders.py").write_text(page.split("```python\n")[1].split("```")[0], encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(LAYOUTS, "folders", "folders:read_folders")
     for number in range(12):
         path = tmp_path / ("joy", "fear")[number % 2] / f"{number}.mp4"
         path.parent.mkdir(exist_ok=True)

@@ -1,0 +1,98 @@
+"""A copy of the repository to run in, and a server of what it made."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+
+from tests.pipeline.imports import ROOT
+
+BIN = Path(sys.executable).parent
+SMALL = {
+    "corpus": {"dialogues": 9, "utterances": 36},
+    "text": {"layers": [-1]},
+    "train": {"folds": 2, "epochs": 4},
+}
+
+
+def merged(content: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """A section of params with some of its keys, at any depth, changed."""
+    deeper = {key: merged(content[key], value) for key, value in changes.items() if isinstance(content[key], dict)}
+    return content | changes | deeper
+
+
+class Checkout:
+    """A copy of the repository with a smaller corpus, as a fresh clone would be."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        tracked = subprocess.run(
+            ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        for name in tracked.stdout.splitlines():
+            if (ROOT / name).is_file() and name != "dvc.lock":
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / name, folder / name)
+        self.env = os.environ | {
+            "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+            "BENTOML_HOME": str(folder / "bentoml"),
+            "PYTHONPATH": str(folder / "src"),
+            "DVC_NO_ANALYTICS": "1",
+        }
+        self.run("git", "init", "--quiet")
+        self.params(**SMALL)
+
+    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command, cwd=self.folder, env=self.env, capture_output=True, text=True, timeout=600, check=False
+        )
+
+    def params(self, **sections: dict[str, Any]) -> None:
+        path = self.folder / "params.yaml"
+        content = yaml.safe_load(path.read_text())
+        for section, changes in sections.items():
+            content[section] = merged(content[section], changes)
+        path.write_text(yaml.safe_dump(content))
+
+    def read(self, name: str) -> bytes:
+        return (self.folder / name).read_bytes()
+
+
+@contextmanager
+def served(checkout: Checkout, folder: Path, target: str) -> Iterator[httpx.Client]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = (checkout.folder / "serve.log").open("w")
+    command = [str(BIN / "bentoml"), "serve", target, "--port", str(port), "--host", "127.0.0.1"]
+    server = subprocess.Popen(command, cwd=folder, env=checkout.env, stdout=log, stderr=log)
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+            for _ in range(240):
+                try:
+                    if client.get("/readyz").status_code == 200:
+                        break
+                except httpx.TransportError:
+                    pass
+                assert server.poll() is None, checkout.read("serve.log").decode()
+                time.sleep(0.5)
+            yield client
+    finally:
+        server.terminate()
+        server.wait(30)
+        log.close()
