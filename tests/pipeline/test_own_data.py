@@ -44,7 +44,7 @@ def test_a_hackathon_folder_gives_a_submission(corpus: Path, tmp_path: Path) -> 
             encoding="iso-8859-1",
             errors="replace",
         )
-    checkout = run(tmp_path, "submit", layout="hackathon", root=str(root), id="Sr No.")
+    checkout = run(tmp_path, "submit", "data_report", layout="hackathon", root=str(root), id="Sr No.")
     submission = pd.read_csv(checkout.folder / "reports/submission/submission.csv", dtype=str)
     assert submission.columns.tolist() == ["Sr No.", "label"]
     assert submission["Sr No."].tolist() == asked
