@@ -48,6 +48,7 @@ class TextParams(Section):
     layers: Literal["all"] | Annotated[list[int], Field(min_length=1)]
     pooling: Literal["mean", "max", "cls"]
     max_tokens: Annotated[int, Field(ge=8, le=512)]
+    precision: Literal["fp32", "bf16"]
 
 
 class VisualParams(Section):
@@ -80,6 +81,17 @@ EXTRACTOR_PARAMS: dict[str, type[ExtractorParams]] = {
     "visual": VisualParams,
     "metadata": MetadataParams,
 }
+
+
+class ExtractParams(Section):
+    """How extraction is run; it never changes what is extracted, so no stage depends on it."""
+
+    engine: Literal["processes", "ray"]
+    workers: Positive | None
+    ray_address: str | None
+    clips: str | None
+    cache: Path
+    cache_gb: Annotated[float, Field(gt=0)]
 
 
 class ScaleParams(Section):
@@ -116,6 +128,7 @@ class Params(Section):
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     corpus: CorpusParams
     ingest: IngestParams
+    extract: ExtractParams
     text: TextParams
     visual: VisualParams
     audio: AudioParams

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import cv2
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emofuse.errors import MediaError
-from emofuse.features.base import statistic_names, statistics
+from emofuse.features.base import OneByOne, statistic_names, statistics
 from emofuse.media import gray_frames
 from emofuse.params import VisualParams
 from emofuse.schema import Extracted, Utterance
@@ -33,7 +33,7 @@ FRAME_FEATURES = (
 )
 
 
-class VisualExtractor:
+class VisualExtractor(OneByOne):
     """Statistics over a clip of the largest frontal face of each sampled frame, and the share of frames with a face.
 
     Faces are found by the Haar cascade of Viola and Jones (CVPR 2001) that OpenCV ships, edges by Canny (PAMI 1986).
@@ -43,11 +43,6 @@ class VisualExtractor:
         self.params = params
         self.names: tuple[str, ...] = (*statistic_names(FRAME_FEATURES), "face_share")
         self._cascade = cv2.CascadeClassifier(str(CASCADE))
-
-    def extract(self, utterances: Sequence[Utterance]) -> Iterator[Extracted]:
-        """Give the features of each utterance whose clip shows a face."""
-        for utterance in utterances:
-            yield self._one(utterance)
 
     def warm_up(self) -> None:
         """Look for a face once, so that the cascade is built."""
