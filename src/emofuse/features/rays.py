@@ -6,6 +6,7 @@ processes get theirs: so hashing, extraction and keeping overlap, and the driver
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -18,6 +19,7 @@ from emofuse.features.workers import CHUNK, CRASHED, WAITING, Item, Result, one_
 from emofuse.params import ExtractParams
 
 LARGE_CHUNK = 512  # items that an encoder is sent at a time, so that its batches are full
+PATIENCE = 10.0  # seconds for an answer from the address
 TRIES = 3  # of a task whose worker or machine dies
 
 _extractors: dict[str, Extractor] = {}  # by run; one a worker process
@@ -81,8 +83,9 @@ def _connected(run: ExtractParams) -> Iterator[Any]:
     if run.ray_address is None:
         options |= {"include_dashboard": False, "num_cpus": run.workers}
     try:
+        _knock(run.ray_address)
         ray.init(address=run.ray_address or "local", **options)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise RayError(
             f"extract.ray_address: Ray can't be reached at {run.ray_address!r}: {str(error).splitlines()[0]}; "
             "start it with `ray start --head`, give its address, or null to start Ray in this process"
@@ -91,6 +94,13 @@ def _connected(run: ExtractParams) -> Iterator[Any]:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _knock(address: str | None) -> None:
+    """Fail at once where nobody listens; Ray itself tries for minutes."""
+    if address and ":" in address:
+        host, _, port = address.removeprefix("ray://").rpartition(":")
+        socket.create_connection((host, int(port)), timeout=PATIENCE).close()
 
 
 def _extract(name: str, make: Callable[[], Extractor], chunk: list[Item]) -> list[Result]:

@@ -52,7 +52,7 @@ class VisualExtractor(OneByOne):
         if utterance.clip is None:
             return Extracted(None, utterance.clip_reason)
         try:
-            faces = list(self._faces(gray_frames(utterance.clip, self.params.fps, self.params.width)))
+            faces = list(self.faces(gray_frames(utterance.clip, self.params.fps, self.params.width)))
         except MediaError as error:
             return Extracted(None, str(error))
         found = [face_features(face) for face in faces if face is not None]
@@ -61,7 +61,7 @@ class VisualExtractor(OneByOne):
         values = statistics(np.stack(found, axis=1))
         return Extracted(np.append(values, np.float32(len(found) / len(faces))))
 
-    def _faces(self, frames: Iterable[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8] | None]:
+    def faces(self, frames: Iterable[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8] | None]:
         """The face region of each frame, or None.
 
         Looking at a whole frame costs most of all, so a known face is looked for around its last place; the whole frame
