@@ -19,6 +19,7 @@ FACE_SIZE = 96  # pixels; a common size makes edge density independent of how ne
 CELLS = 4  # edge statistics are taken over a grid of 4 x 4 cells
 CANNY = (60, 120)
 CASCADE = Path(cv2.__file__).parent / "data" / "haarcascade_frontalface_default.xml"
+SCALE_STEP = 1.15  # between the sizes that are searched; 1.1 costs a quarter more and finds no more on real video
 SEARCH_EVERY = 5  # sampled frames
 Box = tuple[int, int, int, int]  # left, top, width, height in pixels
 FRAME_FEATURES = (
@@ -90,7 +91,7 @@ class VisualExtractor(OneByOne):
 
     def _detect(self, image: NDArray[np.uint8], least: int, most: int) -> Box | None:
         boxes = self._cascade.detectMultiScale(
-            image, 1.1, self.params.min_neighbors, minSize=(least, least), maxSize=(most, most)
+            image, SCALE_STEP, self.params.min_neighbors, minSize=(least, least), maxSize=(most, most)
         )
         if not len(boxes):
             return None
