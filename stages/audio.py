@@ -5,19 +5,27 @@ from __future__ import annotations
 from functools import partial
 
 from emofuse.errors import guard
-from emofuse.features.audio import AudioExtractor
-from emofuse.features.engine import extract_in_processes
-from emofuse.params import load_params
-from emofuse.schema import FEATURES_DIR, read_manifest, utterances, write_features
+from emofuse.features.base import Extractor
+from emofuse.features.content import clip_content
+from emofuse.features.extraction import Task, extract
+from emofuse.params import AudioParams, load_params
+from emofuse.schema import FEATURES_DIR, read_manifest, utterances
+
+
+def make(params: AudioParams) -> Extractor:
+    """The extractor; what it needs is imported where there is something to extract."""
+    from emofuse.features.audio import AudioExtractor
+
+    return AudioExtractor(params)
 
 
 def main() -> None:
     """Extract the audio features of every utterance."""
     params = load_params()
     manifest = read_manifest()
-    make = partial(AudioExtractor, params.audio)
-    table = extract_in_processes(make, utterances(manifest, params.ingest.root), "audio")
-    write_features(FEATURES_DIR / "audio.parquet", manifest, table)
+    task = Task("audio", params.audio, partial(make, params.audio), clip_content)
+    rows = utterances(manifest, params.extract.clips or params.ingest.root)
+    extract(task, rows, manifest, FEATURES_DIR / "audio.parquet", params.extract)
 
 
 if __name__ == "__main__":

@@ -5,19 +5,26 @@ from __future__ import annotations
 from functools import partial
 
 from emofuse.errors import guard
-from emofuse.features.engine import extract_here
-from emofuse.features.metadata import MetadataExtractor
-from emofuse.params import load_params
-from emofuse.schema import FEATURES_DIR, read_manifest, utterances, write_features
+from emofuse.features.base import Extractor
+from emofuse.features.extraction import Task, extract
+from emofuse.params import MetadataParams, load_params
+from emofuse.schema import FEATURES_DIR, read_manifest, utterances
+
+
+def make(params: MetadataParams) -> Extractor:
+    """The extractor; what it needs is imported where there is something to extract."""
+    from emofuse.features.metadata import MetadataExtractor
+
+    return MetadataExtractor(params)
 
 
 def main() -> None:
     """Extract the metadata features of every utterance."""
     params = load_params()
     manifest = read_manifest()
-    make = partial(MetadataExtractor, params.metadata)
-    table = extract_here(make, utterances(manifest, params.ingest.root), "metadata")
-    write_features(FEATURES_DIR / "metadata.parquet", manifest, table)
+    task = Task("metadata", params.metadata, partial(make, params.metadata), None)
+    rows = utterances(manifest, params.extract.clips or params.ingest.root)
+    extract(task, rows, manifest, FEATURES_DIR / "metadata.parquet", params.extract)
 
 
 if __name__ == "__main__":

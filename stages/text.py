@@ -4,21 +4,29 @@ from __future__ import annotations
 
 from functools import partial
 
-from emofuse.device import pick_device
 from emofuse.errors import guard
-from emofuse.features.engine import extract_here
-from emofuse.features.text import TextExtractor
-from emofuse.params import load_params
-from emofuse.schema import FEATURES_DIR, read_manifest, utterances, write_features
+from emofuse.features.base import Extractor
+from emofuse.features.content import text_content
+from emofuse.features.extraction import Task, extract
+from emofuse.params import TextParams, load_params
+from emofuse.schema import FEATURES_DIR, read_manifest, utterances
+
+
+def make(params: TextParams) -> Extractor:
+    """The extractor; what it needs is imported where there is something to extract."""
+    from emofuse.device import pick_device
+    from emofuse.features.text import TextExtractor
+
+    return TextExtractor(params, pick_device())
 
 
 def main() -> None:
     """Encode the text of every utterance."""
     params = load_params()
     manifest = read_manifest()
-    make = partial(TextExtractor, params.text, pick_device())
-    table = extract_here(make, utterances(manifest, params.ingest.root), "text")
-    write_features(FEATURES_DIR / "text.parquet", manifest, table)
+    task = Task("text", params.text, partial(make, params.text), partial(text_content, params.text))
+    rows = utterances(manifest, params.extract.clips or params.ingest.root)
+    extract(task, rows, manifest, FEATURES_DIR / "text.parquet", params.extract)
 
 
 if __name__ == "__main__":

@@ -35,6 +35,10 @@ class EncoderError(EmofuseError):
     """The text encoder can't be found, verified or loaded."""
 
 
+class RayError(EmofuseError):
+    """Ray is not installed or can't be reached."""
+
+
 class TrackingError(EmofuseError):
     """The MLflow server can't be reached or refuses a request."""
 

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import av
 import cv2
 import numpy as np
+from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.error import FFmpegError
+from av.stream import Disposition
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from emofuse.errors import MediaError
+
+MAX_SECONDS = 600  # an utterance lasts seconds; what lasts longer is an uncut film, which would fill the memory
+GUESSED_RATE = 25  # frames a second of a video that says neither when a frame is due nor how fast it runs
+LEAST_SHARE = 0.9  # of the frames that the header counts; a decoder may leave a few out at an edit
+# Pixel formats whose first plane is 8-bit brightness, so that nothing has to be converted.
+LUMA_FIRST = ("yuv420p", "yuv422p", "yuv444p", "yuvj420p", "yuvj422p", "yuvj444p", "nv12", "gray")
+JPEG_RANGE = 2  # FFmpeg's AVCOL_RANGE_JPEG: black is 0 and white 255, where video has 16 and 235
+FULL_RANGE = np.clip(np.round((np.arange(256) - 16) * 255 / 219), 0, 255).astype(np.uint8)
+Stream = TypeVar("Stream", AudioStream, VideoStream)
 
 
 @contextmanager
@@ -24,10 +37,30 @@ def _opened(clip: Path) -> Iterator[InputContainer]:
         raise MediaError("file is empty")
     try:
         # metadata_errors: real files carry tags in broken encodings, which are not what we came for.
-        with av.open(str(clip), metadata_errors="ignore") as container:
+        # A clip may name other files or addresses (playlists do); none but itself is opened.
+        with av.open(str(clip), metadata_errors="ignore", options={"protocol_whitelist": "file"}) as container:
             yield container
     except FFmpegError as error:
         raise MediaError(f"can't be decoded: {error.strerror}") from None
+    except OSError as error:
+        raise MediaError(f"can't be read: {error.strerror}") from None
+
+
+def _video_streams(container: InputContainer) -> list[VideoStream]:
+    """The video tracks; a cover picture is stored like one, but is none."""
+    return [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+
+
+def _best(streams: Sequence[Stream], kind: str) -> Stream:
+    """The track that a player would choose: the default one, else the first."""
+    if not streams:
+        raise MediaError(f"no {kind} track")
+    known = [stream for stream in streams if stream.codec_context is not None]
+    if not known:
+        raise MediaError(f"{kind} track in an unknown codec")
+    best = max(known, key=lambda stream: bool(stream.disposition & Disposition.default))
+    best.codec_context.thread_count = 1  # one process a core does better than threads within one
+    return best
 
 
 def probe_streams(clip: Path) -> None:
@@ -37,7 +70,7 @@ def probe_streams(clip: Path) -> None:
         MediaError: the file is missing, empty, no clip, or has neither a video nor a sound track.
     """
     with _opened(clip) as container:
-        if not container.streams.video and not container.streams.audio:
+        if not _video_streams(container) and not container.streams.audio:
             raise MediaError("no video or sound track")
 
 
@@ -57,7 +90,7 @@ def probe_duration(clip: Path) -> float:
 
 
 def audio_samples(clip: Path, sample_rate: int) -> NDArray[np.float32]:
-    """The first sound track, mixed to mono.
+    """The best sound track, mixed to mono.
 
     Args:
         clip: any file that FFmpeg reads.
@@ -67,51 +100,89 @@ def audio_samples(clip: Path, sample_rate: int) -> NDArray[np.float32]:
         float32 of shape (samples,), in [-1, 1].
 
     Raises:
-        MediaError: the file can't be decoded, has no sound track, or no samples in it.
+        MediaError: the file can't be decoded, has no sound track, no samples in it, or too many for an utterance.
     """
     with _opened(clip) as container:
-        if not container.streams.audio:
-            raise MediaError("no sound track")
-        stream = container.streams.audio[0]
-        resampler = av.AudioResampler(format="flt", layout="mono", rate=sample_rate)
-        parts = [out.to_ndarray()[0] for frame in container.decode(stream) for out in resampler.resample(frame)]
-        if parts:
-            parts.extend(out.to_ndarray()[0] for out in resampler.resample(None))
+        stream = _best(container.streams.audio, "sound")
+        parts = []
+        left = MAX_SECONDS * sample_rate
+        for part in _mono(container.decode(stream), sample_rate):
+            left -= len(part)
+            if left < 0:
+                raise MediaError(f"longer than {MAX_SECONDS} s; cut it into utterances")
+            parts.append(part)
     if not parts:
         raise MediaError("sound track without samples")
-    return np.concatenate(parts)
+    return np.concatenate(parts).astype(np.float32) / np.float32(2**31)
+
+
+def _mono(frames: Iterable[av.AudioFrame], rate: int) -> Iterator[NDArray[np.int32]]:
+    """Frames as mono at `rate`; each change of format within the track starts a new resampler.
+
+    Integers make FFmpeg keep the mix of several channels within the range; floats would leave it.
+    """
+    resampler: av.AudioResampler | None = None
+    format_now = None
+    for frame in frames:
+        found = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if resampler is None or found != format_now:
+            if resampler is not None:
+                yield from (out.to_ndarray()[0] for out in resampler.resample(None))
+            resampler, format_now = av.AudioResampler(format="s32", layout="mono", rate=rate), found
+        yield from (out.to_ndarray()[0] for out in resampler.resample(frame))
+    if resampler is not None:
+        yield from (out.to_ndarray()[0] for out in resampler.resample(None))
 
 
 def gray_frames(clip: Path, fps: float, width: int) -> Iterator[NDArray[np.uint8]]:
-    """Frames of the first video track, `fps` a second of clip time, in gray and no wider than `width`.
+    """Frames of the best video track, `fps` a second of clip time, upright, in gray and no wider than `width`.
 
     Yields:
         uint8 of shape (height, width), aspect ratio kept.
 
     Raises:
-        MediaError: the file can't be decoded, has no video track, or no frame in it.
+        MediaError: the file can't be decoded, has no video track, no frame in it, or lasts too long for an utterance.
     """
     with _opened(clip) as container:
-        if not container.streams.video:
-            raise MediaError("no video track")
-        stream = container.streams.video[0]
-        stream.codec_context.thread_count = 1  # one process a core does better than threads within one
-        due = None
-        for frame in container.decode(stream):
-            time = frame.time if frame.time is not None else 0.0
-            if due is None:
-                due = time
+        stream = _best(_video_streams(container), "video")
+        rate = float(stream.average_rate or GUESSED_RATE)
+        first = due = None
+        number = -1
+        for number, frame in enumerate(container.decode(stream)):
+            time = frame.time if frame.time is not None else number / rate
+            if first is None or due is None:
+                first = due = time
+            if time - first > MAX_SECONDS:
+                raise MediaError(f"longer than {MAX_SECONDS} s; cut it into utterances")
             if time < due - 1e-6:
                 continue
             due = max(due + 1 / fps, time)
             yield _gray(frame, width)
+        if number + 1 < stream.frames * LEAST_SHARE:
+            raise MediaError(f"cut short: {number + 1} of {stream.frames} frames")
     if due is None:
         raise MediaError("video track without frames")
 
 
 def _gray(frame: av.VideoFrame, width: int) -> NDArray[np.uint8]:
-    gray = frame.to_ndarray(format="gray").astype(np.uint8, copy=False)
-    if gray.shape[1] > width:
-        height = max(1, round(gray.shape[0] * width / gray.shape[1]))
-        gray = cv2.resize(gray, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8)
-    return gray
+    """A frame as it is meant to be seen: black 0, white 255, turned as its display matrix says."""
+    turns = round(frame.rotation / 90) % 4  # quarters, counterclockwise
+    gray, full = _brightness(frame)
+    shown = gray.shape[turns % 2 - 1]
+    if shown > width:
+        size = [max(1, round(side * width / shown)) for side in gray.shape]
+        gray = cv2.resize(gray, (size[1], size[0]), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    if not full:
+        gray = cv2.LUT(gray, FULL_RANGE).astype(np.uint8, copy=False)
+    return np.ascontiguousarray(np.rot90(gray, turns))
+
+
+def _brightness(frame: av.VideoFrame) -> tuple[NDArray[np.uint8], bool]:
+    """The brightness of each pixel, and whether it uses the full range; nothing is copied where the frame has it."""
+    name = frame.format.name
+    if name not in LUMA_FIRST:
+        return frame.to_ndarray(format="gray").astype(np.uint8, copy=False), True
+    plane = frame.planes[0]
+    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
+    full = frame.color_range == JPEG_RANGE or name == "gray" or name.startswith("yuvj")
+    return rows[: frame.height, : frame.width], full

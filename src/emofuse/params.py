@@ -88,6 +88,8 @@ class TextParams(Section):
     layers: Literal["all"] | Annotated[list[int], Field(min_length=1)]
     pooling: Literal["mean", "max", "cls"]
     max_tokens: Annotated[int, Field(ge=8, le=512)]
+    cues: bool
+    precision: Literal["fp32", "bf16"]
 
 
 class VisualParams(Section):
@@ -120,6 +122,17 @@ EXTRACTOR_PARAMS: dict[str, type[ExtractorParams]] = {
     "visual": VisualParams,
     "metadata": MetadataParams,
 }
+
+
+class ExtractParams(Section):
+    """How extraction is run; it never changes what is extracted, so no stage depends on it."""
+
+    engine: Literal["processes", "ray"]
+    workers: Positive | None
+    ray_address: str | None
+    clips: str | None
+    cache: Path
+    cache_gb: Annotated[float, Field(gt=0)]
 
 
 class ScaleParams(Section):
@@ -156,6 +169,7 @@ class Params(Section):
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     corpus: CorpusParams
     ingest: IngestParams
+    extract: ExtractParams
     text: TextParams
     visual: VisualParams
     audio: AudioParams

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -29,6 +30,7 @@ SCALERS_FILE = Path("scalers/scalers.safetensors")
 MODELS_DIR = Path("models")
 REPORTS_DIR = Path("reports")
 
+ROW_GROUP = 2048  # rows that are held at a time while features are written
 KEY_FIELDS = [("split", pa.string()), ("dialogue", pa.string()), ("utterance", pa.int64())]
 
 MANIFEST = pa.schema(
@@ -58,6 +60,7 @@ class Utterance:
 
     Attributes:
         clip: file with video or sound, or None.
+        url: where the file is instead, if it is not on this machine: any address that fsspec reads.
         text: what was said, raw; empty where unknown.
         clean_text: what was said, cleaned.
         duration: seconds from the table, used where the clip can't tell; None where unknown.
@@ -67,6 +70,7 @@ class Utterance:
     """
 
     clip: Path | None = None
+    url: str | None = None
     text: str = ""
     clean_text: str = ""
     duration: float | None = None
@@ -189,11 +193,13 @@ def write_manifest(frame: pd.DataFrame, path: Path = MANIFEST_FILE) -> None:
     write_table(path, pa.Table.from_pandas(frame[MANIFEST.names], schema=MANIFEST, preserve_index=False))
 
 
-def utterances(manifest: pd.DataFrame, root: Path) -> list[Utterance]:
-    """The manifest's rows as extractors see them; clip paths are joined to `root`."""
+def utterances(manifest: pd.DataFrame, root: Path | str) -> list[Utterance]:
+    """The manifest's rows as extractors see them; clip paths are joined to `root`, a folder or a URL."""
+    far = "://" in str(root)
     return [
         Utterance(
-            clip=root / row.clip if isinstance(row.clip, str) else None,
+            clip=Path(root) / row.clip if isinstance(row.clip, str) and not far else None,
+            url=f"{root}/{row.clip}" if isinstance(row.clip, str) and far else None,
             text=row.text,
             clean_text=row.clean_text,
             duration=row.end - row.start if row.end > row.start else None,  # False where either is NaN
@@ -205,14 +211,26 @@ def utterances(manifest: pd.DataFrame, root: Path) -> list[Utterance]:
     ]
 
 
-def write_features(path: Path, keys: pd.DataFrame, table: FeatureTable) -> None:
-    """Write one modality's features: the key, `present`, `reason`, and a float32 column a feature."""
-    columns: dict[str, Any] = {name: pa.array(keys[name], type=kind) for name, kind in KEY_FIELDS}
-    columns["present"] = pa.array(table.present)
-    columns["reason"] = pa.array(table.reasons, type=pa.string())
-    for index, name in enumerate(table.names):
-        columns[name] = pa.array(table.values[:, index])
-    write_table(path, pa.table(columns))
+def write_features(path: Path, keys: pd.DataFrame, names: Sequence[str], rows: Iterable[Extracted]) -> None:
+    """Write one modality's features: the key, `present`, `reason`, and a float32 column a feature.
+
+    Args:
+        path: the Parquet file, written aside and then renamed.
+        keys: n rows with the columns of `KEY`.
+        names: d feature names.
+        rows: n rows in the order of `keys`; of them `ROW_GROUP` are held at a time.
+    """
+    fields = [*KEY_FIELDS, ("present", pa.bool_()), ("reason", pa.string()), *((name, pa.float32()) for name in names)]
+    schema = pa.schema(fields)
+    waiting = iter(rows)
+    with written_aside(path) as aside, pq.ParquetWriter(aside, schema, compression="zstd") as writer:
+        for start in range(0, len(keys), ROW_GROUP):
+            table = FeatureTable.stack(names, list(islice(waiting, ROW_GROUP)))
+            part = keys.iloc[start : start + ROW_GROUP]
+            columns: list[pa.Array] = [pa.array(part[name], type=kind) for name, kind in KEY_FIELDS]
+            columns += [pa.array(table.present), pa.array(table.reasons, type=pa.string())]
+            columns += [pa.array(column) for column in np.ascontiguousarray(table.values.T)]
+            writer.write_table(pa.table(columns, schema=schema))
 
 
 def read_features(modality: str, keys: pd.DataFrame, folder: Path = FEATURES_DIR) -> FeatureTable:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import importlib.util
 
+from benchmarks.page import PAGE, RESULTS, page
+from emofuse.schema import read_json
 from tests.pipeline.imports import ROOT
 
 
@@ -11,3 +13,7 @@ def test_results_in_the_readme_are_those_of_the_metrics_file() -> None:
     generate = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(generate)
     assert generate.results_table() in (ROOT / "README.md").read_text(), "stale: run `make docs`"
+
+
+def test_the_page_of_benchmarks_is_that_of_their_results() -> None:
+    assert (ROOT / PAGE).read_text() == page(read_json(ROOT / RESULTS)), "stale: run `make bench`"

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,7 @@ import pytest
 from emofuse.errors import DataError, EncoderError
 from emofuse.features import encoder
 from emofuse.features.audio import AudioExtractor, audio_features
-from emofuse.features.engine import extract_in_processes
+from emofuse.features.cues import NAMES, cues
 from emofuse.features.metadata import MetadataExtractor
 from emofuse.features.scaling import Scaler, load_scalers, save_scalers
 from emofuse.features.text import TextExtractor
@@ -133,7 +132,7 @@ def test_texts_come_back_in_order_whatever_their_length(text: TextExtractor) -> 
     forward = [row.values for row in text.extract(said("hi", long, "good morning to you"))]
     backward = [row.values for row in text.extract(said("good morning to you", long, "hi"))][::-1]
     for one, other in zip(forward, backward, strict=True):
-        np.testing.assert_allclose(one, other, atol=1e-5)
+        np.testing.assert_array_equal(one, other)
 
 
 def test_empty_text_is_absent(text: TextExtractor) -> None:
@@ -179,15 +178,6 @@ def test_altered_weights_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         encoder.embedded_folder()
 
 
-def test_worker_count_does_not_change_a_bit(corpus: Path, params: Params) -> None:
-    utterances = [Utterance(clip=clip) for clip in sorted((corpus / "dev_splits_complete").glob("*.mp4"))[:4]]
-    tables = [
-        extract_in_processes(partial(AudioExtractor, params.audio), utterances, "audio", workers) for workers in (1, 2)
-    ]
-    np.testing.assert_array_equal(tables[0].values, tables[1].values)
-    assert tables[0].reasons == tables[1].reasons
-
-
 def table(*rows: list[float] | None) -> FeatureTable:
     return FeatureTable.stack(
         ["a", "b"], [Extracted(None, "gone") if row is None else Extracted(np.array(row, np.float32)) for row in rows]
@@ -219,3 +209,30 @@ def test_scalers_survive_a_round_trip(tmp_path: Path) -> None:
 def test_scaler_of_other_features_is_refused() -> None:
     with pytest.raises(DataError, match="found 2 features, expected the 3"):
         Scaler(np.zeros(3, np.float32), np.ones(3, np.float32), 10).transform(table([1, 2]))
+
+
+def test_cues_are_read_from_the_raw_text() -> None:
+    found = dict(zip(NAMES, cues("NO way... you didn't?! Soooo good!"), strict=True))
+    assert found["text_cue_exclamations"] == 2
+    assert found["text_cue_questions"] == 1
+    assert found["text_cue_ellipses"] == 1
+    assert found["text_cue_capitals"] == 1
+    assert found["text_cue_capitals_share"] == pytest.approx(1 / 6)
+    assert found["text_cue_ends_exclaiming"] == 1
+    assert found["text_cue_ends_asking"] == 0
+    assert found["text_cue_repeats"] == 2  # the dots, the letters
+    assert found["text_cue_mixed_marks"] == 1
+    assert found["text_cue_negations"] == 2
+
+
+def test_cues_are_part_of_the_text_where_they_are_asked_for(params: Params) -> None:
+    said = [Utterance(text="HI!", clean_text="hi")]
+    short = params.text.model_copy(update={"layers": [-1], "source": "clean"})
+    rows = {}
+    for asked in (True, False):
+        extractor = TextExtractor(short.model_copy(update={"cues": asked}))
+        (row,) = extractor.extract(said)
+        assert row.values is not None
+        assert row.values.shape == (len(extractor.names),) == (384 + 14 * asked,)
+        rows[asked] = row.values
+    assert (rows[True][:384] == rows[False]).all()

@@ -11,13 +11,13 @@ from emofuse.errors import DataError
 from emofuse.schema import Extracted, FeatureTable, read_features, read_json, write_features, written_aside
 
 KEYS = pd.DataFrame({"split": ["train", "dev"], "dialogue": ["0", "0"], "utterance": [0, 3]})
-TABLE = FeatureTable.stack(
-    ["a", "b"], [Extracted(np.array([1, np.nan], np.float32)), Extracted(None, "no sound track")]
-)
+NAMES = ["a", "b"]
+ROWS = [Extracted(np.array([1, np.nan], np.float32)), Extracted(None, "no sound track")]
+TABLE = FeatureTable.stack(NAMES, ROWS)
 
 
 def test_features_survive_a_round_trip(tmp_path: Path) -> None:
-    write_features(tmp_path / "audio.parquet", KEYS, TABLE)
+    write_features(tmp_path / "audio.parquet", KEYS, NAMES, ROWS)
     back = read_features("audio", KEYS, tmp_path)
     assert back.names == ("a", "b")
     assert back.present.tolist() == [True, False]
@@ -26,14 +26,14 @@ def test_features_survive_a_round_trip(tmp_path: Path) -> None:
 
 
 def test_features_have_the_contracts_columns(tmp_path: Path) -> None:
-    write_features(tmp_path / "audio.parquet", KEYS, TABLE)
+    write_features(tmp_path / "audio.parquet", KEYS, NAMES, ROWS)
     schema = pq.read_schema(tmp_path / "audio.parquet")
     assert schema.names == ["split", "dialogue", "utterance", "present", "reason", "a", "b"]
     assert str(schema.field("a").type) == "float"
 
 
 def test_features_of_other_rows_are_refused(tmp_path: Path) -> None:
-    write_features(tmp_path / "audio.parquet", KEYS, TABLE)
+    write_features(tmp_path / "audio.parquet", KEYS, NAMES, ROWS)
     with pytest.raises(DataError, match="its rows are not the manifest's"):
         read_features("audio", KEYS.assign(utterance=[0, 4]), tmp_path)
 

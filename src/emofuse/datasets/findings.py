@@ -12,7 +12,10 @@ from emofuse.datasets.duplicates import KINDS, Duplicates, find_duplicates
 from emofuse.schema import KEY, SPLITS, FeatureTable
 
 # Reasons of a clip that is there and can't be used; others, such as "no face found", are no faults.
-BROKEN = ("can't be decoded", "file ", "video track without", "sound track without", "no video or sound", "clip ")
+BROKEN = (
+    *("can't be", "file ", "cut short", "longer than", "decoder crashed", "no video or sound track", "clip "),
+    *(f"{kind} track {fault}" for kind in ("video", "sound") for fault in ("without", "in an unknown codec")),
+)
 QUANTILES = {"least": 0.0, "5%": 0.05, "median": 0.5, "95%": 0.95, "most": 1.0}
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
 
 import librosa
 import numpy as np
 from numpy.typing import NDArray
 
 from emofuse.errors import MediaError
-from emofuse.features.base import ordered, statistic_names, statistics
+from emofuse.features.base import OneByOne, ordered, statistic_names, statistics
 from emofuse.media import audio_samples
 from emofuse.params import AudioParams
 from emofuse.schema import Extracted, Utterance
@@ -28,7 +27,7 @@ PROSODY = (
 )
 
 
-class AudioExtractor:
+class AudioExtractor(OneByOne):
     """Statistics over a clip of frame-wise spectral features (librosa), and prosody.
 
     zcr is a share, centroid in Hz, F0 in Hz (range in semitones), speaking time in seconds.
@@ -38,11 +37,6 @@ class AudioExtractor:
         self.params = params
         columns = ["zcr", "centroid", *(f"mfcc{index:02d}" for index in range(1, params.n_mfcc + 1))]
         self.names: tuple[str, ...] = (*statistic_names(columns), *(PROSODY if params.prosody else ()))
-
-    def extract(self, utterances: Sequence[Utterance]) -> Iterator[Extracted]:
-        """Give the features of each utterance whose clip has sound."""
-        for utterance in utterances:
-            yield self._one(utterance)
 
     def warm_up(self) -> None:
         """Compile librosa's kernels, which takes seconds."""

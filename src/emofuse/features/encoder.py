@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -38,26 +40,63 @@ def embedded_folder() -> Path:
     return folder
 
 
-def load_encoder(name: str, device: str) -> tuple[Any, Any]:
+def encoder_identity(name: str) -> str:
+    """What tells one encoder from another: the hash of its files where it is a local folder, else its name."""
+    folder = Path(name)
+    if name == EMBEDDED or not folder.is_dir():
+        return name
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        with path.open("rb") as file:
+            digest.update(path.relative_to(folder).as_posix().encode() + hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
+
+
+def load_shape(name: str) -> tuple[int, int, int]:
+    """An encoder's depth in layers (less the embeddings), its width, and the longest text that it takes, in tokens.
+
+    Raises:
+        EncoderError: there is no such encoder.
+    """
+    from transformers import AutoConfig
+
+    with _told(name):
+        config = AutoConfig.from_pretrained(_source(name))
+    return config.num_hidden_layers, config.hidden_size, getattr(config, "max_position_embeddings", 512)
+
+
+def load_encoder(name: str, device: str, precision: str = "fp32") -> tuple[Any, Any]:
     """Load a tokenizer and an encoder in evaluation mode.
 
     Args:
         name: `embedded`, a local folder, or a name on the model hub.
         device: `cpu` or `cuda`.
+        precision: `fp32` or `bf16`.
 
     Raises:
         EncoderError: there is no such encoder, or it can't be loaded.
     """
+    import torch
     from transformers import AutoModel, AutoTokenizer
 
-    source = str(embedded_folder()) if name == EMBEDDED else name
-    try:
+    source = _source(name)
+    with _told(name):
         # Weights are read from safetensors alone: a pickle would run code of whoever made it.
         tokenizer = AutoTokenizer.from_pretrained(source)
         model = AutoModel.from_pretrained(source, use_safetensors=True)
+    return tokenizer, model.eval().to(device, torch.bfloat16 if precision == "bf16" else torch.float32)
+
+
+def _source(name: str) -> str:
+    return str(embedded_folder()) if name == EMBEDDED else name
+
+
+@contextmanager
+def _told(name: str) -> Iterator[None]:
+    try:
+        yield
     except (OSError, ValueError) as error:
         raise EncoderError(
             f"text.encoder {name!r} can't be loaded: {str(error).splitlines()[0]}; expected {EMBEDDED!r}, a folder "
             "that save_pretrained wrote, or the name of a public model (the model hub must be in reach)"
         ) from None
-    return tokenizer, model.eval().to(device)

@@ -1,62 +1,56 @@
-"""Runs an extractor over a manifest, in this process or spread over worker processes."""
+"""Runs an extractor over a stream of utterances: in this process, over worker processes, or over Ray's workers."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from collections.abc import Callable, Iterator
+from itertools import islice
 
 from emofuse.features.base import Extractor
-from emofuse.progress import progress
-from emofuse.schema import Extracted, FeatureTable, Utterance
+from emofuse.features.workers import Item, Result, in_processes
+from emofuse.params import ExtractParams
 
-_extractor: Extractor | None = None  # one a worker process
-
-
-def extract_here(make: Callable[[], Extractor], utterances: Sequence[Utterance], label: str) -> FeatureTable:
-    """Extract in this process, which suits an encoder that uses all cores itself."""
-    extractor = make()
-    rows = list(progress(extractor.extract(utterances), label, len(utterances), "utterance"))
-    return FeatureTable.stack(extractor.names, rows)
+WINDOW = 8192  # utterances that are sorted by length at a time where one process extracts
 
 
-def extract_in_processes(
-    make: Callable[[], Extractor], utterances: Sequence[Utterance], label: str, workers: int | None = None
-) -> FeatureTable:
-    """Extract with one process a core; the result does not depend on their number.
+class Engine:
+    """How extraction is run.
 
     Args:
-        make: a picklable function that makes the extractor, called once a worker.
-        utterances: n utterances.
-        label: name shown at the progress bar.
-        workers: processes; None for the cores that this process may use.
-
-    Returns:
-        n rows, in the order of `utterances`.
+        run: engine and workers.
+        own_process: whether the extractor uses all cores by itself, so that processes of one core each don't suit it.
     """
-    workers = workers or available_cores()
-    os.environ["OMP_NUM_THREADS"] = "1"  # read by what the workers load; threads within a process a core only compete
-    # Decoders and OpenMP hold threads that a fork would copy locked, so workers are spawned.
-    with ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start, initargs=(make,)) as pool:
-        rows = pool.map(_extract_one, utterances, chunksize=4)
-        done = list(progress(rows, label, len(utterances), "clip"))
-    return FeatureTable.stack(make().names, done)
+
+    def __init__(self, run: ExtractParams, own_process: bool) -> None:
+        self._params = run
+        self._own_process = own_process
+
+    def run(self, make: Callable[[], Extractor], items: Iterator[Item]) -> Iterator[Result]:
+        """Extract each item and give its key and row as soon as it is done, in any order.
+
+        Nothing is started and no extractor is made before the first item; items are drawn as they are needed.
+        """
+        first = next(items, None)
+        if first is None:
+            return
+        rest = _chained(first, items)
+        if self._params.engine == "ray":
+            from emofuse.features.rays import in_ray
+
+            yield from in_ray(make, rest, self._params, self._own_process)
+        elif self._own_process:
+            yield from in_this_process(make, rest)
+        else:
+            yield from in_processes(make, rest, self._params.workers)
 
 
-def available_cores() -> int:
-    """Cores that this process may use, which in a container are fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def _chained(first: Item, rest: Iterator[Item]) -> Iterator[Item]:
+    yield first
+    yield from rest
 
 
-def _start(make: Callable[[], Extractor]) -> None:
-    global _extractor
-    import cv2
-
-    cv2.setNumThreads(1)
-    _extractor = make()
-
-
-def _extract_one(utterance: Utterance) -> Extracted:
-    assert _extractor is not None
-    return next(iter(_extractor.extract([utterance])))
+def in_this_process(make: Callable[[], Extractor], items: Iterator[Item]) -> Iterator[Result]:
+    """Extract here, which suits an encoder that uses all cores itself."""
+    extractor = make()
+    while window := list(islice(items, WINDOW)):
+        for number, row in extractor.stream([utterance for _, utterance in window]):
+            yield window[number][0], row

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
 
 from emofuse.errors import MediaError
-from emofuse.features.base import ordered
+from emofuse.features.base import OneByOne, ordered
 from emofuse.media import probe_duration
 from emofuse.params import MetadataParams
 from emofuse.schema import Extracted, Utterance
 
 
-class MetadataExtractor:
+class MetadataExtractor(OneByOne):
     """Duration in seconds, position (0-based), relative position (0 to 1) and dialogue length in utterances.
 
     The clip's own length goes before the table's, so that the pipeline and the service, which sees no table, agree;
@@ -22,11 +21,6 @@ class MetadataExtractor:
     def __init__(self, params: MetadataParams) -> None:
         places = ("position", "relative_position", "dialogue_length")
         self.names: tuple[str, ...] = ("duration", *places) if params.duration else places
-
-    def extract(self, utterances: Sequence[Utterance]) -> Iterator[Extracted]:
-        """Give the features of each utterance that stands in a dialogue."""
-        for utterance in utterances:
-            yield self._one(utterance)
 
     def warm_up(self) -> None:
         """Nothing loads late here."""

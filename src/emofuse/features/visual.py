@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import cv2
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emofuse.errors import MediaError
-from emofuse.features.base import statistic_names, statistics
+from emofuse.features.base import OneByOne, statistic_names, statistics
 from emofuse.media import gray_frames
 from emofuse.params import VisualParams
 from emofuse.schema import Extracted, Utterance
@@ -19,7 +19,9 @@ FACE_SIZE = 96  # pixels; a common size makes edge density independent of how ne
 CELLS = 4  # edge statistics are taken over a grid of 4 x 4 cells
 CANNY = (60, 120)
 CASCADE = Path(cv2.__file__).parent / "data" / "haarcascade_frontalface_default.xml"
-SEARCH_EVERY = 5  # sampled frames
+SCALE_STEP = 1.15  # between the sizes that are searched; 1.1 costs a quarter more and finds no more on real video
+SEARCH_EVERY = 10  # sampled frames
+NEAR_STEP, NEAR_LEAST, NEAR_MOST, NEAR_MARGIN = 1.2, 0.8, 1.25, 0.3  # of the search round a known face, by its width
 Box = tuple[int, int, int, int]  # left, top, width, height in pixels
 FRAME_FEATURES = (
     "face_pixel_mean",
@@ -33,7 +35,7 @@ FRAME_FEATURES = (
 )
 
 
-class VisualExtractor:
+class VisualExtractor(OneByOne):
     """Statistics over a clip of the largest frontal face of each sampled frame, and the share of frames with a face.
 
     Faces are found by the Haar cascade of Viola and Jones (CVPR 2001) that OpenCV ships, edges by Canny (PAMI 1986).
@@ -44,11 +46,6 @@ class VisualExtractor:
         self.names: tuple[str, ...] = (*statistic_names(FRAME_FEATURES), "face_share")
         self._cascade = cv2.CascadeClassifier(str(CASCADE))
 
-    def extract(self, utterances: Sequence[Utterance]) -> Iterator[Extracted]:
-        """Give the features of each utterance whose clip shows a face."""
-        for utterance in utterances:
-            yield self._one(utterance)
-
     def warm_up(self) -> None:
         """Look for a face once, so that the cascade is built."""
         self._largest(np.zeros((self.params.width * 9 // 16, self.params.width), np.uint8))
@@ -57,7 +54,7 @@ class VisualExtractor:
         if utterance.clip is None:
             return Extracted(None, utterance.clip_reason)
         try:
-            faces = list(self._faces(gray_frames(utterance.clip, self.params.fps, self.params.width)))
+            faces = list(self.faces(gray_frames(utterance.clip, self.params.fps, self.params.width)))
         except MediaError as error:
             return Extracted(None, str(error))
         found = [face_features(face) for face in faces if face is not None]
@@ -66,7 +63,7 @@ class VisualExtractor:
         values = statistics(np.stack(found, axis=1))
         return Extracted(np.append(values, np.float32(len(found) / len(faces))))
 
-    def _faces(self, frames: Iterable[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8] | None]:
+    def faces(self, frames: Iterable[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8] | None]:
         """The face region of each frame, or None.
 
         Looking at a whole frame costs most of all, so a known face is looked for around its last place; the whole frame
@@ -84,18 +81,19 @@ class VisualExtractor:
 
     def _near(self, frame: NDArray[np.uint8], box: Box) -> Box | None:
         x, y, w, _ = box
-        margin = round(w * 0.4)
+        margin = round(w * NEAR_MARGIN)
         left, top = max(0, x - margin), max(0, y - margin)
         region = frame[top : y + w + margin, left : x + w + margin]
-        found = self._detect(region, round(w * 0.75), round(w * 1.35))
+        found = self._detect(region, round(w * NEAR_LEAST), round(w * NEAR_MOST), NEAR_STEP)
         return found and (found[0] + left, found[1] + top, found[2], found[3])
 
     def _largest(self, frame: NDArray[np.uint8]) -> Box | None:
-        return self._detect(frame, max(24, round(self.params.min_face * min(frame.shape))), max(frame.shape))
+        least = max(24, round(self.params.min_face * min(frame.shape)))
+        return self._detect(frame, least, max(frame.shape), SCALE_STEP)
 
-    def _detect(self, image: NDArray[np.uint8], least: int, most: int) -> Box | None:
+    def _detect(self, image: NDArray[np.uint8], least: int, most: int, step: float) -> Box | None:
         boxes = self._cascade.detectMultiScale(
-            image, 1.1, self.params.min_neighbors, minSize=(least, least), maxSize=(most, most)
+            image, step, self.params.min_neighbors, minSize=(least, least), maxSize=(most, most)
         )
         if not len(boxes):
             return None

@@ -1,0 +1,42 @@
+"""The page that shows the figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path("benchmarks/results.json")
+PAGE = Path("docs/benchmarks.md")
+HEAD = """# What extraction costs
+
+Made by `make bench` from `benchmarks/results.json`; each figure is a ratio of times taken in one run on one machine.
+Real media: `make bench BENCH="--media FOLDER --texts CSV"`.
+"""
+TITLES = {
+    "media": "Media, one thread",
+    "text": "Text",
+    "runs": "Whole extractions",
+    "memory": "Memory",
+}
+
+
+def shown(value: float) -> str:
+    """A figure with three digits that count."""
+    return f"{value:.3g}" if value < 1000 else f"{value:.0f}"
+
+
+def page(results: Mapping[str, Any]) -> str:
+    """The page as Markdown."""
+    parts = [HEAD]
+    for name in (name for name in TITLES if name in results):
+        part = results[name]
+        parts.append(f"## {TITLES[name]}\n\nOn {part['on']}, {part['cores']} cores.\n")
+        rows = [f"| {r['name']} | {shown(r['value'])} | {r['wanted']} | {r['detail']} |" for r in part["figures"]]
+        parts.append("\n".join(["| | measured | wanted | made of |", "|---|---|---|---|", *rows, ""]))
+    return "\n".join(parts)
+
+
+def write_page(results: Mapping[str, Any]) -> None:
+    """Write the page."""
+    PAGE.write_text(page(results), encoding="utf-8")

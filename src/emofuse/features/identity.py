@@ -1,0 +1,45 @@
+"""The identity of an extractor: everything but the utterance that its features depend on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+
+from emofuse.features.encoder import encoder_identity
+from emofuse.params import ExtractorParams, TextParams
+
+# The modules that make the features, and the libraries that they compute with. A test compares them with the imports.
+SOURCES = {
+    "text": ("features.content", "features.cues", "features.encoder", "features.text"),
+    "audio": ("features.audio", "features.base", "media"),
+    "visual": ("features.base", "features.visual", "media"),
+}
+LIBRARIES = {
+    "text": ("torch", "transformers", "tokenizers"),
+    "audio": ("av", "librosa", "numpy", "scipy"),
+    "visual": ("av", "numpy", "opencv-python-headless"),
+}
+
+
+def identity(modality: str, params: ExtractorParams) -> str:
+    """A hash of an extractor's params, its code and the versions of its libraries.
+
+    How it is run (workers, batches, device, engine) is no part of it.
+    """
+    parts = {
+        "modality": modality,
+        "params": params.model_dump(mode="json"),
+        "code": [_source_hash(name) for name in SOURCES[modality]],
+        "libraries": [version(name) for name in LIBRARIES[modality]],
+        "encoder": encoder_identity(params.encoder) if isinstance(params, TextParams) else None,
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _source_hash(name: str) -> str:
+    spec = find_spec(f"emofuse.{name}")  # found, not imported: an unchanged modality loads nothing
+    assert spec is not None and spec.origin is not None
+    return hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()

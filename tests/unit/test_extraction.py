@@ -1,0 +1,236 @@
+"""Cache, resume and engines of extraction, over real clips and extractors."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from emofuse.features.audio import AudioExtractor
+from emofuse.features.base import Extractor, OneByOne
+from emofuse.features.content import clip_content, text_content
+from emofuse.features.extraction import Task, extract
+from emofuse.features.identity import SOURCES, identity
+from emofuse.features.metadata import MetadataExtractor
+from emofuse.features.text import TextExtractor
+from emofuse.features.visual import VisualExtractor
+from emofuse.features.workers import in_processes
+from emofuse.params import AudioParams, ExtractParams, Params
+from emofuse.schema import KEY, Extracted, Utterance, read_features
+from tests.pipeline.imports import ROOT, imported_modules
+
+
+@pytest.fixture
+def run(params: Params, tmp_path: Path) -> ExtractParams:
+    return params.extract.model_copy(update={"cache": tmp_path / "cache", "workers": 2})
+
+
+@pytest.fixture
+def clips(corpus: Path, tmp_path: Path) -> list[Utterance]:
+    """Six clips, one of them twice, one missing and a row without any."""
+    found = sorted((corpus / "train_splits").glob("*.mp4"))[:6]
+    paths = [shutil.copy(path, tmp_path / path.name) for path in found]
+    (tmp_path / "text.mp4").write_text("no clip")
+    rows = [Utterance(clip=Path(path)) for path in [*paths, paths[0], tmp_path / "none.mp4", tmp_path / "text.mp4"]]
+    return [*rows, Utterance(clip_reason="no video in the table")]
+
+
+def keys_of(rows: Sequence[Utterance]) -> pd.DataFrame:
+    return pd.DataFrame({"split": "train", "dialogue": "0", "utterance": np.arange(len(rows))})[KEY]
+
+
+def table(task: Task, rows: Sequence[Utterance], run: ExtractParams, path: Path) -> bytes:
+    extract(task, rows, keys_of(rows), path, run)
+    return path.read_bytes()
+
+
+def audio_task(params: AudioParams) -> Task:
+    return Task("audio", params, partial(AudioExtractor, params), clip_content)
+
+
+def refusing(task: Task) -> Task:
+    """The task with an extractor that can't be made."""
+    return Task(task.modality, task.params, _no_extractor, task.content)
+
+
+def _no_extractor() -> Extractor:
+    raise AssertionError("nothing is to be extracted")
+
+
+def test_a_second_run_extracts_nothing_and_gives_the_same_bytes(
+    params: Params, run: ExtractParams, clips: list[Utterance], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    task = audio_task(params.audio)
+    cold = table(task, clips, run, tmp_path / "audio.parquet")
+    assert "audio: 10 utterances" in capsys.readouterr().err
+    # The missing clip is looked for again; nothing else is.
+    assert table(refusing(task), clips, run, tmp_path / "audio.parquet") == cold
+    told = "10 from the cache, 4 absent (2 can't be decoded, 1 file not found, 1 no video in the table)"
+    assert told in capsys.readouterr().err  # the corpus breaks a clip on purpose
+    back = read_features("audio", keys_of(clips), tmp_path)
+    assert back.reasons[-1] == "no video in the table"
+    np.testing.assert_array_equal(back.values[0], back.values[6])
+
+
+def test_workers_and_a_missing_cache_change_no_byte(
+    params: Params, run: ExtractParams, clips: list[Utterance], tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    runs = (run, run.model_copy(update={"workers": 1, "cache": tmp_path / "b"}))
+    nowhere = run.model_copy(update={"cache": tmp_path / "file" / "cache"})
+    tables = {table(audio_task(params.audio), clips, one, tmp_path / "audio.parquet") for one in (*runs, nowhere)}
+    assert len(tables) == 1
+
+
+def test_renaming_and_adding_clips_costs_only_the_new_one(
+    params: Params, run: ExtractParams, clips: list[Utterance], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = clips[:5]
+    table(audio_task(params.audio), first, run, tmp_path / "audio.parquet")
+    assert first[0].clip is not None
+    renamed = Utterance(clip=first[0].clip.rename(tmp_path / "other name.mov"))
+    capsys.readouterr()
+    table(audio_task(params.audio), [clips[5], renamed, *first[1:]], run, tmp_path / "audio.parquet")
+    assert "6 utterances" in (told := capsys.readouterr().err) and "5 from the cache" in told
+
+
+def test_a_param_of_one_modality_recomputes_that_one(
+    params: Params, run: ExtractParams, clips: list[Utterance], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table(audio_task(params.audio), clips[:2], run, tmp_path / "audio.parquet")
+    changed = params.audio.model_copy(update={"n_mfcc": 5})
+    capsys.readouterr()
+    table(audio_task(changed), clips[:2], run, tmp_path / "audio.parquet")
+    assert "0 from the cache" in capsys.readouterr().err
+    assert identity("audio", params.audio) != identity("visual", params.visual)
+
+
+def test_what_is_pruned_while_a_run_is_on_is_extracted_again(
+    params: Params, run: ExtractParams, clips: list[Utterance], tmp_path: Path
+) -> None:
+    task = audio_task(params.audio)
+    cold = table(task, clips[:3], run, tmp_path / "audio.parquet")
+    tiny = run.model_copy(update={"cache_gb": 1e-6})  # each run prunes all that it wrote
+    assert table(task, clips[:3], tiny, tmp_path / "audio.parquet") == cold
+    assert table(task, clips[:3], tiny, tmp_path / "audio.parquet") == cold
+
+
+def test_clips_are_read_from_where_fsspec_finds_them(
+    params: Params, run: ExtractParams, clips: list[Utterance], tmp_path: Path
+) -> None:
+    near = table(audio_task(params.audio), clips[:2], run, tmp_path / "near.parquet")
+    far = [Utterance(url=utterance.clip.as_uri()) for utterance in clips[:2] if utterance.clip]
+    assert table(refusing(audio_task(params.audio)), far, run, tmp_path / "far.parquet") == near
+    cold = run.model_copy(update={"cache": tmp_path / "cold"})
+    assert table(audio_task(params.audio), far, cold, tmp_path / "far.parquet") == near
+    gone = [Utterance(url="file:///no/such/clip.mp4")]
+    table(audio_task(params.audio), gone, run, tmp_path / "audio.parquet")
+    assert read_features("audio", keys_of(gone), tmp_path).reasons == ("file not found",)
+
+
+WORDS = ["hello", "good morning to you", "no", "a longer sentence than all the others in this list", "yes", "well"]
+
+
+def said(*texts: str) -> list[Utterance]:
+    return [Utterance(text=text, clean_text=text) for text in texts]
+
+
+def test_a_texts_features_are_the_same_to_the_bit_whatever_else_is_encoded(
+    params: Params, run: ExtractParams, tmp_path: Path
+) -> None:
+    task = Task("text", params.text, partial(TextExtractor, params.text), partial(text_content, params.text))
+    table(task, said(*WORDS[:2], ""), run, tmp_path / "text.parquet")
+    grown = table(task, said(*WORDS), run, tmp_path / "text.parquet")
+    cold = run.model_copy(update={"cache": tmp_path / "cold"})
+    assert table(task, said(*WORDS), cold, tmp_path / "text.parquet") == grown
+    assert table(refusing(task), said(*WORDS), run, tmp_path / "text.parquet") == grown
+    many = dict(TextExtractor(params.text).stream(said(*WORDS * 40)))
+    back = read_features("text", keys_of(said(*WORDS)), tmp_path)
+    for number in range(len(many)):
+        np.testing.assert_array_equal(many[number].values, back.values[number % len(WORDS)])
+
+
+def test_bf16_is_near_fp32_and_an_identity_of_its_own(params: Params) -> None:
+    half = params.text.model_copy(update={"precision": "bf16"})
+    assert identity("text", half) != identity("text", params.text)
+    rows = [[row.values for row in TextExtractor(p).extract(said(*WORDS))] for p in (params.text, half)]
+    for full, near in zip(*rows, strict=True):
+        assert full is not None and near is not None
+        assert float(full @ near / np.linalg.norm(full) / np.linalg.norm(near)) > 0.999
+
+
+def test_metadata_is_not_cached(params: Params, run: ExtractParams, clips: list[Utterance], tmp_path: Path) -> None:
+    rows = [Utterance(clip=clips[0].clip, position=n, dialogue_length=3) for n in range(3)]
+    task = Task("metadata", params.metadata, partial(MetadataExtractor, params.metadata), None)
+    table(task, rows, run, tmp_path / "metadata.parquet")
+    back = read_features("metadata", keys_of(rows), tmp_path)
+    assert back.values[:, back.names.index("position")].tolist() == [0, 1, 2]
+
+
+class Fragile(OneByOne):
+    """The audio extractor, but its process dies on some clips, as a decoder's may."""
+
+    def __init__(self, params: AudioParams, deadly: str) -> None:
+        self._real = AudioExtractor(params)
+        self._deadly = deadly
+        self.names = self._real.names
+
+    def warm_up(self) -> None:
+        self._real.warm_up()
+
+    def _one(self, utterance: Utterance) -> Extracted:
+        if utterance.clip is not None and utterance.clip.name == self._deadly:
+            os._exit(11)
+        return self._real._one(utterance)
+
+
+@pytest.mark.slow
+def test_a_clip_that_kills_its_worker_is_a_row_and_the_others_are_right(params: Params, clips: list[Utterance]) -> None:
+    assert clips[2].clip is not None
+    items = [(bytes([number]), clip) for number, clip in enumerate(clips[:6])]
+    found = dict(in_processes(partial(Fragile, params.audio, clips[2].clip.name), iter(items), 2))
+    whole = dict(in_processes(partial(AudioExtractor, params.audio), iter(items), 1))
+    assert found[bytes([2])].reason == "decoder crashed"
+    for key in set(whole) - {bytes([2])}:
+        np.testing.assert_array_equal(found[key].values, whole[key].values)
+
+
+def test_clips_are_drawn_as_workers_get_free(params: Params, clips: list[Utterance]) -> None:
+    drawn = 0
+
+    def items() -> Iterator[tuple[bytes, Utterance]]:
+        nonlocal drawn
+        for number in range(400):
+            drawn += 1
+            yield number.to_bytes(2, "big"), clips[-1]
+
+    results = in_processes(partial(AudioExtractor, params.audio), items(), 1)
+    next(results)
+    assert drawn < 100
+    assert len(list(results)) == 399
+
+
+# How extraction is run, where errors are told and what the tables look like changes no feature.
+CONTRACT = {"errors", "layouts", "params", "schema", "features.remote"}
+
+
+@pytest.mark.parametrize("modality", SOURCES)
+def test_an_identity_covers_every_module_that_makes_the_features(modality: str) -> None:
+    module = ROOT / "src" / "emofuse" / "features" / f"{modality}.py"
+    reached = imported_modules(module) | {module.relative_to(ROOT).as_posix()}
+    names = {path.removeprefix("src/emofuse/").removesuffix(".py").replace("/", ".") for path in reached}
+    assert names - CONTRACT - ({"features.base"} if modality == "text" else set()) == set(SOURCES[modality])
+
+
+def test_visual_features_are_cached_alike(
+    params: Params, run: ExtractParams, clips: list[Utterance], tmp_path: Path
+) -> None:
+    task = Task("visual", params.visual, partial(VisualExtractor, params.visual), clip_content)
+    cold = table(task, clips, run, tmp_path / "visual.parquet")
+    assert table(refusing(task), clips, run, tmp_path / "visual.parquet") == cold
