@@ -16,6 +16,8 @@ from emofuse.media import audio_samples
 from emofuse.params import AudioParams
 from emofuse.schema import Utterance
 
+ROUNDS = 5
+
 # What an ffmpeg command a clip does; ffmpeg itself is no dependency.
 WRITE = """
 import sys, av
@@ -46,10 +48,12 @@ def measure(clips: list[Path], params: AudioParams) -> list[Figure]:
     extractor.warm_up()
     with tempfile.TemporaryDirectory() as name:
         plain(clips[0], params, Path(name))
-        floor = sum(seconds(partial(audio_samples, clip, params.sample_rate)) for clip in clips)
-        ours = spent(extractor.extract([Utterance(clip=clip) for clip in clips]))
-        slow = sum(seconds(partial(plain, clip, params, Path(name))) for clip in clips)
-    times = f"{ours:.2f} s against {floor:.2f} s and {slow:.2f} s, {len(clips)} clips"
+        floor = ours = slow = 0.0
+        for _ in range(ROUNDS):  # in turn, so that what disturbs the machine disturbs all three
+            floor += sum(seconds(partial(audio_samples, clip, params.sample_rate)) for clip in clips)
+            ours += spent(extractor.extract([Utterance(clip=clip) for clip in clips]))
+            slow += sum(seconds(partial(plain, clip, params, Path(name))) for clip in clips)
+    times = f"{ours:.2f} s against {floor:.2f} s and {slow:.2f} s, {len(clips)} clips {ROUNDS} times"
     return [
         Figure("audio: time against decoding and resampling alone", ours / floor, "at most 3", times),
         Figure("audio: times faster than librosa on wav files", slow / ours, "at least 5", times),

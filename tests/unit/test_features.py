@@ -154,7 +154,7 @@ def test_last_layer_mean_is_the_sentence_embedding_of_the_model(text: TextExtrac
 
 @pytest.mark.parametrize("pooling", ["max", "cls"])
 def test_layers_and_pooling_are_params(params: Params, pooling: str) -> None:
-    chosen = params.text.model_copy(update={"layers": [-1, 0], "pooling": pooling})
+    chosen = params.text.model_copy(update={"cues": False, "layers": [-1, 0], "pooling": pooling})
     extractor = TextExtractor(chosen)
     assert extractor.names[0] == "text_l06_0000"
     assert extractor.names[-1] == "text_l00_0383"
