@@ -78,7 +78,7 @@ class _Work:
         keys: list[bytes] = []
         copies: dict[bytes, int] = {}  # of a row that is being extracted: the same clip or words stand in several rows
 
-        def missing() -> Iterator[tuple[bytes, Utterance]]:
+        def _missing() -> Iterator[tuple[bytes, Utterance]]:
             for number, utterance in enumerate(utterances):
                 key, row = self._look_up(number, utterance)
                 keys.append(key)
@@ -90,7 +90,7 @@ class _Work:
                     copies[key] = 0
                     yield key, utterance
 
-        for key, row in self._engine.run(self._task.make, missing()):
+        for key, row in self._engine.run(self._task.make, _missing()):
             self._keep(key, row)
             tally.add(row)
             copies_seen = copies.pop(key)
