@@ -12,7 +12,7 @@ from emofuse.datasets.findings import headline
 from emofuse.errors import guard
 from emofuse.fusion.registry import MODELS
 from emofuse.params import Params, load_params
-from emofuse.schema import MODELS_DIR, REPORTS_DIR, read_json
+from emofuse.schema import MODELS_DIR, REPORTS_DIR, read_json, write_json
 from emofuse.service.store import store_bundle
 from emofuse.tracking import Dataset, ModelRun, track
 
@@ -35,14 +35,16 @@ def main() -> None:
     labels = {
         "model": champion,
         "bundle": bundle_version(target),
-        "mlflow_run": ids[champion],
         **{
             f"{split}_{name}": f"{value:.4f}"
             for split, scores in metrics[champion].items()
             for name, value in scores.items()
         },
     }
-    print(f"champion: {champion}, stored as {store_bundle(target, labels)}")
+    print(f"champion: {champion}, stored as {store_bundle(target, {**labels, 'mlflow_run': ids[champion]})}")
+    # An out that no other stage makes. The champion's files are those of a trained model, so that in a fresh clone DVC
+    # would find all outs of this stage in its cache, skip it, and nothing would be tracked.
+    write_json(REPORTS_DIR / "champion.json", labels)
 
 
 def model_run(name: str, params: Params, scores: dict[str, dict[str, float]], classes: pd.DataFrame) -> ModelRun:

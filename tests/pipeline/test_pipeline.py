@@ -139,9 +139,21 @@ def test_a_bento_served_elsewhere_gives_the_same_answers(checkout: Checkout, tmp
 @pytest.mark.slow
 def test_outs_are_the_same_to_the_byte_when_made_anew(checkout: Checkout) -> None:
     lock = checkout.read("dvc.lock")
-    for name in ("data", "features", "scalers", "models", "reports", ".cache", ".dvc/cache", "dvc.lock"):
+    for name in (
+        "data",
+        "features",
+        "scalers",
+        "models",
+        "reports",
+        ".cache",
+        ".dvc/cache",
+        "mlflow.db",
+        "mlartifacts",
+    ):
         path = checkout.folder / name
         path.unlink() if path.is_file() else shutil.rmtree(path, ignore_errors=True)
     done = checkout.run("dvc", "repro")
     assert done.returncode == 0, done.stdout + done.stderr
     assert checkout.read("dvc.lock") == lock
+    assert "Stage 'package' is cached" not in done.stdout  # nothing would be tracked
+    assert (checkout.folder / "mlflow.db").is_file()
