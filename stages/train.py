@@ -32,7 +32,7 @@ def main(name: str) -> None:
     tables = {modality: tables[modality] for modality in modalities}
     batch = make_batch(tables, scalers, modalities)
     targets = np.array([labels.index(label) for label in manifest["label"][rows]])
-    dims = {modality: len(table.names) for modality, table in tables.items()}
+    dims = {modality: scalers[modality].width for modality in modalities}
 
     trained = train(
         make=lambda: make_model(name, dims, len(labels), params.train),

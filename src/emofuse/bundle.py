@@ -144,7 +144,8 @@ def _describe(bundle: Bundle, weights_sha256: str) -> dict[str, Any]:
 def _build(described: dict[str, Any], tensors: dict[str, np.ndarray[Any, Any]], version: str) -> Bundle:
     features = {modality: tuple(described["features"][modality]) for modality in described["modalities"]}
     train = TrainParams.model_validate(described["train"])
-    dims = {modality: len(names) for modality, names in features.items()}
+    scalers = scalers_from_tensors(tensors)
+    dims = {modality: scalers[modality].width for modality in features}
     members = []
     for number in range(described["members"]):
         member = make_model(described["model"], dims, len(described["labels"]), train)
@@ -157,7 +158,7 @@ def _build(described: dict[str, Any], tensors: dict[str, np.ndarray[Any, Any]], 
         labels=tuple(described["labels"]),
         features=features,
         extractors={m: EXTRACTOR_PARAMS[m].model_validate(described["extractors"][m]) for m in features},
-        scalers=scalers_from_tensors(tensors),
+        scalers=scalers,
         train=train,
         seed=described["seed"],
         members=members,

@@ -30,6 +30,7 @@ SCALERS_FILE = Path("scalers/scalers.safetensors")
 MODELS_DIR = Path("models")
 REPORTS_DIR = Path("reports")
 
+CONTEXT_LINES = 32  # earlier lines of the dialogue that an extractor or a model may look at
 ROW_GROUP = 2048  # rows that are held at a time while features are written
 KEY_FIELDS = [("split", pa.string()), ("dialogue", pa.string()), ("utterance", pa.int64())]
 
@@ -55,6 +56,25 @@ MANIFEST = pa.schema(
 
 
 @dataclass(frozen=True)
+class Line:
+    """An earlier utterance of the dialogue, as far as those that come later may look at it.
+
+    Attributes:
+        text: what was said, raw.
+        clean_text: what was said, cleaned.
+        speaker: who said it; None where unknown.
+        start: seconds in the dialogue; None where unknown.
+        end: seconds in the dialogue; None where unknown.
+    """
+
+    text: str = ""
+    clean_text: str = ""
+    speaker: str | None = None
+    start: float | None = None
+    end: float | None = None
+
+
+@dataclass(frozen=True)
 class Utterance:
     """What an extractor may look at, in the pipeline and in the service alike.
 
@@ -66,6 +86,10 @@ class Utterance:
         duration: seconds from the table, used where the clip can't tell; None where unknown.
         position: 0-based rank in the dialogue; None where there is no dialogue.
         dialogue_length: utterances in the dialogue; None where unknown.
+        speaker: who says it; None where unknown.
+        start: seconds in the dialogue; None where unknown.
+        end: seconds in the dialogue; None where unknown.
+        context: the lines before it, oldest first; of them the last `CONTEXT_LINES` count.
         clip_reason: why there is no clip.
     """
 
@@ -76,6 +100,10 @@ class Utterance:
     duration: float | None = None
     position: int | None = None
     dialogue_length: int | None = None
+    speaker: str | None = None
+    start: float | None = None
+    end: float | None = None
+    context: tuple[Line, ...] = ()
     clip_reason: str = "no clip"
 
 
@@ -194,8 +222,12 @@ def write_manifest(frame: pd.DataFrame, path: Path = MANIFEST_FILE) -> None:
 
 
 def utterances(manifest: pd.DataFrame, root: Path | str) -> list[Utterance]:
-    """The manifest's rows as extractors see them; clip paths are joined to `root`, a folder or a URL."""
+    """The manifest's rows as extractors see them; clip paths are joined to `root`, a folder or a URL.
+
+    The context of a row is found among the rows given, so these hold whole dialogues.
+    """
     far = "://" in str(root)
+    contexts = _contexts(manifest)
     return [
         Utterance(
             clip=Path(root) / row.clip if isinstance(row.clip, str) and not far else None,
@@ -205,10 +237,32 @@ def utterances(manifest: pd.DataFrame, root: Path | str) -> list[Utterance]:
             duration=row.end - row.start if row.end > row.start else None,  # False where either is NaN
             position=None if pd.isna(row.position) else int(row.position),
             dialogue_length=None if pd.isna(row.dialogue_length) else int(row.dialogue_length),
+            speaker=_known(row.speaker),
+            start=_known(row.start),
+            end=_known(row.end),
+            context=context,
             clip_reason=next((issue for issue in row.issues if issue.startswith("clip ")), "no clip"),
         )
-        for row in manifest.itertuples(index=False)
+        for row, context in zip(manifest.itertuples(index=False), contexts, strict=True)
     ]
+
+
+def _contexts(manifest: pd.DataFrame) -> list[tuple[Line, ...]]:
+    """The lines before each of n rows in its dialogue; none where the row stands alone."""
+    contexts: list[tuple[Line, ...]] = [()] * len(manifest)
+    placed = manifest.assign(number=range(len(manifest))).dropna(subset=["position"]).sort_values("position")
+    for _, dialogue in placed.groupby(["split", "dialogue"], sort=False):
+        lines = [
+            Line(row.text, row.clean_text, _known(row.speaker), _known(row.start), _known(row.end))
+            for row in dialogue.itertuples(index=False)
+        ]
+        for rank, number in enumerate(dialogue["number"]):
+            contexts[number] = tuple(lines[max(0, rank - CONTEXT_LINES) : rank])
+    return contexts
+
+
+def _known(value: Any) -> Any:
+    return None if pd.isna(value) else value
 
 
 def write_features(path: Path, keys: pd.DataFrame, names: Sequence[str], rows: Iterable[Extracted]) -> None:

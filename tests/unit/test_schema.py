@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,17 @@ import pyarrow.parquet as pq
 import pytest
 
 from emofuse.errors import DataError
-from emofuse.schema import Extracted, FeatureTable, read_features, read_json, write_features, written_aside
+from emofuse.schema import (
+    CONTEXT_LINES,
+    Extracted,
+    FeatureTable,
+    Line,
+    read_features,
+    read_json,
+    utterances,
+    write_features,
+    written_aside,
+)
 
 KEYS = pd.DataFrame({"split": ["train", "dev"], "dialogue": ["0", "0"], "utterance": [0, 3]})
 NAMES = ["a", "b"]
@@ -57,3 +68,29 @@ def test_a_failing_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) ->
 def test_missing_json_says_what_makes_it(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="run `dvc repro`"):
         read_json(tmp_path / "metrics.json")
+
+
+def test_the_context_of_a_row_is_what_was_said_before_it_in_its_dialogue() -> None:
+    rows = [("a", 1, "b"), ("b", 0, "x"), ("a", 0, "a"), ("a", 2, "c"), ("z", None, "alone")]
+    manifest = pd.DataFrame(
+        [
+            {"split": "train", "dialogue": dialogue, "position": position, "text": text, "clean_text": text}
+            | {"speaker": None, "start": math.nan, "end": 1.0, "clip": None, "dialogue_length": None, "issues": []}
+            for dialogue, position, text in rows
+        ]
+    )
+    said = [[line.text for line in utterance.context] for utterance in utterances(manifest, ".")]
+    assert said == [["a"], [], [], ["a", "b"], []]
+    assert utterances(manifest, ".")[3].context[0] == Line("a", "a", None, None, 1.0)
+
+
+def test_a_long_dialogue_gives_the_lines_that_count() -> None:
+    count = CONTEXT_LINES + 5
+    manifest = pd.DataFrame(
+        {"split": "train", "dialogue": "a", "position": range(count), "text": "said", "clean_text": "said"}
+        | {"speaker": "Ann", "start": range(count), "end": range(1, count + 1), "clip": None}
+        | {"dialogue_length": count, "issues": [[]] * count}
+    )
+    last = utterances(manifest, ".")[-1]
+    assert len(last.context) == CONTEXT_LINES
+    assert last.context[-1].end == last.start

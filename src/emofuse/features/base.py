@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -14,6 +15,25 @@ from emofuse.features.remote import fetched
 from emofuse.schema import Extracted, Utterance
 
 STATISTICS = ("mean", "std", "min", "max")
+
+
+@dataclass(frozen=True)
+class FeatureGroup:
+    """Columns that are chosen together, and what the documentation says of them.
+
+    Attributes:
+        name: what stands in params.yaml.
+        columns: their names, in the order of the values.
+        formula: how they are computed, in a sentence.
+        unit: of the columns, such as `Hz`; `1` where they have none.
+        source: the paper or library that the method is from.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    formula: str
+    unit: str
+    source: str
 
 
 class Extractor(Protocol):

@@ -23,6 +23,11 @@ class Scaler:
     std: NDArray[np.float32]
     clip: float
 
+    @property
+    def width(self) -> int:
+        """Numbers that a row is turned into: what a model reads."""
+        return len(self.mean)
+
     @classmethod
     def fit(cls, table: FeatureTable, clip: float) -> Scaler:
         """Fit on the present rows of `table`, which the caller takes from the training split alone.
