@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from emofuse.errors import RayError
 from emofuse.features.engine import Engine
 from emofuse.features.text import TextExtractor
 from emofuse.params import Params
-from emofuse.schema import Utterance
+from emofuse.schema import Extracted, Utterance
 from tests.pipeline.imports import ROOT
 
 pytestmark = pytest.mark.slow
@@ -55,6 +57,31 @@ def compare(before=lambda number: None):
     print("the same")
 """
 
+DEADLY = """
+from tests.unit.test_extraction import Fragile
+
+made = partial(Fragile, params.audio, clips[2].name)
+few = [row for row in media if row.clip.parent == clips[2].parent][:6]  # names are unique within a folder
+deadly = [row.clip for row in few].index(clips[2])
+found = table(made, few, False, "ray")
+whole = table(partial(AudioExtractor, params.audio), few, False, "processes")
+assert found.pop(deadly) == ("decoder crashed", False)
+assert whole.pop(deadly) and found == whole
+print("the others are right")
+"""
+
+# Ray counts this GPU and hands it out; where the machine has none, the encoder computes on the processor.
+COUNTED_GPU = """
+import ray
+
+ray.init(num_cpus=2, num_gpus=1, log_to_driver=False, logging_level="ERROR")
+text = partial(TextExtractor, params.text)
+from tests.unit.test_rays import OnGpu
+
+assert table(partial(OnGpu, params.text), texts, True, "ray") == table(text, texts, True, "processes")
+print("on the counted GPU")
+"""
+
 KILLED = """
 import time
 
@@ -85,14 +112,35 @@ cluster.shutdown()
 """
 
 
+class OnGpu(TextExtractor):
+    """The text extractor, but only where it was given a GPU."""
+
+    def extract(self, utterances: Sequence[Utterance]) -> Iterator[Extracted]:
+        import ray
+
+        assert ray.get_gpu_ids() == [0]
+        yield from super().extract(utterances)
+
+
 def program(text: str, corpus: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", text, str(corpus)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    env = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'src'}"}  # for what workers import
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=200, check=False)
 
 
 def test_ray_gives_the_same_bytes_as_processes(corpus: Path) -> None:
     done = program(SAME + "\n\ncompare()\n", corpus)
     assert "the same" in done.stdout, done.stderr
+
+
+def test_a_clip_that_kills_its_worker_is_a_row_and_the_others_are_right(corpus: Path) -> None:
+    done = program(SAME + DEADLY, corpus)
+    assert "the others are right" in done.stdout, done.stderr
+
+
+def test_an_encoder_gets_a_gpu_where_the_cluster_has_one(corpus: Path) -> None:
+    done = program(SAME + COUNTED_GPU, corpus)
+    assert "on the counted GPU" in done.stdout, done.stderr
 
 
 def test_a_machine_that_dies_has_its_clips_redone_by_others(corpus: Path) -> None:

@@ -2,6 +2,9 @@
 
 Ray's own retries redo the clips of a worker or machine that dies. Tasks are sent as workers get free, as worker
 processes get theirs: so hashing, extraction and keeping overlap, and the driver holds no more than is under way.
+
+Ray Data isn't used: it is as fast here, but it tries a clip that kills its worker again without end (the arguments that
+bound it leave Ray with 2.64), and its actors wait for a dead machine to come back.
 """
 
 from __future__ import annotations
@@ -49,7 +52,7 @@ def in_ray(make: Callable[[], Extractor], items: Iterator[Item], run: ExtractPar
         sent: dict[Any, list[Item]] = {}
         try:
             while True:
-                for chunk in islice(chunks, workers * WAITING - len(sent)):
+                for chunk in islice(chunks, max(0, workers * WAITING - len(sent))):
                     sent[task.remote(name, made, chunk)] = chunk
                 if not sent:
                     return
