@@ -6,7 +6,9 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pandas as pd
@@ -132,6 +134,27 @@ def test_clips_are_read_from_where_fsspec_finds_them(
     gone = [Utterance(url="file:///no/such/clip.mp4")]
     table(audio_task(params.audio), gone, run, tmp_path / "audio.parquet")
     assert read_features("audio", keys_of(gone), tmp_path).reasons == ("file not found",)
+
+
+def test_clips_are_read_over_http(params: Params, clips: list[Utterance], served_folder: str) -> None:
+    assert clips[0].clip
+    extractor = AudioExtractor(params.audio)
+    [near] = extractor.extract([clips[0]])
+    [far, gone] = extractor.extract(
+        [Utterance(url=f"{served_folder}/{clips[0].clip.name}"), Utterance(url=f"{served_folder}/no-such-clip.mp4")]
+    )
+    np.testing.assert_array_equal(far.values, near.values)
+    assert gone.reason == "file not found"
+
+
+@pytest.fixture
+def served_folder(tmp_path: Path) -> Iterator[str]:
+    """The address of the test's folder on a server of its own."""
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
 
 
 WORDS = ["hello", "good morning to you", "no", "a longer sentence than all the others in this list", "yes", "well"]
