@@ -59,7 +59,7 @@ def guard() -> Iterator[None]:
         sys.exit(2)
     except KeyboardInterrupt:
         print("interrupted: nothing half-written was left; run the same command to go on", file=sys.stderr)
-        # All is tidied up by now. Python's own ending, which waits for threads and takes libraries apart, takes seconds.
+        # All is tidied up by now; Python's own ending waits for threads and takes libraries apart, which takes seconds.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(130)
