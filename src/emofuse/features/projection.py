@@ -17,7 +17,7 @@ class Projection:
     Attributes:
         columns: their positions, int64 of shape (w,).
         middle: float32 of shape (w,), taken off before.
-        components: float32 of shape (w, k); each result has a standard deviation of 1 over the training rows.
+        components: float32 of shape (w, k); the results' mean variance over the training rows is 1.
     """
 
     columns: NDArray[np.int64]
@@ -42,9 +42,9 @@ class Projection:
         chosen = np.array(columns, dtype=np.int64)
         # The full solver has no chance in it, and scikit-learn fixes the signs of the components.
         pca = PCA(min(count, len(scores), len(chosen)), svd_solver="full").fit(scores[:, chosen].astype(np.float64))
-        spread = np.sqrt(pca.explained_variance_)
-        spread[spread < 1e-6] = 1
-        components = pca.components_.T / spread
+        # One divisor for all: with one each, weak components would be as loud as strong ones, which costs accuracy.
+        spread = float(np.sqrt(pca.explained_variance_.mean()))
+        components = pca.components_.T / (spread if spread > 1e-6 else 1.0)
         return cls(chosen, pca.mean_.astype(np.float32), components.astype(np.float32))
 
     def transform(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
