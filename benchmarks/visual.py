@@ -10,8 +10,9 @@ import cv2
 import numpy as np
 
 from benchmarks.timing import Figure, seconds, spent
-from emofuse.features.visual import CASCADE, VisualExtractor
-from emofuse.media import gray_frames
+from emofuse.features.faces import CASCADE
+from emofuse.features.visual import VisualExtractor
+from emofuse.media import gray_frames, timed_frames
 from emofuse.params import VisualParams
 from emofuse.schema import Utterance
 
@@ -46,8 +47,8 @@ def faces(clip: Path, params: VisualParams) -> tuple[list[bool], list[bool]]:
     for frame in gray_frames(clip, params.fps, FULL_WIDTH):
         least = round(LEAST_FACE * min(frame.shape))
         sure.append(len(cascade.detectMultiScale(frame, 1.1, SURE_NEIGHBORS, minSize=(least, least))) > 0)
-    found = VisualExtractor(params).faces(gray_frames(clip, params.fps, params.width))
-    return sure, [face is not None for face in found]
+    found = VisualExtractor(params).sightings(timed_frames(clip, params.fps, params.width))
+    return sure, [bool(sightings) for sightings in found]
 
 
 def measure(clips: list[Path], params: VisualParams) -> list[Figure]:

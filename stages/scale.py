@@ -1,4 +1,4 @@
-"""Stage scale: fit each modality's z-scores on the present training rows."""
+"""Stage scale: fit each modality's z-scores and projections on the present training rows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ def main() -> None:
     train = ((manifest["split"] == "train") & manifest["label"].notna()).to_numpy()
     tables = {modality: read_features(modality, manifest).select(train) for modality in MODALITIES}
     refuse_empty(tables)
-    save_scalers(SCALERS_FILE, {modality: Scaler.fit(table, params.scale.clip) for modality, table in tables.items()})
+    scale = params.scale
+    fitted = {name: Scaler.fit(table, scale.clip, scale.projection.items()) for name, table in tables.items()}
+    save_scalers(SCALERS_FILE, fitted)
 
 
 def refuse_empty(tables: Mapping[str, FeatureTable]) -> None:

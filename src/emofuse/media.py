@@ -135,10 +135,15 @@ def _mono(frames: Iterable[av.AudioFrame], rate: int) -> Iterator[NDArray[np.int
 
 
 def gray_frames(clip: Path, fps: float, width: int) -> Iterator[NDArray[np.uint8]]:
+    """The frames of `timed_frames` without their times."""
+    return (frame for _, frame in timed_frames(clip, fps, width))
+
+
+def timed_frames(clip: Path, fps: float, width: int) -> Iterator[tuple[float, NDArray[np.uint8]]]:
     """Frames of the best video track, `fps` a second of clip time, upright, in gray and no wider than `width`.
 
     Yields:
-        uint8 of shape (height, width), aspect ratio kept.
+        Seconds from the first frame, and uint8 of shape (height, width), aspect ratio kept.
 
     Raises:
         MediaError: the file can't be decoded, has no video track, no frame in it, or lasts too long for an utterance.
@@ -157,7 +162,7 @@ def gray_frames(clip: Path, fps: float, width: int) -> Iterator[NDArray[np.uint8
             if time < due - 1e-6:
                 continue
             due = max(due + 1 / fps, time)
-            yield _gray(frame, width)
+            yield time - first, _gray(frame, width)
         if number + 1 < stream.frames * LEAST_SHARE:
             raise MediaError(f"cut short: {number + 1} of {stream.frames} frames")
     if due is None:

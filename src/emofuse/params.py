@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from emofuse.errors import ParamsError, guard, listed
 from emofuse.layouts import LAYOUTS
@@ -25,6 +25,19 @@ class Section(BaseModel):
     """A part of params.yaml: unknown keys and out-of-range values are mistakes."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Group = TypeVar("Group", bound=str)
+
+
+def _once(groups: list[Group]) -> list[Group]:
+    """Groups in one order, whatever that in the file: it is no part of an extractor's identity."""
+    if len(set(groups)) < len(groups):
+        raise ValueError("each group may be named once")
+    return sorted(groups)
+
+
+VisualGroup = Literal["pixels", "edges", "hog", "motion"]
 
 
 class CorpusParams(Section):
@@ -93,7 +106,9 @@ class TextParams(Section):
 
 
 class VisualParams(Section):
-    """Face detection and statistics of the face region."""
+    """Face detection, and what is measured on the face."""
+
+    groups: Annotated[list[VisualGroup], Field(min_length=1), AfterValidator(_once)]
 
     fps: Annotated[float, Field(gt=0, le=120)]
     width: Annotated[int, Field(ge=64)]
@@ -136,8 +151,9 @@ class ExtractParams(Section):
 
 
 class ScaleParams(Section):
-    """Z-scores of each modality."""
+    """Z-scores of each modality, and projections of wide feature groups."""
 
+    projection: dict[VisualGroup, Positive]
     clip: Annotated[float, Field(gt=0)]
 
 

@@ -12,7 +12,7 @@ from emofuse.features.cues import NAMES, cues
 from emofuse.features.metadata import MetadataExtractor
 from emofuse.features.scaling import Scaler, load_scalers, save_scalers
 from emofuse.features.text import TextExtractor
-from emofuse.features.visual import VisualExtractor, face_features
+from emofuse.features.visual import VisualExtractor
 from emofuse.params import Params
 from emofuse.schema import Extracted, FeatureTable, Utterance
 from tests.conftest import write_clip
@@ -72,29 +72,6 @@ def test_each_kind_of_bad_clip_is_absent_with_its_reason(audio: AudioExtractor, 
     nothing = Utterance(clip_reason="clip not found: a.mp4")
     assert [e.reason for e in audio.extract([mute, nothing])] == ["no sound track", "clip not found: a.mp4"]
     assert [e.reason for e in visual.extract([mute, nothing])] == ["no face found", "clip not found: a.mp4"]
-
-
-def test_drawn_faces_are_found_and_measured(corpus: Path, params: Params) -> None:
-    visual = VisualExtractor(params.visual)
-    clips = sorted((corpus / "train_splits").glob("*.mp4"))[:6]
-    found = [row.values for row in visual.extract([Utterance(clip=clip) for clip in clips]) if row.values is not None]
-    assert len(found) >= 4
-    assert np.mean([values[visual.names.index("face_share")] for values in found]) > 0.9
-    assert all(np.isfinite(values).all() for values in found)
-
-
-def test_face_features_of_a_flat_face_have_no_edges() -> None:
-    flat = face_features(np.full((50, 50), 128, np.uint8))
-    assert flat[:4] == pytest.approx([128 / 255, 0, 128 / 255, 128 / 255])
-    assert (flat[4:] == 0).all()
-
-
-def test_edges_are_counted_where_they_are() -> None:
-    face = np.zeros((96, 96), np.uint8)
-    face[:, 48:] = 255  # one upright edge
-    density, std, least, most = face_features(face)[4:]
-    assert 0 < density < 0.05
-    assert least == 0 < std < most
 
 
 def test_metadata_prefers_the_clips_own_length(params: Params, tmp_path: Path) -> None:
@@ -198,6 +175,56 @@ def test_unknown_features_become_the_mean_and_outliers_are_held() -> None:
 def test_a_modality_that_is_never_present_can_be_scaled() -> None:
     scaler = Scaler.fit(table(None, None), clip=3)
     assert scaler.transform(table(None, [1, 2])).tolist() == [[0, 0], [1, 2]]
+
+
+def wide(rows: int) -> FeatureTable:
+    values = np.random.default_rng(0).normal(size=(rows, 5)) @ np.diag([1, 5, 1, 1, 1])
+    return FeatureTable.stack(
+        ["a", "hog_0_mean", "hog_1_mean", "hog_2_mean", "hogs"], [Extracted(v.astype(np.float32)) for v in values]
+    )
+
+
+def test_a_projected_group_is_its_components_after_the_columns_that_are_kept() -> None:
+    table = wide(50)
+    scaler = Scaler.fit(table, 10, [("hog", 2), ("lbp", 8)])
+    scores = scaler.transform(table)
+    assert scores.shape == (50, scaler.width) == (50, 4)
+    np.testing.assert_array_equal(scores[:, :2], Scaler.fit(table, 10).transform(table)[:, [0, 4]])
+    assert scores[:, 2:].mean(axis=0) == pytest.approx(0, abs=1e-5)
+    first, second = (variances := np.cov(scores[:, 2:].T)).diagonal()
+    assert variances == pytest.approx(np.diag([first, second]), abs=1e-4)
+    assert first > second
+    assert first + second == pytest.approx(2, abs=1e-4)
+
+
+@pytest.mark.parametrize(("rows", "width"), [(2, 4), (1, 5)])
+def test_fewer_rows_than_components_can_be_projected(rows: int, width: int) -> None:
+    scores = (scaler := Scaler.fit(wide(rows), 10, [("hog", 3)])).transform(wide(rows))
+    assert scores.shape == (rows, scaler.width) == (rows, width)
+    assert np.isfinite(scores).all()
+
+
+def test_a_group_without_a_present_row_is_kept_as_it_is() -> None:
+    scaler = Scaler.fit(FeatureTable.stack(["hog_0", "hog_1"], [Extracted(None, "gone")]), 3, [("hog", 1)])
+    assert scaler.width == 2
+    assert scaler.transform(table(None, [1, 2])).tolist() == [[0, 0], [1, 2]]
+
+
+def test_absent_and_unknown_values_are_projected_to_the_middle() -> None:
+    seen = wide(50)
+    scaler = Scaler.fit(seen, 10, [("hog", 2)])
+    unknown = Extracted(np.full(5, np.nan, np.float32))
+    scores = scaler.transform(FeatureTable.stack(seen.names, [Extracted(None, "gone"), unknown]))
+    assert scores == pytest.approx(0, abs=1e-5)
+    assert (scores[0] == 0).all()
+
+
+def test_projections_survive_a_round_trip(tmp_path: Path) -> None:
+    scaler = Scaler.fit(wide(9), 10, [("hog", 2), ("hogs", 1)])
+    save_scalers(tmp_path / "s.safetensors", {"visual": scaler, "audio": Scaler.fit(table([1, 5], [3, 5]), clip=10)})
+    back = load_scalers(tmp_path / "s.safetensors")
+    np.testing.assert_array_equal(back["visual"].transform(wide(9)), scaler.transform(wide(9)))
+    assert back["audio"].projections == ()
 
 
 def test_scalers_survive_a_round_trip(tmp_path: Path) -> None:

@@ -62,3 +62,16 @@ def test_command_line_check_shows_no_stack_trace(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "train.folds" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("groups", [[], ["hog", "hog"], ["hgo"]])
+def test_groups_that_are_none_unknown_or_named_twice_are_mistakes(tmp_path: Path, groups: list[str]) -> None:
+    with pytest.raises(ParamsError, match=r"- visual\.groups"):
+        load_params(altered(tmp_path, visual__groups=groups))
+
+
+def test_the_order_of_groups_is_no_difference(tmp_path: Path) -> None:
+    one, other = (
+        load_params(altered(tmp_path, visual__groups=names)) for names in (["hog", "edges"], ["edges", "hog"])
+    )
+    assert one == other

@@ -15,7 +15,16 @@ from emofuse.params import ExtractorParams, TextParams
 SOURCES = {
     "text": ("features.content", "features.cues", "features.encoder", "features.text"),
     "audio": ("features.audio", "features.base", "media"),
-    "visual": ("features.base", "features.visual", "media"),
+    "visual": (
+        "features.alignment",
+        "features.base",
+        "features.face_columns",
+        "features.faces",
+        "features.motion",
+        "features.tracks",
+        "features.visual",
+        "media",
+    ),
 }
 LIBRARIES = {
     "text": ("torch", "transformers", "tokenizers"),
