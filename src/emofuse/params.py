@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from emofuse.errors import ParamsError, guard, listed
 from emofuse.layouts import LAYOUTS
@@ -19,6 +19,7 @@ PARAMS_FILE = Path("params.yaml")
 
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
+T = TypeVar("T")
 
 
 class Section(BaseModel):
@@ -80,15 +81,25 @@ class IngestParams(Section):
         return {" ".join(found.split()).lower(): wanted for found, wanted in labels.items()}
 
 
-class TextParams(Section):
-    """Sentence embedding by a pretrained transformer."""
+def _unlike(groups: list[Any]) -> list[Any]:
+    if len(set(groups)) < len(groups):
+        raise ValueError("expected each group once")
+    return groups
 
+
+Groups = Annotated[list[T], Field(min_length=1), AfterValidator(_unlike)]
+
+
+class TextParams(Section):
+    """Sentence embedding by a pretrained transformer, and surface cues."""
+
+    groups: Groups[Literal["embedding", "cues"]]
     encoder: str
     source: Literal["clean", "raw"]
     layers: Literal["all"] | Annotated[list[int], Field(min_length=1)]
+    combine: Literal["concat", "average"]
     pooling: Literal["mean", "max", "cls"]
     max_tokens: Annotated[int, Field(ge=8, le=512)]
-    cues: bool
     precision: Literal["fp32", "bf16"]
 
 
@@ -102,17 +113,34 @@ class VisualParams(Section):
 
 
 class AudioParams(Section):
-    """Spectral statistics and prosody of the sound track."""
+    """Spectrum, pitch, voice and rate of the sound track."""
 
+    groups: Groups[
+        Literal[
+            "zcr",
+            "centroid",
+            "mfcc",
+            "mfcc_speech",
+            "mfcc_delta",
+            "rolloff",
+            "flatness",
+            "flux",
+            "contrast",
+            "tilt",
+            "rms",
+            "f0",
+            "voice",
+            "rate",
+        ]
+    ]
     sample_rate: Annotated[int, Field(ge=8000, le=48000)]
     n_mfcc: Annotated[int, Field(ge=1, le=40)]
-    prosody: bool
 
 
 class MetadataParams(Section):
     """The utterance's place in its dialogue."""
 
-    duration: bool
+    groups: Groups[Literal["duration", "position", "dialogue", "pause", "overlap", "change", "turn", "share"]]
 
 
 ExtractorParams = TextParams | AudioParams | VisualParams | MetadataParams

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from emofuse.features.base import Extractor
-from emofuse.params import AudioParams, ExtractorParams, MetadataParams, TextParams, VisualParams
+from importlib import import_module
+
+from emofuse.features.base import Extractor, FeatureGroup
+from emofuse.params import EXTRACTOR_PARAMS, AudioParams, ExtractorParams, MetadataParams, TextParams, VisualParams
 
 
 def make_extractor(params: ExtractorParams, device: str = "cpu") -> Extractor:
@@ -25,3 +27,10 @@ def make_extractor(params: ExtractorParams, device: str = "cpu") -> Extractor:
             from emofuse.features.metadata import MetadataExtractor
 
             return MetadataExtractor(params)
+
+
+def feature_groups(params: ExtractorParams) -> tuple[FeatureGroup, ...]:
+    """The groups that these params choose, in the order of the extractor's columns."""
+    modality = next(name for name, kind in EXTRACTOR_PARAMS.items() if isinstance(params, kind))
+    found: tuple[FeatureGroup, ...] = import_module(f"emofuse.features.{modality}").groups(params)
+    return found

@@ -1,0 +1,143 @@
+"""A sound in the forms that audio features are taken from, each computed once and only where it is needed."""
+
+from __future__ import annotations
+
+from functools import cache, cached_property
+
+import librosa
+import numpy as np
+from numpy.typing import NDArray
+
+FRAME_SECONDS = 0.064
+HOP_SECONDS = 0.016
+F0_RANGE = (65.0, 500.0)  # Hz: from a low man's voice to an excited child's
+OCTAVE_COST = 0.01  # of a lower pitch that fits as well (Boersma 1993)
+VOICED = 0.5  # least correlation of a voiced frame with itself a period later
+SPEECH_DECIBELS = 30.0  # frames within this of the loudest count as speech
+FAINT = 1e-10  # power that a logarithm starts from
+Array = NDArray[np.float32]
+
+
+class Sound:
+    """A mono sound, cut to t frames of 64 ms every 16 ms, the first centred on its start.
+
+    Args:
+        samples: float32 of shape (samples,), in [-1, 1]; at least one.
+        rate: in Hz.
+        n_mfcc: how many of them.
+    """
+
+    def __init__(self, samples: Array, rate: int, n_mfcc: int) -> None:
+        self.rate, self.n_mfcc = rate, n_mfcc
+        self.frame, self.hop = round(FRAME_SECONDS * rate), round(HOP_SECONDS * rate)
+        self.samples: Array = np.pad(samples, (0, max(0, self.frame - len(samples))))
+
+    @property
+    def step(self) -> float:
+        """Seconds from frame to frame."""
+        return self.hop / self.rate
+
+    @cached_property
+    def magnitude(self) -> Array:
+        """Magnitudes of the short-time Fourier transform, shape (frame / 2 + 1, t)."""
+        magnitude: Array = np.abs(librosa.stft(self.samples, n_fft=self.frame, hop_length=self.hop))
+        return magnitude
+
+    @cached_property
+    def power(self) -> Array:
+        """Their squares."""
+        return self.magnitude**2
+
+    @cached_property
+    def decibels(self) -> Array:
+        """Their squares in dB."""
+        decibels: Array = 10 * np.log10(np.maximum(self.power, FAINT))
+        return decibels
+
+    @property
+    def frequencies(self) -> NDArray[np.float64]:
+        """Of the spectrum's rows, in Hz."""
+        return np.arange(self.frame // 2 + 1) * self.rate / self.frame
+
+    @cached_property
+    def mfcc(self) -> Array:
+        """Mel-frequency cepstral coefficients, shape (n_mfcc, t)."""
+        mel = _mel_filters(self.rate, self.frame) @ self.power
+        mfcc: Array = librosa.feature.mfcc(S=librosa.power_to_db(mel), n_mfcc=self.n_mfcc)
+        return mfcc
+
+    @cached_property
+    def _frames(self) -> Array:
+        padded = np.pad(self.samples, self.frame // 2)
+        frames: Array = librosa.util.frame(padded, frame_length=self.frame, hop_length=self.hop)
+        return frames
+
+    @cached_property
+    def level(self) -> Array:
+        """Loudness of each frame: its RMS in dB of full scale."""
+        rms = np.einsum("ft,ft->t", self._frames, self._frames) / self.frame
+        level: Array = 10 * np.log10(np.maximum(rms, FAINT))
+        return level
+
+    @cached_property
+    def peaks(self) -> Array:
+        """Greatest amplitude in each frame."""
+        peaks: Array = np.abs(self._frames).max(axis=0)
+        return peaks
+
+    @cached_property
+    def speech(self) -> NDArray[np.bool_]:
+        """Which frames are loud enough to be speech; one at least."""
+        speech: NDArray[np.bool_] = self.level >= self.level.max() - SPEECH_DECIBELS
+        return speech
+
+    @cached_property
+    def _pitch(self) -> tuple[Array, Array]:
+        """The period of each frame in samples, and its correlation with itself a period later.
+
+        The autocorrelation, which is the inverse transform of the power spectrum, divided by that of the window
+        (Boersma, IFA Proceedings 17, 1993). Frames are tapered, so what the transform wraps round is next to nothing.
+        """
+        power = self.power.copy()
+        power[self.frequencies < F0_RANGE[0] / 2] = 0  # hum and offset
+        shortest, longest = round(self.rate / F0_RANGE[1]), round(self.rate / F0_RANGE[0])
+        found = np.fft.irfft(power, axis=0)[: longest + 2]
+        found = found / np.maximum(found[0], FAINT) / _window_autocorrelation(self.frame)[: longest + 2, None]
+        inner = found[shortest : longest + 1]
+        peak = (inner >= found[shortest - 1 : longest]) & (inner >= found[shortest + 1 : longest + 2])
+        cost = OCTAVE_COST * np.log2(np.arange(shortest, longest + 1) / shortest)
+        best = np.where(peak, inner - cost[:, None], -1).argmax(axis=0) + shortest
+        columns = np.arange(found.shape[1])
+        left, middle, right = found[best - 1, columns], found[best, columns], found[best + 1, columns]
+        bend = left - 2 * middle + right
+        shift = np.divide(left - right, 2 * bend, out=np.zeros_like(bend), where=bend < 0)  # top of the parabola
+        return best + np.clip(shift, -0.5, 0.5), np.clip(middle, 0, 0.9999)
+
+    @property
+    def period(self) -> Array:
+        """Of each frame, in samples; of no meaning where it isn't voiced."""
+        return self._pitch[0]
+
+    @property
+    def harmonicity(self) -> Array:
+        """Correlation of each frame with itself a period later, 0 to 1: the share of its power that is periodic."""
+        return self._pitch[1]
+
+    @cached_property
+    def voiced(self) -> NDArray[np.bool_]:
+        """Which frames are speech with a pitch."""
+        return self.speech & (self.harmonicity >= VOICED)
+
+
+@cache
+def _mel_filters(rate: int, frame: int) -> Array:
+    filters: Array = librosa.filters.mel(sr=rate, n_fft=frame)
+    return filters
+
+
+@cache
+def _window_autocorrelation(frame: int) -> Array:
+    spectrum = np.abs(np.fft.rfft(librosa.filters.get_window("hann", frame))) ** 2
+    correlation = np.fft.irfft(spectrum)
+    normalised: Array = (correlation / correlation[0]).astype(np.float32)
+    return normalised
