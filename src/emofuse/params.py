@@ -19,13 +19,43 @@ PARAMS_FILE = Path("params.yaml")
 
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
-T = TypeVar("T")
 
 
 class Section(BaseModel):
     """A part of params.yaml: unknown keys and out-of-range values are mistakes."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Group = TypeVar("Group", bound=str)
+
+
+def _once(groups: list[Group]) -> list[Group]:
+    """Groups in one order, whatever that in the file: it is no part of an extractor's identity."""
+    if len(set(groups)) < len(groups):
+        raise ValueError("each group may be named once")
+    return sorted(groups)
+
+
+TextGroup = Literal["embedding", "cues"]
+Pooling = Literal["mean", "max", "cls"]
+AudioGroup = Literal[
+    "zcr",
+    "centroid",
+    "mfcc",
+    "mfcc_speech",
+    "mfcc_delta",
+    "rolloff",
+    "flatness",
+    "flux",
+    "contrast",
+    "tilt",
+    "rms",
+    "f0",
+    "voice",
+    "rate",
+]
+MetadataGroup = Literal["duration", "position", "dialogue", "pause", "overlap", "change", "turn", "share"]
 
 
 class CorpusParams(Section):
@@ -81,24 +111,15 @@ class IngestParams(Section):
         return {" ".join(found.split()).lower(): wanted for found, wanted in labels.items()}
 
 
-def _unlike(groups: list[Any]) -> list[Any]:
-    if len(set(groups)) < len(groups):
-        raise ValueError("expected each group once")
-    return groups
-
-
-Groups = Annotated[list[T], Field(min_length=1), AfterValidator(_unlike)]
-
-
 class TextParams(Section):
     """Sentence embedding by a pretrained transformer, and surface cues."""
 
-    groups: Groups[Literal["embedding", "cues"]]
+    groups: Annotated[list[TextGroup], Field(min_length=1), AfterValidator(_once)]
     encoder: str
     source: Literal["clean", "raw"]
     layers: Literal["all"] | Annotated[list[int], Field(min_length=1)]
     combine: Literal["concat", "average"]
-    pooling: Literal["mean", "max", "cls"]
+    pooling: Annotated[list[Pooling], Field(min_length=1), AfterValidator(_once)]
     max_tokens: Annotated[int, Field(ge=8, le=512)]
     precision: Literal["fp32", "bf16"]
 
@@ -115,24 +136,7 @@ class VisualParams(Section):
 class AudioParams(Section):
     """Spectrum, pitch, voice and rate of the sound track."""
 
-    groups: Groups[
-        Literal[
-            "zcr",
-            "centroid",
-            "mfcc",
-            "mfcc_speech",
-            "mfcc_delta",
-            "rolloff",
-            "flatness",
-            "flux",
-            "contrast",
-            "tilt",
-            "rms",
-            "f0",
-            "voice",
-            "rate",
-        ]
-    ]
+    groups: Annotated[list[AudioGroup], Field(min_length=1), AfterValidator(_once)]
     sample_rate: Annotated[int, Field(ge=8000, le=48000)]
     n_mfcc: Annotated[int, Field(ge=1, le=40)]
 
@@ -140,7 +144,7 @@ class AudioParams(Section):
 class MetadataParams(Section):
     """The utterance's place in its dialogue."""
 
-    groups: Groups[Literal["duration", "position", "dialogue", "pause", "overlap", "change", "turn", "share"]]
+    groups: Annotated[list[MetadataGroup], Field(min_length=1), AfterValidator(_once)]
 
 
 ExtractorParams = TextParams | AudioParams | VisualParams | MetadataParams

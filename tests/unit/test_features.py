@@ -100,7 +100,7 @@ def test_edges_are_counted_where_they_are() -> None:
 
 
 def test_metadata_prefers_the_clips_own_length(params: Params, tmp_path: Path) -> None:
-    extractor = MetadataExtractor(params.metadata)
+    extractor = MetadataExtractor(params.metadata.model_copy(update={"groups": ["dialogue", "duration", "position"]}))
     clip = write_clip(tmp_path / "a.mp4", seconds=2)
     utterance = Utterance(clip=clip, duration=9.0, position=3, dialogue_length=7)
     row = next(extractor.extract([utterance])).values
@@ -111,7 +111,7 @@ def test_metadata_prefers_the_clips_own_length(params: Params, tmp_path: Path) -
 
 
 def test_metadata_without_a_clip_takes_the_tables_length(params: Params) -> None:
-    rows = MetadataExtractor(params.metadata).extract(
+    rows = MetadataExtractor(params.metadata.model_copy(update={"groups": ["duration", "position"]})).extract(
         [Utterance(duration=4.5, position=0, dialogue_length=1), Utterance(position=0), Utterance()]
     )
     first, unknown, alone = rows
@@ -122,7 +122,7 @@ def test_metadata_without_a_clip_takes_the_tables_length(params: Params) -> None
 
 @pytest.fixture(scope="module")
 def text(params: Params) -> TextExtractor:
-    return TextExtractor(params.text)
+    return TextExtractor(params.text.model_copy(update={"pooling": ["mean"]}))
 
 
 def said(*texts: str) -> list[Utterance]:
@@ -156,10 +156,10 @@ def test_last_layer_mean_is_the_sentence_embedding_of_the_model(text: TextExtrac
 
 @pytest.mark.parametrize("pooling", ["max", "cls"])
 def test_layers_and_pooling_are_params(params: Params, pooling: str) -> None:
-    chosen = params.text.model_copy(update={"groups": ["embedding"], "layers": [-1, 0], "pooling": pooling})
+    chosen = params.text.model_copy(update={"groups": ["embedding"], "layers": [-1, 0], "pooling": [pooling]})
     extractor = TextExtractor(chosen)
-    assert extractor.names[0] == "text_l06_0000"
-    assert extractor.names[-1] == "text_l00_0383"
+    assert extractor.names[0] == f"text_l06_{pooling}_0000"
+    assert extractor.names[-1] == f"text_l00_{pooling}_0383"
     row = next(extractor.extract(said("hello there")))
     assert row.values is not None and row.values.shape == (768,)
 
@@ -229,7 +229,7 @@ def test_cues_are_read_from_the_raw_text() -> None:
 
 def test_cues_are_part_of_the_text_where_they_are_asked_for(params: Params) -> None:
     said = [Utterance(text="HI!", clean_text="hi")]
-    short = params.text.model_copy(update={"layers": [-1], "source": "clean"})
+    short = params.text.model_copy(update={"layers": [-1], "pooling": ["mean"], "source": "clean"})
     rows = {}
     for asked in (True, False):
         extractor = TextExtractor(short.model_copy(update={"groups": ["embedding", *["cues"] * asked]}))

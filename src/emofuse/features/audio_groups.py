@@ -60,11 +60,16 @@ def _over_speech(
 ) -> AudioGroup:
     return AudioGroup(
         lambda params: functional_names(columns(params)),
-        lambda sound: functionals(contour(sound)[:, sound.speech]),
+        lambda sound: functionals(_spoken(contour(sound), sound)),
         OVER_SPEECH + what,
         unit,
         source,
     )
+
+
+def _spoken(contour: Array, sound: Sound) -> Array:
+    """The frames with speech of a contour, which may have no others."""
+    return contour[:, sound.speech] if contour.shape[1] == len(sound.speech) else contour
 
 
 def _numbered(prefix: str) -> Callable[[AudioParams], list[str]]:

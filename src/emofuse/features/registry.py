@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from typing import get_args
 
 from emofuse.features.base import Extractor, FeatureGroup
 from emofuse.params import EXTRACTOR_PARAMS, AudioParams, ExtractorParams, MetadataParams, TextParams, VisualParams
@@ -34,3 +35,9 @@ def feature_groups(params: ExtractorParams) -> tuple[FeatureGroup, ...]:
     modality = next(name for name, kind in EXTRACTOR_PARAMS.items() if isinstance(params, kind))
     found: tuple[FeatureGroup, ...] = import_module(f"emofuse.features.{modality}").groups(params)
     return found
+
+
+def all_groups(params: ExtractorParams) -> tuple[FeatureGroup, ...]:
+    """The groups that could be chosen, by params otherwise the same."""
+    listed, *_ = get_args(type(params).model_fields["groups"].annotation)
+    return feature_groups(params.model_copy(update={"groups": list(get_args(listed))}))

@@ -23,7 +23,7 @@ SMOOTHING = np.hanning(9) / np.hanning(9).sum()  # frames
 
 def f0(sound: Sound) -> Array:
     """Pitch in semitones, in the order of `F0`; NaN without a voice."""
-    semitones = 12 * np.log2(sound.rate / sound.period / LOWEST)
+    semitones = -12 * np.log2(sound.period * LOWEST)
     pitch = semitones[sound.voiced]
     change = np.diff(semitones)[_pairs(sound.voiced)]
     low, high = np.percentile(pitch, (5, 95)) if len(pitch) else (np.nan, np.nan)

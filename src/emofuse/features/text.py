@@ -36,14 +36,14 @@ def groups(params: TextParams) -> tuple[FeatureGroup, ...]:
 def _embedding(params: TextParams) -> FeatureGroup:
     _, width, _ = load_shape(params.encoder)
     blocks = [f"text_l{layer:02d}" for layer in chosen_layers(params)] if params.combine == "concat" else ["text"]
-    source = "Sentence-BERT (Reimers and Gurevych, EMNLP 2019)" if params.pooling == "mean" else "transformers"
+    pooled = " and ".join(_POOLED[pooling] for pooling in params.pooling)
     layers = "each chosen layer" if params.combine == "concat" else "the chosen layers' average"
     return FeatureGroup(
         "embedding",
-        tuple(f"{block}_{i:04d}" for block in blocks for i in range(width)),
-        f"{_POOLED[params.pooling]} of the hidden states of {layers} over the tokens; layer 0 is the embeddings",
+        tuple(f"{block}_{pooling}_{i:04d}" for block in blocks for pooling in params.pooling for i in range(width)),
+        f"{pooled} over the tokens of the hidden states of {layers}; layer 0 is the embeddings",
         "1",
-        source,
+        "pooling: Sentence-BERT (Reimers and Gurevych, EMNLP 2019)",
     )
 
 
@@ -128,7 +128,9 @@ class TextExtractor:
         tokens = tokens.to(self._device)
         _, model = self._encoder
         answer = model(input_ids=tokens, attention_mask=torch.ones_like(tokens), output_hidden_states=True)
-        pooled = [_POOLING[self.params.pooling](answer.hidden_states[layer].float()) for layer in self._layers]
+        ways = [_POOLING[pooling] for pooling in self.params.pooling]
+        states = [answer.hidden_states[layer].float() for layer in self._layers]
+        pooled = [torch.cat([way(state) for way in ways], dim=1) for state in states]
         combined = torch.cat(pooled, dim=1) if self.params.combine == "concat" else torch.stack(pooled).mean(dim=0)
         result: NDArray[np.float32] = combined.cpu().numpy()
         return result

@@ -21,7 +21,7 @@ class Classifier(StrEnum):
     rbf_svm = "rbf_svm"
 
 
-LEAST_WIDTH = 150  # characters of the table: narrower ones are unreadable
+LEAST_WIDTH = 160  # characters of the table: narrower ones are unreadable
 DEFAULT = (Classifier.logistic, Classifier.rbf_svm)
 Column = Annotated[str | None, typer.Option(help="column of the table")]
 Place = Annotated[Path | None, typer.Argument(help="a table or a folder; what ingest names unless given", exists=True)]

@@ -68,7 +68,7 @@ class ProbeRow:
         features: `all`, a group, or `all but` a group.
         classifier: of `CLASSIFIERS`, or `majority`.
         columns: how many they are.
-        cost: milliseconds an utterance, decoding included; None where nothing is extracted.
+        cost: milliseconds of processor time an utterance, decoding included; None where nothing is extracted.
         scores: by name, with intervals.
         gains: the scores less those of all groups; empty for the majority class and all groups themselves.
     """
@@ -168,14 +168,14 @@ def _answers(classifier: object, values: NDArray[np.float32], labels: Strings, p
 def _costs(
     params: ExtractorParams, choices: Mapping[str, Sequence[str]], utterances: Sequence[Utterance]
 ) -> dict[str, float]:
-    """Milliseconds an utterance of the extractor of each choice of groups, once it is warm."""
+    """Milliseconds of processor time an utterance of each choice of groups, once its extractor is warm."""
     sample = utterances[:: max(1, len(utterances) // TIMED)][:TIMED]
     costs = {}
     for name, chosen in progress(choices.items(), "time", len(choices), "row"):
         extractor = make_extractor(params.model_copy(update={"groups": list(chosen)}))
         extractor.warm_up()
-        began = time.perf_counter()
+        began = time.process_time()
         for _ in extractor.extract(sample):
             pass
-        costs[name] = 1000 * (time.perf_counter() - began) / len(sample)
+        costs[name] = 1000 * (time.process_time() - began) / len(sample)
     return costs

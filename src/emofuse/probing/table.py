@@ -34,7 +34,7 @@ def cells(row: Mapping[str, Any]) -> list[str]:
     scores = [_interval(row["scores"][name]) for name in SCORES]
     gain = row["gains"].get(GAIN)
     cost = "" if row["cost"] is None else f"{row['cost']:.1f}"
-    against = "" if gain is None else f"{gain['value']:+.3f} ({gain['low']:+.3f} to {gain['high']:+.3f})"
+    against = "" if gain is None else f"{gain['value']:+.3f} ({gain['low']:+.3f} – {gain['high']:+.3f})"
     return [row["features"], row["classifier"], str(row["columns"]), cost, *scores, against]
 
 
@@ -44,8 +44,8 @@ def caption(described: Mapping[str, Any]) -> str:
     fitted = f" (fitted on {described['fitted']} others)" if described["fitted"] else ""
     return (
         f"{described['modality']} of {described['data']}: {described['scored']} utterances scored{fitted}{absent}; "
-        f"{described['protocol']}. In brackets 95% intervals; ms an utterance include decoding; the last column is "
-        f"{GAIN.replace('_', ' ')} less that of all groups"
+        f"{described['protocol']}. In brackets 95% intervals; ms are processor time an utterance, decoding included; "
+        f"the last column is {GAIN.replace('_', ' ')} less that of all groups"
     )
 
 
@@ -76,4 +76,4 @@ def write_probe(described: Mapping[str, Any], path: Path) -> None:
 
 
 def _interval(score: Mapping[str, float]) -> str:
-    return f"{score['value']:.3f} ({score['low']:.3f} to {score['high']:.3f})"
+    return f"{score['value']:.3f} ({score['low']:.3f} – {score['high']:.3f})"
