@@ -1,4 +1,4 @@
-"""Extractors by modality, for those that need them all, such as the predictor; a stage imports only its own."""
+"""Extractors and feature groups by modality, for those that need them all; a stage imports only its own extractor."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 FRAME_SECONDS = 0.064
 HOP_SECONDS = 0.016
 F0_RANGE = (65.0, 500.0)  # Hz: from a low man's voice to an excited child's
-HIGHEST_HARMONIC = 4000.0  # Hz
+HIGHEST_HARMONIC = 2000.0  # Hz
 OCTAVE_COST = 0.01  # of a lower pitch that fits as well (Boersma 1993)
 VOICED = 0.5  # least correlation of a voiced frame with itself a period later
 SPEECH_DECIBELS = 30.0  # frames within this of the loudest count as speech
@@ -103,27 +103,30 @@ class Sound:
 
         The autocorrelation, which is the inverse transform of the power spectrum, divided by that of the window
         (Boersma, IFA Proceedings 17, 1993). Frames are tapered, so what the transform wraps round is next to nothing.
-        Harmonics above 4 kHz are left out: they are weak, and the rest is a quarter of the work.
+        Harmonics above 2 kHz are left out, since they are weak, and lags are taken at four times that frequency, so
+        that no peak falls between two of them.
         """
-        size = 2 * round(min(HIGHEST_HARMONIC, self.rate / 2) * self.frame / self.rate)  # samples left of a frame
+        highest = self.rows(0, HIGHEST_HARMONIC).stop
+        size = 4 * highest  # samples of a frame at that rate
         rate = size * self.rate / self.frame
-        power = self.spoken[: size // 2 + 1].copy(order="F")
+        power = self.spoken[:highest].copy(order="F")
         power[self.rows(0, F0_RANGE[0] / 2)] = 0  # hum and offset
         shortest, longest = round(rate / F0_RANGE[1]), round(rate / F0_RANGE[0])
-        found = np.fft.irfft(power, axis=0)[: longest + 2]
+        found = np.fft.irfft(power, size, axis=0)[: longest + 2]
         found = found / np.maximum(found[0], FAINT) / _window_autocorrelation(size)[: longest + 2, None]
-        inner = found[shortest : longest + 1]
-        peak = (inner >= found[shortest - 1 : longest]) & (inner >= found[shortest + 1 : longest + 2])
-        cost = OCTAVE_COST * np.log2(np.arange(shortest, longest + 1, dtype=np.float32) / shortest)
-        best = np.where(peak, inner - cost[:, None], -1).argmax(axis=0) + shortest
-        columns = np.arange(found.shape[1])
-        left, middle, right = found[best - 1, columns], found[best, columns], found[best + 1, columns]
-        bend = left - 2 * middle + right
-        shift = np.divide(left - right, 2 * bend, out=np.zeros_like(bend), where=bend < 0)  # top of the parabola
-        shift = np.clip(shift, -0.5, 0.5)
-        top = middle - (left - right) * shift / 4
+        left, middle, right = found[shortest - 1 : longest], found[shortest : longest + 1], found[shortest + 1 :]
+        bend = np.minimum(left - 2 * middle + right, -FAINT)  # of the parabola through a peak and its neighbours
+        shift = (left - right) / (2 * bend)
+        top = np.where((middle >= left) & (middle >= right), middle - (left - right) * shift / 4, 0)
+        lags = np.arange(shortest, longest + 1, dtype=np.float32)
+        best = (top - OCTAVE_COST * np.log2(lags / shortest)[:, None]).argmax(axis=0)
+        chosen = best, np.arange(len(best))
+        lag, correlation = lags[best] + shift[chosen], top[chosen]
         period, harmonicity = np.ones((2, len(self.speech)), np.float32)
-        period[self.speech], harmonicity[self.speech] = (best + shift) / rate, np.clip(top, 0, 0.9999)
+        period[self.speech], harmonicity[self.speech] = (
+            np.clip(lag, shortest, longest) / rate,
+            np.clip(correlation, 0, 0.9999),
+        )
         return period, harmonicity
 
     @property

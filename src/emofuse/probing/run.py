@@ -25,11 +25,13 @@ from emofuse.progress import progress
 from emofuse.schema import FeatureTable, Utterance
 
 TIMED = 40  # utterances over which a row's cost is taken
-# Held back well, since features often outnumber rows.
-CLASSIFIERS: dict[str, Callable[[], object]] = {
-    "logistic": lambda: LogisticRegression(C=0.01, max_iter=300),
-    "linear_svm": lambda: LinearSVC(C=0.001),
-    "rbf_svm": lambda: SVC(C=5),
+# By the number of rows that they are fitted on. Held back well, since features often outnumber rows; the linear ones
+# against the mean loss, so that they are held back alike whatever the number.
+CLASSIFIERS: dict[str, Callable[[int], object]] = {
+    "logistic": lambda rows: LogisticRegression(C=5 / rows, max_iter=300),
+    "linear_svm": lambda rows: LinearSVC(C=0.5 / rows),
+    "rbf_svm": lambda rows: SVC(C=5),
+    "majority": lambda rows: DummyClassifier(),
 }
 ALL = "all"
 Strings = NDArray[np.str_]
@@ -116,7 +118,7 @@ def probe(params: ExtractorParams, data: Labelled, classifiers: Sequence[str], f
     parts = _folds(data, folds, seed)
     held = np.sort(np.concatenate([held for _, held in parts]))
     draws = Draws(data.labels[held], data.groups[held], seed)
-    majority = _answers(DummyClassifier(), values, data.labels, parts)[held]
+    majority = _answers("majority", values, data.labels, parts)[held]
     rows = [ProbeRow("majority class", "majority", 0, None, draws.scores(majority), {})]
 
     where = {group.name: [table.names.index(name) for name in group.columns] for group in feature_groups(params)}
@@ -126,7 +128,7 @@ def probe(params: ExtractorParams, data: Labelled, classifiers: Sequence[str], f
         whole: Strings | None = None
         for name, chosen in progress(choices.items(), classifier, len(choices), "row"):
             columns = [column for group in chosen for column in where[group]]
-            answers = _answers(CLASSIFIERS[classifier](), values[:, columns], data.labels, parts)[held]
+            answers = _answers(classifier, values[:, columns], data.labels, parts)[held]
             gains = {} if whole is None else draws.gains(answers, whole)
             whole = answers if whole is None else whole
             rows.append(ProbeRow(name, classifier, len(columns), costs[name], draws.scores(answers), gains))
@@ -156,11 +158,12 @@ def _folds(data: Labelled, folds: int, seed: int) -> Folds:
         return list(splitter.split(data.labels, data.labels, data.groups))
 
 
-def _answers(classifier: object, values: NDArray[np.float32], labels: Strings, parts: Folds) -> Strings:
+def _answers(classifier: str, values: NDArray[np.float32], labels: Strings, parts: Folds) -> Strings:
     """What a classifier answers to each held-out row, fitted without its fold; the labels of rows never held out."""
     answers = labels.copy()
     for fit, held in parts:
-        scaled = make_pipeline(StandardScaler(), SimpleImputer(strategy="constant", fill_value=0.0), classifier)
+        fitted = CLASSIFIERS[classifier](len(fit))
+        scaled = make_pipeline(StandardScaler(), SimpleImputer(strategy="constant", fill_value=0.0), fitted)
         answers[held] = scaled.fit(values[fit].astype(np.float64), labels[fit]).predict(values[held])
     return answers
 
