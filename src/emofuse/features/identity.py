@@ -13,7 +13,7 @@ from emofuse.params import ExtractorParams, TextParams
 
 # The modules that make the features, and the libraries that they compute with. A test compares them with the imports.
 SOURCES = {
-    "text": ("features.base", "features.content", "features.cues", "features.encoder", "features.text"),
+    "text": ("features.content", "features.cues", "features.encoder", "features.text"),
     "audio": (
         "features.audio",
         "features.audio_groups",
