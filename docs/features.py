@@ -28,14 +28,13 @@ The tables above were made by
 
 ```sh
 emofuse probe audio voices/table.csv --media file --label emotion --speaker actor --by speaker --folds 0
-emofuse probe audio ... --groups zcr,centroid,mfcc
-emofuse probe text MELD.Raw --layout meld --to-dev --classifier logistic
 emofuse probe metadata --groups duration,position,dialogue,pause,... --classifier rbf_svm
 ```
 
-with `--out`, which writes the other classifiers' rows too, on acted speech (RAVDESS: Livingstone and Russo, PLOS ONE
-2018; eight actors, seven emotions), on MELD and on the built-in corpus, which is synthetic. Without a path, the data is
-that of params.yaml. A table needs a column with clips, stills or texts and one with labels.
+with `--out docs/probes/NAME`, on acted speech (RAVDESS: Livingstone and Russo, PLOS ONE 2018; eight actors, seven
+emotions) and on the built-in corpus, which is synthetic. Without a path, the data is that of params.yaml. A table needs a
+column with clips, stills or texts and one with labels; a folder is read in a layout, `--layout meld` say, and `--to-dev`
+fits on its train and scores on its dev.
 """
 
 
