@@ -32,9 +32,9 @@ emofuse probe metadata --groups duration,position,dialogue,pause,... --classifie
 ```
 
 with `--out docs/probes/NAME`, on acted speech (RAVDESS: Livingstone and Russo, PLOS ONE 2018; eight actors, seven
-emotions) and on the built-in corpus, which is synthetic. Without a path, the data is that of params.yaml. A table needs a
-column with clips, stills or texts and one with labels; a folder is read in a layout, `--layout meld` say, and `--to-dev`
-fits on its train and scores on its dev.
+emotions) and on the built-in corpus, which is synthetic. Without a path, the data is that of params.yaml. A table
+needs a column with clips, stills or texts and one with labels; a folder is read in a layout, `--layout meld` say, and
+`--to-dev` fits on its train and scores on its dev.
 """
 
 
