@@ -11,7 +11,8 @@ from pathlib import Path
 import librosa
 
 from benchmarks.timing import Figure, seconds, spent
-from emofuse.features.audio import F0_RANGE, AudioExtractor
+from emofuse.features.audio import AudioExtractor
+from emofuse.features.sound import F0_RANGE
 from emofuse.media import audio_samples
 from emofuse.params import AudioParams
 from emofuse.schema import Utterance

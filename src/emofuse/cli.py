@@ -11,10 +11,12 @@ import typer
 from emofuse.errors import guard
 from emofuse.features.cache import FeatureCache
 from emofuse.params import load_params
+from emofuse.probing.command import probe
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Emotion recognition in filmed dialogues.")
 cache = typer.Typer(no_args_is_help=True, help="What was extracted once, so that it is not extracted again.")
 app.add_typer(cache, name="cache")
+app.command()(probe)
 
 Gigabytes = Annotated[float | None, typer.Option(min=0, help="leave so much; extract.cache_gb unless given")]
 

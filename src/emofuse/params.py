@@ -38,6 +38,25 @@ def _once(groups: list[Group]) -> list[Group]:
 
 
 VisualGroup = Literal["pixels", "edges", "hog", "motion"]
+TextGroup = Literal["embedding", "cues"]
+Pooling = Literal["mean", "max", "cls"]
+AudioGroup = Literal[
+    "zcr",
+    "centroid",
+    "mfcc",
+    "mfcc_speech",
+    "mfcc_delta",
+    "rolloff",
+    "flatness",
+    "flux",
+    "contrast",
+    "tilt",
+    "rms",
+    "f0",
+    "voice",
+    "rate",
+]
+MetadataGroup = Literal["duration", "position", "dialogue", "pause", "overlap", "change", "turn", "share"]
 
 
 class CorpusParams(Section):
@@ -94,14 +113,15 @@ class IngestParams(Section):
 
 
 class TextParams(Section):
-    """Sentence embedding by a pretrained transformer."""
+    """Sentence embedding by a pretrained transformer, and surface cues."""
 
+    groups: Annotated[list[TextGroup], Field(min_length=1), AfterValidator(_once)]
     encoder: str
     source: Literal["clean", "raw"]
     layers: Literal["all"] | Annotated[list[int], Field(min_length=1)]
-    pooling: Literal["mean", "max", "cls"]
+    combine: Literal["concat", "average"]
+    pooling: Annotated[list[Pooling], Field(min_length=1), AfterValidator(_once)]
     max_tokens: Annotated[int, Field(ge=8, le=512)]
-    cues: bool
     precision: Literal["fp32", "bf16"]
 
 
@@ -117,17 +137,17 @@ class VisualParams(Section):
 
 
 class AudioParams(Section):
-    """Spectral statistics and prosody of the sound track."""
+    """Spectrum, pitch, voice and rate of the sound track."""
 
+    groups: Annotated[list[AudioGroup], Field(min_length=1), AfterValidator(_once)]
     sample_rate: Annotated[int, Field(ge=8000, le=48000)]
     n_mfcc: Annotated[int, Field(ge=1, le=40)]
-    prosody: bool
 
 
 class MetadataParams(Section):
     """The utterance's place in its dialogue."""
 
-    duration: bool
+    groups: Annotated[list[MetadataGroup], Field(min_length=1), AfterValidator(_once)]
 
 
 ExtractorParams = TextParams | AudioParams | VisualParams | MetadataParams

@@ -22,7 +22,7 @@ def text_content(params: TextParams, utterance: Utterance) -> bytes | Extracted:
     words = spoken(utterance, params)
     if not words:
         return NO_TEXT
-    seen = f"{words}\0{utterance.text}" if params.cues else words  # cues are taken from the raw text
+    seen = f"{words}\0{utterance.text}" if "cues" in params.groups else words  # cues are taken from the raw text
     return seen.encode("utf-8", "surrogatepass")
 
 

@@ -8,6 +8,8 @@ import re
 import numpy as np
 from numpy.typing import NDArray
 
+from emofuse.features.base import FeatureGroup
+
 _NEGATION = re.compile(r"\b(?:no|not|never|nothing|nobody|none)\b|n['’]t\b", re.IGNORECASE)
 _REPEAT = re.compile(r"(.)\1\1")
 _MIXED = re.compile(r"!{2,}|\?{2,}|\?!|!\?")
@@ -26,6 +28,14 @@ NAMES = (
     "text_cue_repeats",
     "text_cue_mixed_marks",
     "text_cue_negations",
+)
+CUES = FeatureGroup(
+    "cues",
+    NAMES,
+    "log(1 + count) of characters and words; counts of marks, words in capitals, letters said thrice or more, doubled "
+    "marks and negations (of English), and whether it ends in ! or ?; all of the raw text",
+    "counts",
+    "surface cues as in sentiment analysis of short texts (Kouloumpis and others, ICWSM 2011)",
 )
 
 

@@ -14,7 +14,16 @@ from emofuse.params import ExtractorParams, TextParams
 # The modules that make the features, and the libraries that they compute with. A test compares them with the imports.
 SOURCES = {
     "text": ("features.content", "features.cues", "features.encoder", "features.text"),
-    "audio": ("features.audio", "features.base", "media"),
+    "audio": (
+        "features.audio",
+        "features.audio_groups",
+        "features.base",
+        "features.contours",
+        "features.functionals",
+        "features.sound",
+        "features.speaking",
+        "media",
+    ),
     "visual": (
         "features.alignment",
         "features.base",

@@ -1,9 +1,12 @@
-"""Extractors by modality, for those that need them all, such as the predictor; a stage imports only its own."""
+"""Extractors and feature groups by modality, for those that need them all; a stage imports only its own extractor."""
 
 from __future__ import annotations
 
-from emofuse.features.base import Extractor
-from emofuse.params import AudioParams, ExtractorParams, MetadataParams, TextParams, VisualParams
+from importlib import import_module
+from typing import get_args
+
+from emofuse.features.base import Extractor, FeatureGroup
+from emofuse.params import EXTRACTOR_PARAMS, AudioParams, ExtractorParams, MetadataParams, TextParams, VisualParams
 
 
 def make_extractor(params: ExtractorParams, device: str = "cpu") -> Extractor:
@@ -25,3 +28,16 @@ def make_extractor(params: ExtractorParams, device: str = "cpu") -> Extractor:
             from emofuse.features.metadata import MetadataExtractor
 
             return MetadataExtractor(params)
+
+
+def feature_groups(params: ExtractorParams) -> tuple[FeatureGroup, ...]:
+    """The groups that these params choose, in the order of the extractor's columns."""
+    modality = next(name for name, kind in EXTRACTOR_PARAMS.items() if isinstance(params, kind))
+    found: tuple[FeatureGroup, ...] = import_module(f"emofuse.features.{modality}").groups(params)
+    return found
+
+
+def all_groups(params: ExtractorParams) -> tuple[FeatureGroup, ...]:
+    """The groups that could be chosen, by params otherwise the same."""
+    listed, *_ = get_args(type(params).model_fields["groups"].annotation)
+    return feature_groups(params.model_copy(update={"groups": list(get_args(listed))}))

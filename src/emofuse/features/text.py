@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import groupby
 from typing import Any
@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from transformers.utils.logging import disable_progress_bar
 
 from emofuse.errors import EncoderError
+from emofuse.features.base import FeatureGroup
 from emofuse.features.content import NO_TEXT, spoken
-from emofuse.features.cues import NAMES as CUES
-from emofuse.features.cues import cues
+from emofuse.features.cues import CUES, cues
 from emofuse.features.encoder import load_encoder, load_shape
 from emofuse.params import TextParams
 from emofuse.schema import Extracted, Utterance
@@ -24,10 +24,47 @@ BATCH = 128  # texts; larger is no faster on a processor
 LEAST_TOKENS = 64  # a batch; below it, matrix products take other paths, whose last bits differ
 
 
-class TextExtractor:
-    """Pooled hidden states of a transformer encoder, one block of columns a layer, and the text's surface cues.
+def groups(params: TextParams) -> tuple[FeatureGroup, ...]:
+    """The chosen groups, in the order of the columns.
 
-    Mean pooling over the tokens is that of Sentence-BERT (Reimers and Gurevych, EMNLP 2019); layer 0 is the embeddings.
+    Raises:
+        EncoderError: there is no such encoder or layer.
+    """
+    return tuple(CUES if name == "cues" else _embedding(params) for name in params.groups)
+
+
+def _embedding(params: TextParams) -> FeatureGroup:
+    _, width, _ = load_shape(params.encoder)
+    blocks = [f"text_l{layer:02d}" for layer in chosen_layers(params)] if params.combine == "concat" else ["text"]
+    pooled = " and ".join(_POOLED[pooling] for pooling in params.pooling)
+    layers = "each chosen layer" if params.combine == "concat" else "the chosen layers' average"
+    return FeatureGroup(
+        "embedding",
+        tuple(f"{block}_{pooling}_{i:04d}" for block in blocks for pooling in params.pooling for i in range(width)),
+        f"{pooled} over the tokens of the hidden states of {layers}; layer 0 is the embeddings",
+        "1",
+        "pooling: Sentence-BERT (Reimers and Gurevych, EMNLP 2019)",
+    )
+
+
+def chosen_layers(params: TextParams) -> list[int]:
+    """The layers that are pooled, counted from 0.
+
+    Raises:
+        EncoderError: one isn't there.
+    """
+    depth = load_shape(params.encoder)[0] + 1
+    wanted = range(depth) if params.layers == "all" else params.layers
+    wrong = [layer for layer in wanted if not -depth <= layer < depth]
+    if wrong:
+        raise EncoderError(
+            f"text.layers names {wrong}, but {params.encoder!r} has layers 0 (embeddings) to {depth - 1}"
+        )
+    return [layer % depth for layer in wanted]
+
+
+class TextExtractor:
+    """Pooled hidden states of a transformer encoder, and the text's surface cues.
 
     Only texts of equally many tokens share a batch. Nothing is padded then, which is fastest, and a text's features are
     the same to the bit whatever else is encoded.
@@ -37,21 +74,11 @@ class TextExtractor:
         disable_progress_bar()
         self.params = params
         self._device = device
-        depth, width, longest = load_shape(params.encoder)
-        self._longest = min(params.max_tokens, longest)
-        self._layers = self._chosen_layers(depth + 1)
-        self.names: tuple[str, ...] = tuple(
-            f"text_l{layer:02d}_{i:04d}" for layer in self._layers for i in range(width)
-        ) + (CUES if params.cues else ())
+        self.names: tuple[str, ...] = tuple(name for group in groups(params) for name in group.columns)
 
-    def _chosen_layers(self, depth: int) -> list[int]:
-        wanted = range(depth) if self.params.layers == "all" else self.params.layers
-        wrong = [layer for layer in wanted if not -depth <= layer < depth]
-        if wrong:
-            raise EncoderError(
-                f"text.layers names {wrong}, but {self.params.encoder!r} has layers 0 (embeddings) to {depth - 1}"
-            )
-        return [layer % depth for layer in wanted]
+    @cached_property
+    def _layers(self) -> list[int]:
+        return chosen_layers(self.params)
 
     @cached_property
     def _encoder(self) -> tuple[Any, Any]:
@@ -68,11 +95,19 @@ class TextExtractor:
         """Give the same, numbered, batch by batch from the shortest texts to the longest."""
         words = {number: spoken(utterance, self.params) for number, utterance in enumerate(utterances)}
         yield from ((number, NO_TEXT) for number, text in words.items() if not text)
-        said = [number for number, text in words.items() if text]
+        said = {number: text for number, text in words.items() if text}
+        embedded = self._embedded(said) if "embedding" in self.params.groups else ((number, None) for number in said)
+        for number, vector in embedded:
+            parts = {"embedding": vector, "cues": cues(utterances[number].text)}
+            yield number, Extracted(np.concatenate([parts[name] for name in self.params.groups]))
+
+    def _embedded(self, said: Mapping[int, str]) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """The embedding of each text under its number."""
         if not said:
             return
         tokenizer, _ = self._encoder
-        encoded = tokenizer([words[number] for number in said], truncation=True, max_length=self._longest)["input_ids"]
+        longest = min(self.params.max_tokens, load_shape(self.params.encoder)[2])
+        encoded = tokenizer(list(said.values()), truncation=True, max_length=longest)["input_ids"]
         tokens = dict(zip(said, encoded, strict=True))
         for length, group in groupby(sorted(said, key=lambda number: len(tokens[number])), lambda n: len(tokens[n])):
             numbers = list(group)
@@ -81,9 +116,7 @@ class TextExtractor:
                 rows = [tokens[number] for number in chosen]
                 filling = max(0, -(-LEAST_TOKENS // length) - len(rows))
                 vectors = self._pool(torch.tensor(rows + rows[:1] * filling))
-                for number, vector in zip(chosen, vectors[: len(rows)], strict=True):
-                    more = [cues(utterances[number].text)] if self.params.cues else []
-                    yield number, Extracted(np.concatenate([vector, *more]))
+                yield from zip(chosen, vectors[: len(rows)], strict=True)
 
     def warm_up(self) -> None:
         """Encode once, so that memory is allocated and kernels are chosen."""
@@ -95,8 +128,11 @@ class TextExtractor:
         tokens = tokens.to(self._device)
         _, model = self._encoder
         answer = model(input_ids=tokens, attention_mask=torch.ones_like(tokens), output_hidden_states=True)
-        pooled = [_POOLING[self.params.pooling](answer.hidden_states[layer].float()) for layer in self._layers]
-        result: NDArray[np.float32] = torch.cat(pooled, dim=1).cpu().numpy()
+        ways = [_POOLING[pooling] for pooling in self.params.pooling]
+        states = [answer.hidden_states[layer].float() for layer in self._layers]
+        pooled = [torch.cat([way(state) for way in ways], dim=1) for state in states]
+        combined = torch.cat(pooled, dim=1) if self.params.combine == "concat" else torch.stack(pooled).mean(dim=0)
+        result: NDArray[np.float32] = combined.cpu().numpy()
         return result
 
 
@@ -113,3 +149,4 @@ def _cls(states: torch.Tensor) -> torch.Tensor:
 
 
 _POOLING = {"mean": _mean, "max": _max, "cls": _cls}
+_POOLED = {"mean": "mean", "max": "maximum", "cls": "first token"}

@@ -1,0 +1,75 @@
+"""Write docs/features.md from the code and from the tables that `emofuse probe --out docs/probes/NAME` wrote."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from emofuse.errors import guard
+from emofuse.features.base import FeatureGroup
+from emofuse.features.registry import all_groups, feature_groups
+from emofuse.params import ExtractorParams, Params, load_params
+from emofuse.probing.table import markdown
+from emofuse.schema import MODALITIES, read_json
+
+PAGE = Path("docs/features.md")
+PROBES = Path("docs/probes")
+HEAD = """# Features
+
+Made by `make docs` from the code, and from what `emofuse probe` measured. A modality's columns come in groups, chosen
+by its `groups` in params.yaml: those in bold are chosen there. A column that a clip has no value for, such as the pitch
+of a sound without a voice, is unknown; scaled, it stands at the training mean. Costs are milliseconds of processor time
+a clip for the group alone, decoding included, on the data of the first table below it; groups share what they can, so
+that all together cost less than their sum.
+"""
+PROBE = """## Judging features
+
+The tables above were made by
+
+```sh
+emofuse probe audio voices/table.csv --media file --label emotion --speaker actor --by speaker --folds 0
+emofuse probe metadata --groups duration,position,dialogue,pause,... --classifier rbf_svm
+```
+
+with `--out docs/probes/NAME`, on acted speech (RAVDESS: Livingstone and Russo, PLOS ONE 2018; eight actors, seven
+emotions) and on the built-in corpus, which is synthetic. Without a path, the data is that of params.yaml. A table
+needs a column with clips, stills or texts and one with labels; a folder is read in a layout, `--layout meld` say, and
+`--to-dev` fits on its train and scores on its dev.
+"""
+
+
+def page(params: Params) -> str:
+    """The page as Markdown."""
+    parts = [HEAD]
+    for modality in MODALITIES:
+        section = params.extractor(modality)
+        if "groups" not in type(section).model_fields:
+            continue
+        probes = [read_json(path) for path in sorted(PROBES.glob(f"{modality}-*.json"))]
+        parts.append(f"## {modality.capitalize()}\n\n{_groups(section, probes)}")
+        # One classifier is enough here: the first.
+        parts += [markdown(probe, [probe["rows"][1]["classifier"]]) for probe in probes]
+    return "\n".join([*parts, PROBE])
+
+
+def _groups(params: ExtractorParams, probes: list[Any]) -> str:
+    """What each group holds, a row a group."""
+    chosen = {group.name for group in feature_groups(params)}
+    costs = {row["features"]: f"{row['cost']:.1f}" for row in probes[0]["rows"] if row["cost"]} if probes else {}
+    lines = ["| group | columns | how | unit | source | ms |", "|---|---|---|---|---|--:|"]
+    for group in all_groups(params):
+        name = f"**{group.name}**" if group.name in chosen else group.name
+        cells = (name, _columns(group), group.formula, group.unit, group.source, costs.get(group.name, ""))
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _columns(group: FeatureGroup) -> str:
+    """Their names where they are few, else the first and the last."""
+    names = [f"`{name}`" for name in group.columns]
+    return ", ".join(names) if len(names) <= 8 else f"{names[0]} to {names[-1]} ({len(names)})"
+
+
+if __name__ == "__main__":
+    with guard():
+        PAGE.write_text(page(load_params()), encoding="utf-8")

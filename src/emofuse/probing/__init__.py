@@ -1,0 +1,1 @@
+"""Judging of features: what each group carries, and what it costs."""
