@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from typing import Any
 
 import pandas as pd
 
@@ -11,7 +10,7 @@ from emofuse.bundle import bundle_version
 from emofuse.datasets.findings import headline
 from emofuse.errors import guard
 from emofuse.fusion.registry import MODELS
-from emofuse.params import Params, load_params
+from emofuse.params import Params, flat, load_params
 from emofuse.schema import MODELS_DIR, REPORTS_DIR, read_json, write_json
 from emofuse.service.store import store_bundle
 from emofuse.tracking import Dataset, ModelRun, track
@@ -73,14 +72,6 @@ def model_run(name: str, params: Params, scores: dict[str, dict[str, float]], cl
         bundle,
         bundle_version(bundle),
     )
-
-
-def flat(params: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested params with dotted names."""
-    result: dict[str, Any] = {}
-    for key, value in params.items():
-        result |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return result
 
 
 if __name__ == "__main__":

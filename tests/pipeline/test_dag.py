@@ -57,3 +57,8 @@ def test_matrix_trains_every_model() -> None:
 
 def test_every_model_has_a_metrics_file_that_dvc_shows() -> None:
     assert {f"reports/metrics/{name}.json" for name in (*MODELS, "majority")} == set(DAG["metrics"])
+
+
+@pytest.mark.parametrize("stage", ["report", "package"])
+def test_what_shows_the_params_depends_on_all_of_them(stage: str) -> None:
+    assert set(STAGES[stage]["params"]) == set(Params.model_fields) - RUNTIME

@@ -1,0 +1,130 @@
+"""The evaluation report as a page: tables and pictures of the findings, in one file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from emofuse.schema import written_aside
+
+LIBRARIES = ("emofuse", "torch", "transformers", "scikit-learn", "numpy", "librosa", "opencv-python-headless", "av")
+SLICES = 12  # shown of each model; the JSON holds all
+SYNTHETIC = "demo"  # the layout of the built-in corpus
+MLFLOW = "http://127.0.0.1:5000/#/experiments/1"  # what `make ui` shows of the local store
+
+
+@dataclass(frozen=True)
+class Material:
+    """What the report and the model card are made from.
+
+    Attributes:
+        found: what `findings` gave.
+        data: the data report's JSON.
+        params: flat, of the sections that change a result.
+        versions: of each model's bundle.
+        curves: of each model's training, `epoch` and the means over the folds.
+        pictures: data URIs of clips, from `thumbnails`.
+    """
+
+    found: Mapping[str, Any]
+    data: Mapping[str, Any]
+    params: Mapping[str, Any]
+    versions: Mapping[str, str]
+    curves: Mapping[str, pd.DataFrame]
+    pictures: Mapping[str, str]
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether the data is the built-in corpus."""
+        return bool(self.data["dataset"]["layout"] == SYNTHETIC)
+
+    def ranked(self) -> list[str]:
+        """Models, the best weighted F1 on dev first."""
+        dev = next(iter(self.found["scores"].values()))
+        return sorted(dev, key=lambda name: -dev[name]["weighted_f1"]["value"])
+
+    def difference(self, model: str, against: str) -> Mapping[str, Any] | None:
+        """The paired difference of two models; None of a model from itself."""
+        pairs = (p for p in self.found["differences"] if (p["model"], p["against"]) == (model, against))
+        return next(pairs, None)
+
+
+def write_report(path: Path, material: Material) -> None:
+    """Write the report as HTML that needs nothing else, not even a network."""
+    _write(path, "report.html.j2", material)
+
+
+def write_card(path: Path, material: Material) -> None:
+    """Write the model card of the champion as Markdown (Mitchell et al., Model Cards for Model Reporting, 2019)."""
+    _write(path, "card.md.j2", material)
+
+
+def run_link(bundle: str) -> str:
+    """Where MLflow's page, started by `make ui`, lists the runs of a bundle."""
+    return f"{MLFLOW}?searchFilter={quote(run_filter(bundle))}"
+
+
+def run_filter(bundle: str) -> str:
+    """What finds the runs of a bundle in any MLflow."""
+    return f'tags."emofuse.bundle" = "{bundle}"'
+
+
+def _write(path: Path, template: str, material: Material) -> None:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=template.endswith(".html.j2"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {"score": _score, "signed": _signed, "spread": _spread, "points": _points}
+    page = environment.get_template(template).render(
+        m=material,
+        f=material.found,
+        on=material.found["on"],
+        data=material.data,
+        champion=material.found["champion"],
+        best=material.found["models"][material.found["champion"]],
+        ranked=material.ranked(),
+        slices=SLICES,
+        libraries={name: version(name) for name in LIBRARIES},
+        run_link=run_link,
+        run_filter=run_filter,
+    )
+    with written_aside(path) as aside:
+        aside.write_text(page, encoding="utf-8")
+
+
+def _score(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def _signed(value: float | None) -> str:
+    return "" if value is None else f"{value:+.3f}".replace("-", "−")
+
+
+def _spread(told: Mapping[str, float | None], signed: bool = False) -> str:
+    """The interval in words."""
+    if told["low"] is None:
+        return "no interval"
+    show = _signed if signed else _score
+    return f"{show(told['low'])} to {show(told['high'])}"
+
+
+def _points(
+    xs: Sequence[float], ys: Sequence[float], x_range: tuple[float, float], y_range: tuple[float, float]
+) -> str:
+    """Points of a line in a drawing of 100 by 100, as SVG wants them."""
+    wide, high = x_range[1] - x_range[0] or 1, y_range[1] - y_range[0] or 1
+    return " ".join(
+        f"{100 * (x - x_range[0]) / wide:.2f},{100 - 100 * (y - y_range[0]) / high:.2f}"
+        for x, y in zip(xs, ys, strict=True)
+    )
