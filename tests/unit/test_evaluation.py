@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import re
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -23,16 +29,21 @@ from emofuse.evaluation.ablations import (
 )
 from emofuse.evaluation.calibration import calibration, coverage
 from emofuse.evaluation.claims import claims, verdict
+from emofuse.evaluation.findings import findings, intervals
 from emofuse.evaluation.measured import Measured, differences
 from emofuse.evaluation.mistakes import confusion, mistakes
+from emofuse.evaluation.report import Material, write_card, write_report
 from emofuse.evaluation.slices import find_slices, slice_scores
+from emofuse.evaluation.thumbnails import thumbnails
 from emofuse.features.scaling import Scaler
 from emofuse.fusion.inputs import make_batch
 from emofuse.fusion.registry import make_model
+from emofuse.media import middle_frame
 from emofuse.params import Params
 from emofuse.predictor import Predictor
 from emofuse.schema import MODALITIES, FeatureTable
 from emofuse.training import Rows, train
+from tests.conftest import write_clip
 
 LABELS = ("anger", "joy", "neutral")
 COUNT = 240
@@ -237,8 +248,8 @@ def test_the_claim_is_judged_by_intervals(rows: pd.DataFrame) -> None:
     without = {"modalities": ["text"], "lost": {"value": -0.1, "low": -0.2, "high": -0.05}}
     told = claims(measured, "early", [{"modalities": ["text", "metadata"]}, without])
     assert [part["verdict"] for part in told] == ["holds", "holds", "holds", "fails"]
-    assert "shown to be the other way round: early is better with metadata than without" in verdict(told)
-    assert verdict(told[:3]).startswith("The claim holds here")
+    assert "the other way round: early is better with metadata than without (-0.100 weighted F1)" in verdict(told)
+    assert "holds here" in verdict(told[:3])
     assert "can't be tested" in verdict([])
 
 
@@ -253,3 +264,74 @@ def test_a_model_is_compared_with_every_other(rows: pd.DataFrame) -> None:
 def test_an_answer_is_the_same_with_and_without_weights(subject: Subject) -> None:
     assert (subject.answer_all()[0] == subject.answer()).all()
     assert subject.answer_all()[1].sum(axis=1) == pytest.approx(1)
+
+
+@pytest.fixture(scope="module")
+def found(rows: pd.DataFrame, subject: Subject) -> dict[str, Any]:
+    said = rows.assign(text=np.where(rows.index % 2, "<script>alert('no')</script>", "well I never"), clip="clip.mp4")
+    half = said["label"].where(said.index % 2 == 0, "neutral").tolist()
+    measured = of(said, {"early": subject.answer(), "text": sure(said, half)})
+    subjects = {"early": subject, "text": subject}
+    return findings({"dev": measured, "test": measured}, subjects, ("early",), "early", least=10)
+
+
+def material(found: dict[str, Any], layout: str = "demo") -> Material:
+    data = {
+        "dataset": {"name": "corpus", "layout": layout, "hash": "ab" * 32, "rows": 9, "dialogues": 2, "labelled": 9}
+        | {"clips": 8, "splits": {"train": 5, "test": 4}},
+        "warnings": ["something is odd"],
+        "faults": [],
+        "duplicates": {},
+        "modalities": {"test": {"text": {"present": 4}}},
+    }
+    curve = pd.DataFrame({"epoch": [1, 2], "train_loss": [2.0, 1.0], "held_out_loss": [2.1, 1.5]})
+    curves = {"early": curve.assign(held_out_weighted_f1=[0.3, 0.5])}
+    return Material(found, data, {"train.folds": 5}, {"early": "cd" * 32, "text": "ef" * 32}, curves, {})
+
+
+def test_the_findings_are_json(found: dict[str, Any]) -> None:
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert set(intervals(found)["scores"]["test"]) == {"early", "text"}
+
+
+def test_the_page_asks_for_nothing_and_runs_nothing_that_was_said(found: dict[str, Any], tmp_path: Path) -> None:
+    write_report(tmp_path / "report.html", material(found))
+    page = (tmp_path / "report.html").read_text()
+    assert "The built-in corpus is synthetic" in page
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert" in page
+    loaded = re.findall(r"(?:src|url\(|<link[^>]*href)=?[\"'(]?([^\"')> ]+)", page)
+    assert all(address.startswith("data:") for address in loaded)
+    assert f"{found['scores']['test']['early']['weighted_f1']['value']:.3f}" in page
+
+
+def test_the_page_of_other_data_does_not_call_it_synthetic(found: dict[str, Any], tmp_path: Path) -> None:
+    write_report(tmp_path / "report.html", material(found, layout="meld"))
+    assert "synthetic" not in (tmp_path / "report.html").read_text()
+
+
+def test_the_card_says_what_it_is_for_and_how_sure_it_is(found: dict[str, Any], tmp_path: Path) -> None:
+    write_card(tmp_path / "card.md", material(found))
+    card = (tmp_path / "card.md").read_text()
+    score = found["scores"]["test"]["early"]["weighted_f1"]
+    assert f"| weighted F1 | {score['value']:.3f} | {score['low']:.3f} to {score['high']:.3f} |" in card
+    for heading in ("Model", "Intended use", "Data", "Metrics", "Where it fails", "Caveats"):
+        assert f"\n## {heading}\n" in card
+    assert "not a reading of inner feeling" in " ".join(card.split())
+    assert "None" not in card
+
+
+def test_a_thumbnail_is_small_and_the_same_each_time(tmp_path: Path) -> None:
+    write_clip(tmp_path / "clip.mp4", size=(640, 360))
+    (tmp_path / "text.mp4").write_text("no clip")
+    clips = ["clip.mp4", "text.mp4", "gone.mp4", None]
+    first = thumbnails(clips, tmp_path)
+    assert first == thumbnails(clips, tmp_path)
+    assert list(first) == ["clip.mp4"]
+    encoded = base64.b64decode(first["clip.mp4"].split(",")[1])
+    assert cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR).shape == (108, 192, 3)
+
+
+def test_the_middle_frame_is_from_the_middle(tmp_path: Path) -> None:
+    shade = middle_frame(write_clip(tmp_path / "clip.mp4", seconds=2), 80).mean()  # it brightens from 0 to 255
+    assert 100 < shade < 155

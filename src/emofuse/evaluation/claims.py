@@ -34,20 +34,25 @@ def claims(measured: Measured, fusion: str, subsets: Sequence[Mapping[str, Any]]
 
 def verdict(told: Sequence[Mapping[str, Any]]) -> str:
     """A sentence on the whole claim, made from its parts."""
-    by_verdict = {kind: [part["claim"] for part in told if part["verdict"] == kind] for kind in VERDICTS}
     if not told:
         return "The claim can't be tested here: the modalities that it is about are not there."
-    if len(by_verdict["holds"]) == len(told):
-        return f"The claim holds here in all its parts: {CLAIM}."
-    parts = [f"{VERDICTS[kind]}: {', '.join(claims)}" for kind, claims in by_verdict.items() if claims]
-    return f"The claim that {CLAIM} does not hold here as a whole. {'; '.join(parts)}."
+    claim = f"The original system's claim, that {CLAIM},"
+    by_kind = {kind: [_shown(part) for part in told if part["verdict"] == kind] for kind in VERDICTS}
+    if len(by_kind["holds"]) == len(told):
+        return f"{claim} holds here: {'; '.join(by_kind['holds'])}."
+    parts = [f"{VERDICTS[kind]}: {'; '.join(shown)}" for kind, shown in by_kind.items() if shown]
+    return f"{claim} is not shown here as a whole. {'. '.join(parts)}."
 
 
 VERDICTS = {
-    "holds": "Shown",
-    "fails": "shown to be the other way round",
-    "open": "not decided, as the interval holds both signs",
+    "holds": "These parts hold",
+    "fails": "These are the other way round",
+    "open": "These stay open, as the interval of the difference holds both signs",
 }
+
+
+def _shown(part: Mapping[str, Any]) -> str:
+    return f"{part['claim']} ({part['value']:+.3f} weighted F1)"
 
 
 def _judged(claim: str, difference: Mapping[str, float | None]) -> dict[str, Any]:

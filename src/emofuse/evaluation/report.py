@@ -12,6 +12,7 @@ from urllib.parse import quote
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from emofuse.datasets.findings import headline
 from emofuse.schema import written_aside
 
 LIBRARIES = ("emofuse", "torch", "transformers", "scikit-learn", "numpy", "librosa", "opencv-python-headless", "av")
@@ -44,6 +45,17 @@ class Material:
     def synthetic(self) -> bool:
         """Whether the data is the built-in corpus."""
         return bool(self.data["dataset"]["layout"] == SYNTHETIC)
+
+    @property
+    def headline(self) -> Mapping[str, float]:
+        """The data report's figures."""
+        return headline(self.data)
+
+    def rivals(self) -> list[str]:
+        """What the champion is held against in words: text, the best single modality, the second on dev."""
+        second = next(name for name in self.ranked() if name != self.found["champion"])
+        wanted = dict.fromkeys(("text", self.found["best_single"], second))
+        return [name for name in wanted if name != self.found["champion"]]
 
     def ranked(self) -> list[str]:
         """Models, the best weighted F1 on dev first."""
@@ -94,6 +106,7 @@ def _write(path: Path, template: str, material: Material) -> None:
         champion=material.found["champion"],
         best=material.found["models"][material.found["champion"]],
         ranked=material.ranked(),
+        rivals=material.rivals(),
         slices=SLICES,
         libraries={name: version(name) for name in LIBRARIES},
         run_link=run_link,
