@@ -18,7 +18,7 @@ from emofuse.schema import written_aside
 LIBRARIES = ("emofuse", "torch", "transformers", "scikit-learn", "numpy", "librosa", "opencv-python-headless", "av")
 SLICES = 12  # shown of each model; the JSON holds all
 SYNTHETIC = "demo"  # the layout of the built-in corpus
-MLFLOW = "http://127.0.0.1:5000/#/experiments/1"  # what `make ui` shows of the local store
+MLFLOW = "http://127.0.0.1:5000/#/experiments/1/runs"  # what `make ui` shows of the local store
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def write_card(path: Path, material: Material) -> None:
 
 def run_link(bundle: str) -> str:
     """Where MLflow's page, started by `make ui`, lists the runs of a bundle."""
-    return f"{MLFLOW}?searchFilter={quote(run_filter(bundle))}"
+    return f"{MLFLOW}?workflowType=machine_learning&searchFilter={quote(run_filter(bundle))}"
 
 
 def run_filter(bundle: str) -> str:
