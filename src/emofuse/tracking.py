@@ -135,6 +135,20 @@ def track(runs: list[ModelRun], champion: str, data: Dataset) -> dict[str, str]:
         return ids
 
 
+def run_file(run: str, path: str) -> Path:
+    """A file that was tracked with a run, fetched to this machine where it is elsewhere.
+
+    Raises:
+        TrackingError: the server can't be reached, or has no such run or file.
+    """
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    with _server() as client:
+        try:
+            return Path(client.download_artifacts(run, path))
+        except OSError as error:
+            raise TrackingError(f"run {run}: no file {path}: {error}; run `dvc repro -f -s package`") from None
+
+
 @contextmanager
 def _server() -> Iterator[MlflowClient]:
     uri = os.environ.get("MLFLOW_TRACKING_URI", LOCAL_STORE)

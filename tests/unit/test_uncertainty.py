@@ -86,16 +86,9 @@ def test_one_dialogue_gives_no_interval() -> None:
     assert found.told() == {"value": 0.75, "low": None, "high": None}
 
 
-def test_rows_without_a_dialogue_are_drawn_alone() -> None:
-    rows = pd.DataFrame(
-        {
-            "split": ["dev", "test", "test", "test", "test"],
-            "dialogue": ["0", "0", "0", "", ""],
-            "utterance": [0, 0, 1, 2, 3],
-            "position": [0, 0, 1, None, None],
-        }
-    )
-    assert pd.factorize(dialogue_keys(rows))[0].tolist() == [0, 1, 1, 2, 3]
+def test_dialogues_of_the_same_name_in_two_splits_are_two() -> None:
+    rows = pd.DataFrame({"split": ["dev", "test", "test"], "dialogue": ["0", "0", "0"]})
+    assert pd.factorize(dialogue_keys(rows))[0].tolist() == [0, 1, 1]
 
 
 @pytest.mark.slow

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -10,9 +10,9 @@ from typing import Any
 from urllib.parse import quote
 
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from emofuse.datasets.findings import headline
+from emofuse.evaluation.pages import render
 from emofuse.schema import written_aside
 
 LIBRARIES = ("emofuse", "torch", "transformers", "scikit-learn", "numpy", "librosa", "opencv-python-headless", "av")
@@ -89,16 +89,8 @@ def run_filter(bundle: str) -> str:
 
 
 def _write(path: Path, template: str, material: Material) -> None:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=template.endswith(".html.j2"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters |= {"score": _score, "signed": _signed, "spread": _spread, "points": _points}
-    page = environment.get_template(template).render(
+    page = render(
+        template,
         m=material,
         f=material.found,
         on=material.found["on"],
@@ -114,30 +106,3 @@ def _write(path: Path, template: str, material: Material) -> None:
     )
     with written_aside(path) as aside:
         aside.write_text(page, encoding="utf-8")
-
-
-def _score(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}"
-
-
-def _signed(value: float | None) -> str:
-    return "" if value is None else f"{value:+.3f}".replace("-", "−")
-
-
-def _spread(told: Mapping[str, float | None], signed: bool = False) -> str:
-    """The interval in words."""
-    if told["low"] is None:
-        return "no interval"
-    show = _signed if signed else _score
-    return f"{show(told['low'])} to {show(told['high'])}"
-
-
-def _points(
-    xs: Sequence[float], ys: Sequence[float], x_range: tuple[float, float], y_range: tuple[float, float]
-) -> str:
-    """Points of a line in a drawing of 100 by 100, as SVG wants them."""
-    wide, high = x_range[1] - x_range[0] or 1, y_range[1] - y_range[0] or 1
-    return " ".join(
-        f"{100 * (x - x_range[0]) / wide:.2f},{100 - 100 * (y - y_range[0]) / high:.2f}"
-        for x, y in zip(xs, ys, strict=True)
-    )

@@ -116,12 +116,12 @@ class Bootstrap:
 
 
 def dialogue_keys(rows: pd.DataFrame) -> NDArray[np.object_]:
-    """What each row of the manifest is drawn with: its dialogue within its split, or itself where it stands alone."""
-    alone = rows["position"].isna()
-    keys = rows["split"] + "\n" + rows["dialogue"].astype(str)
-    each: pd.Series = keys.where(~alone, keys + "\n" + rows["utterance"].astype(str))
-    result: NDArray[np.object_] = each.to_numpy(dtype=object)
-    return result
+    """What each row is drawn with: its dialogue, whose name is only good within its split.
+
+    Rows that stand alone have a dialogue of their own in the manifest.
+    """
+    keys: NDArray[np.object_] = (rows["split"] + "\n" + rows["dialogue"].astype(str)).to_numpy(dtype=object)
+    return keys
 
 
 def _quantile(draws: NDArray[np.float64], at: NDArray[np.float64]) -> NDArray[np.float64]:
