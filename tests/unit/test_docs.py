@@ -1,18 +1,47 @@
 from __future__ import annotations
 
 import importlib.util
+from types import ModuleType
+
+import pytest
 
 from benchmarks.page import PAGE, RESULTS, page
 from emofuse.schema import read_json
 from tests.pipeline.imports import ROOT
 
 
-def test_results_in_the_readme_are_those_of_the_metrics_file() -> None:
+def generator() -> ModuleType:
     spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
     assert spec and spec.loader
     generate = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(generate)
-    assert generate.results_table() in (ROOT / "README.md").read_text(), "stale: run `make docs`"
+    return generate
+
+
+def test_tables_in_the_docs_are_those_of_the_metric_files() -> None:
+    generate = generator()
+    files = read_json(ROOT / generate.METRICS), read_json(ROOT / generate.INTERVALS)
+    for path, parts in generate.tables(*files).items():
+        text = (ROOT / path).read_text()
+        for name, content in parts.items():
+            assert generate.filled(text, name, content) == text, f"{path}, {name}: stale: run `make docs`"
+            assert f"<!-- {name} -->\n{content}\n<!-- /{name} -->" in text
+
+
+def test_pictures_in_the_docs_are_those_of_the_metric_files() -> None:
+    generate = generator()
+    for path, drawn in generate.pictures(read_json(ROOT / generate.INTERVALS)).items():
+        assert (ROOT / path).read_text() == drawn, f"{path}: stale: run `make docs`"
+
+
+def test_the_metric_files_are_of_one_run() -> None:
+    generate = generator()
+    metrics, intervals = read_json(ROOT / generate.METRICS), read_json(ROOT / generate.INTERVALS)
+    assert intervals["champion"] == metrics.pop("champion")
+    for name, splits in metrics.items():
+        for split, scores in splits.items():
+            for metric, value in scores.items():
+                assert intervals["scores"][split][name][metric]["value"] == pytest.approx(value, abs=1e-6)
 
 
 def test_the_page_of_benchmarks_is_that_of_their_results() -> None:
