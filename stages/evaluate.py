@@ -43,7 +43,7 @@ def main() -> None:
 
     subjects = {name: Subject(Predictor.load(MODELS_DIR / name), rows, tables) for name in MODELS}
     answers = {MAJORITY: majority_probabilities(train_labels, labels, len(rows))}
-    answers |= {name: subject.answer_all()[0] for name, subject in subjects.items()}
+    answers |= {name: subject.answer_all() for name, subject in subjects.items()}
     predictions = pd.concat([_predictions(name, rows, p, labels) for name, p in answers.items()], ignore_index=True)
     write_table(REPORTS_DIR / "predictions.parquet", pa.Table.from_pandas(predictions, preserve_index=False))
 

@@ -92,7 +92,7 @@ def _classes(measured: Measured, model: str) -> list[dict[str, Any]]:
 
 def _weights(subject: Subject) -> dict[str, dict[str, float]]:
     """Mean and standard deviation, over the rows that have it, of each modality's weight."""
-    weights = subject.answer_all()[1]
+    weights = subject.weights()
     told = {}
     for index, modality in enumerate(subject.modalities):
         found = weights[subject.tables[modality].present, index]

@@ -98,7 +98,7 @@ def _of_bundle(folder: Path) -> pd.DataFrame:
             )
         tables[modality] = table.select(rows.index.to_numpy())
     rows = rows.reset_index(drop=True)
-    answers = Subject(predictor, rows, tables).answer_all()[0].argmax(axis=1)
+    answers = Subject(predictor, rows, tables).answer_all().argmax(axis=1)
     return rows[[*KEY, "label"]].assign(predicted=[predictor.bundle.labels[answer] for answer in answers])
 
 
