@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pandas as pd
 import pytest
+from mlflow.tracking import MlflowClient
 
 from tests.browser import browser
 from tests.pipeline.checkout import Checkout, served
@@ -89,6 +90,23 @@ def test_the_champion_carries_its_card(checkout: Checkout) -> None:
     card = checkout.read("models/champion/model_card.md")
     assert card == checkout.read("reports/model_card.md")
     assert json.loads(checkout.read("reports/champion.json"))["bundle"] in card.decode()
+
+
+def test_a_revision_a_bundle_and_a_tracked_run_are_compared(checkout: Checkout) -> None:
+    checkout.run("git", "add", "--all")
+    named = ("-c", "user.name=emofuse", "-c", "user.email=emofuse@localhost")
+    assert checkout.run("git", *named, "commit", "--quiet", "--message", "run").returncode == 0
+    client = MlflowClient(f"sqlite:///{checkout.folder / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("emofuse").experiment_id
+    (run,) = client.search_runs([experiment], "tags.`emofuse.model` = 'text'")
+    sources = ("HEAD:early", "models/late", run.info.run_id)
+    done = checkout.run("emofuse", "compare", *sources, "--split", "dev", "--html", "comparison.html")
+    assert done.returncode == 0, done.stderr
+    page = checkout.read("comparison.html").decode()
+    metrics = json.loads(checkout.read("reports/metrics.json"))
+    for name in ("early", "late", "text"):
+        assert f"{metrics[name]['dev']['weighted_f1']:.3f}" in page
+    (checkout.folder / "comparison.html").unlink()
 
 
 def test_mistakes_in_params_stop_before_anything_runs(checkout: Checkout) -> None:
