@@ -95,10 +95,10 @@ def test_the_champion_carries_its_card(checkout: Checkout) -> None:
 def test_a_revision_a_bundle_and_a_tracked_run_are_compared(checkout: Checkout) -> None:
     checkout.run("git", "add", "--all")
     named = ("-c", "user.name=emofuse", "-c", "user.email=emofuse@localhost")
-    assert checkout.run("git", *named, "commit", "--quiet", "--message", "run").returncode == 0
+    assert checkout.run("git", *named, "commit", "--quiet", "--allow-empty", "--message", "run").returncode == 0
     client = MlflowClient(f"sqlite:///{checkout.folder / 'mlflow.db'}")
     experiment = client.get_experiment_by_name("emofuse").experiment_id
-    (run,) = client.search_runs([experiment], "tags.`emofuse.model` = 'text'")
+    run, *_ = client.search_runs([experiment], "tags.`emofuse.model` = 'text'")
     sources = ("HEAD:early", "models/late", run.info.run_id)
     done = checkout.run("emofuse", "compare", *sources, "--split", "dev", "--html", "comparison.html")
     assert done.returncode == 0, done.stderr
