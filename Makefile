@@ -50,7 +50,7 @@ ui: $(READY) ## open the MLflow UI on http://127.0.0.1:5000
 serve: $(READY) ## serve the champion on http://127.0.0.1:3000
 	bentoml serve
 
-docs: $(READY) ## fill the generated parts of the README from the last run, and the page of features from the code
+docs: $(READY) ## fill the generated tables and pictures of the docs from the last run
 	python docs/generate.py
 	python docs/features.py
 

@@ -1,4 +1,4 @@
-"""Measure extraction, and write benchmarks/results.json and docs/benchmarks.md: `make bench`."""
+"""Measure extraction and evaluation, and write benchmarks/results.json and docs/benchmarks.md: `make bench`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks import audio, runs, text, visual
+from benchmarks import audio, evaluation, runs, text, visual
 from benchmarks.page import RESULTS, shown, write_page
 from benchmarks.timing import Figure, copies
 from emofuse.corpus.build import build_corpus
@@ -20,7 +20,7 @@ from emofuse.media import audio_samples
 from emofuse.params import Params, load_params
 from emofuse.schema import read_json, write_json
 
-PARTS = ("media", "text", "runs", "memory")
+PARTS = ("media", "text", "runs", "memory", "evaluation")
 FILMS = (".mp4", ".mov", ".mkv", ".avi", ".webm")
 
 
@@ -58,8 +58,10 @@ def _measured(
             many = copies(drawn, utterances + 1, folder / "many")
             figures = runs.workers_and_ray(params, many[:160]) + runs.cache(params, many, folder)
             return f"{len(many)} drawn clips", figures
-        case _:
+        case "memory":
             return "20 drawn clips, 4,001 texts", runs.memory(drawn[:20], folder)
+        case _:
+            return "made-up tables of MELD's size", evaluation.measure(params, folder / "meld")
 
 
 def _sounds(clip: Path) -> bool:

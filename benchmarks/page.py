@@ -18,6 +18,7 @@ TITLES = {
     "text": "Text",
     "runs": "Whole extractions",
     "memory": "Memory",
+    "evaluation": "Evaluation, in seconds",
 }
 
 

@@ -1,33 +1,131 @@
-"""Fill the generated parts of README.md from the outs of the last `dvc repro`: `make docs`."""
+"""Fill the generated parts of the documentation from the outs of the last `dvc repro`: `make docs`."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from fastapi.testclient import TestClient
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from emofuse.errors import guard
+from emofuse.evaluation.pages import score, signed, spread
 from emofuse.predictor import Predictor
 from emofuse.schema import read_json
 from emofuse.service.app import create_app
 
-README = Path("README.md")
+README, EVALUATION = Path("README.md"), Path("docs/evaluation.md")
+IMAGES = Path("docs/images")
 CLIP = Path("data/corpus/output_repeated_splits_test/dia0_utt0.mp4")
+METRICS, INTERVALS = Path("reports/metrics.json"), Path("reports/intervals.json")
 
 
-def results_table() -> str:
+def tables(metrics: Mapping[str, Any], intervals: Mapping[str, Any]) -> dict[Path, dict[str, str]]:
+    """The parts of each page that come from the metric files, by the name between their markers."""
+    return {
+        README: {"results": results_table(metrics, intervals)},
+        EVALUATION: {
+            "measured": measured(intervals),
+            "differences": differences_table(intervals),
+            "subsets": subsets_table(intervals),
+            "claim": intervals["claim"]["verdict"],
+        },
+    }
+
+
+def pictures(intervals: Mapping[str, Any]) -> dict[Path, str]:
+    """The pictures that come from them, as SVG."""
+    split, champion = intervals["on"]["split"], intervals["champion"]
+    models = [
+        {"name": name, "bold": name == champion, **intervals["scores"][split][name]["weighted_f1"]}
+        for name in ranked(intervals)
+    ]
+    fusion = best_fusion(intervals)
+    subsets = [
+        {"name": " + ".join(each["modalities"]), "bold": False, **each}
+        for each in sorted(intervals["subsets"][fusion], key=lambda each: -each["value"])
+    ]
+    return {
+        IMAGES / "scores.svg": bars(f"Weighted F1 on {split}, with its 95% interval", models),
+        IMAGES / "subsets.svg": bars(f"Weighted F1 on {split} of {fusion}, by the modalities it is given", subsets),
+    }
+
+
+def results_table(metrics: Mapping[str, Any], intervals: Mapping[str, Any]) -> str:
     """The scores of every model, best on dev first, as Markdown."""
-    metrics = read_json(Path("reports/metrics.json"))
-    champion = metrics.pop("champion")
-    lines = ["| model | dev weighted F1 | test weighted F1 | test macro F1 | test accuracy |", "|---|---|---|---|---|"]
-    for name in sorted(metrics, key=lambda name: -metrics[name]["dev"]["weighted_f1"]):
-        dev, test = metrics[name]["dev"], metrics[name]["test"]
-        shown = f"**{name}** (champion)" if name == champion else name
-        cells = (dev["weighted_f1"], test["weighted_f1"], test["macro_f1"], test["accuracy"])
-        lines.append(f"| {shown} | " + " | ".join(f"{cell:.3f}" for cell in cells) + " |")
+    split = intervals["on"]["split"]
+    lines = [
+        f"| model | dev weighted F1 | {split} weighted F1 | 95% interval | less text alone | {split} macro F1 "
+        f"| {split} accuracy |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name in ranked(intervals):
+        dev, test = metrics[name]["dev"], metrics[name][split]
+        shown = f"**{name}** (champion)" if name == intervals["champion"] else name
+        interval = spread(intervals["scores"][split][name]["weighted_f1"])
+        apart = difference(intervals, name, "text")
+        less = "" if apart is None else f"{signed(apart['value'])} ({spread(apart, True)})"
+        cells = (score(dev["weighted_f1"]), score(test["weighted_f1"]), interval, less, score(test["macro_f1"]))
+        lines.append(f"| {shown} | {' | '.join(cells)} | {score(test['accuracy'])} |")
     return "\n".join(lines)
+
+
+def measured(intervals: Mapping[str, Any]) -> str:
+    """What the tables below were measured on, in a sentence."""
+    on = intervals["on"]
+    return (
+        f"Measured on the built-in corpus, which is synthetic: {on['rows']} utterances of the {on['split']} split in "
+        f"{on['dialogues']} dialogues, {on['resamples']} resamples."
+    )
+
+
+def differences_table(intervals: Mapping[str, Any]) -> str:
+    """Every model against text alone, as Markdown."""
+    lines = ["| model | weighted F1 less that of text alone | 95% interval | better in |", "|---|---|---|---|"]
+    for name in ranked(intervals):
+        apart = difference(intervals, name, "text")
+        if apart is not None:
+            lines.append(f"| {name} | {signed(apart['value'])} | {spread(apart, True)} | {100 * apart['wins']:.0f}% |")
+    return "\n".join(lines)
+
+
+def subsets_table(intervals: Mapping[str, Any]) -> str:
+    """What each fusion loses without each modality, as Markdown."""
+    lines = ["| model | without | weighted F1 lost | 95% interval |", "|---|---|---|---|"]
+    for name, subsets in intervals["subsets"].items():
+        everything = subsets[0]["modalities"]
+        for each in subsets:
+            gone = [modality for modality in everything if modality not in each["modalities"]]
+            if len(gone) == 1:
+                lines.append(f"| {name} | {gone[0]} | {signed(each['lost']['value'])} | {spread(each['lost'], True)} |")
+    return "\n".join(lines)
+
+
+def ranked(intervals: Mapping[str, Any]) -> list[str]:
+    """Models, the best weighted F1 on dev first."""
+    return sorted(
+        intervals["scores"]["dev"], key=lambda name: -intervals["scores"]["dev"][name]["weighted_f1"]["value"]
+    )
+
+
+def best_fusion(intervals: Mapping[str, Any]) -> str:
+    """The fusion that is best on dev."""
+    return next(name for name in ranked(intervals) if name in intervals["subsets"])
+
+
+def difference(intervals: Mapping[str, Any], name: str, against: str) -> Mapping[str, Any] | None:
+    """The paired difference of two models; None of one from itself."""
+    return next((d for d in intervals["differences"] if (d["model"], d["against"]) == (name, against)), None)
+
+
+def bars(title: str, rows: Sequence[Mapping[str, Any]]) -> str:
+    """Figures with their intervals as a picture that is readable on light and dark pages."""
+    folder = FileSystemLoader(Path(__file__).parent)
+    environment = Environment(loader=folder, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    return environment.get_template("bars.svg.j2").render(title=title, rows=rows)
 
 
 def answer() -> str:
@@ -48,7 +146,18 @@ def filled(text: str, name: str, content: str) -> str:
     return re.sub(pattern, lambda match: f"{match[1]}{content}\n{match[2]}", text, flags=re.DOTALL)
 
 
+def main() -> None:
+    """Write every generated part and picture."""
+    metrics, intervals = read_json(METRICS), read_json(INTERVALS)
+    for page, parts in tables(metrics, intervals).items():
+        text = page.read_text(encoding="utf-8")
+        for name, content in {**parts, **({"answer": answer()} if page == README else {})}.items():
+            text = filled(text, name, content)
+        page.write_text(text, encoding="utf-8")
+    for path, drawn in pictures(intervals).items():
+        path.write_text(drawn, encoding="utf-8")
+
+
 if __name__ == "__main__":
     with guard():
-        text = filled(README.read_text(encoding="utf-8"), "results", results_table())
-        README.write_text(filled(text, "answer", answer()), encoding="utf-8")
+        main()

@@ -8,10 +8,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from emofuse.errors import guard
+from emofuse.evaluation.ablations import Subject
+from emofuse.evaluation.files import write_files
+from emofuse.evaluation.findings import findings, intervals
+from emofuse.evaluation.measured import Measured
 from emofuse.evaluation.metrics import majority_probabilities, per_class, summary
-from emofuse.evaluation.plots import confusion_picture
-from emofuse.fusion.registry import MODELS
-from emofuse.params import load_params
+from emofuse.fusion.registry import FUSIONS, MODELS
+from emofuse.params import Params, load_params
 from emofuse.predictor import Predictor
 from emofuse.schema import (
     KEY,
@@ -29,8 +32,8 @@ MAJORITY = "majority"
 
 
 def main() -> None:
-    """Write metrics, predictions, per-class scores and confusions of every model."""
-    load_params()  # a mistake in params.yaml stops every stage alike
+    """Write predictions and metrics of every model, and all that the report says of them."""
+    params = load_params()
     manifest = read_manifest()
     labels = label_order(manifest)
     chosen = (manifest["split"] != "train").to_numpy()
@@ -38,15 +41,31 @@ def main() -> None:
     tables = {modality: table.select(chosen) for modality, table in read_all_features(manifest).items()}
     train_labels = manifest.loc[manifest["split"] == "train", "label"].dropna().tolist()
 
+    subjects = {name: Subject(Predictor.load(MODELS_DIR / name), rows, tables) for name in MODELS}
     answers = {MAJORITY: majority_probabilities(train_labels, labels, len(rows))}
-    for name in MODELS:
-        predictor = Predictor.load(MODELS_DIR / name)
-        answers[name] = predictor.probabilities({modality: tables[modality] for modality in predictor.bundle.features})[
-            0
-        ]
+    answers |= {name: subject.answer_all() for name, subject in subjects.items()}
     predictions = pd.concat([_predictions(name, rows, p, labels) for name, p in answers.items()], ignore_index=True)
-
     write_table(REPORTS_DIR / "predictions.parquet", pa.Table.from_pandas(predictions, preserve_index=False))
+
+    champion = _write_metrics(predictions, labels)
+    splits = _measured(rows, answers, labels, params)
+    last = (rows["split"] == list(splits)[-1]).to_numpy()
+    asked = {name: subject.part(last) for name, subject in subjects.items()}
+    found = findings(splits, asked, FUSIONS, champion, params.evaluate.slice_rows)
+    write_json(REPORTS_DIR / "evaluation.json", found)
+    write_json(REPORTS_DIR / "intervals.json", intervals(found))
+    write_files(REPORTS_DIR / "evaluation", found, predictions)
+
+
+def _predictions(name: str, rows: pd.DataFrame, p: NDArray[np.float64], labels: list[str]) -> pd.DataFrame:
+    frame = rows[[*KEY, "label"]].copy()
+    frame.insert(0, "model", name)
+    frame["predicted"] = [labels[index] for index in p.argmax(axis=1)]
+    return pd.concat([frame, pd.DataFrame(p, columns=[f"p_{label}" for label in labels])], axis=1)
+
+
+def _write_metrics(predictions: pd.DataFrame, labels: list[str]) -> str:
+    """Write the scores by model and by class; gives the champion."""
     labelled = predictions[predictions["label"].notna() & predictions["split"].isin(SPLITS)]
     metrics = {
         name: {split: summary(part["label"], part["predicted"]) for split, part in model.groupby("split")}
@@ -57,30 +76,33 @@ def main() -> None:
     champion = max(MODELS, key=lambda name: metrics[name]["dev"]["weighted_f1"])
     write_json(REPORTS_DIR / "metrics.json", {**metrics, "champion": champion})
     # A class that stands in no training row is never answered, and its rows count as mistakes.
-    _write_tables(labelled, sorted({*labels, *labelled["label"]}))
-    print(_table(metrics, champion))
-
-
-def _predictions(name: str, rows: pd.DataFrame, p: NDArray[np.float64], labels: list[str]) -> pd.DataFrame:
-    frame = rows[[*KEY, "label"]].copy()
-    frame.insert(0, "model", name)
-    frame["predicted"] = [labels[index] for index in p.argmax(axis=1)]
-    return pd.concat([frame, pd.DataFrame(p, columns=[f"p_{label}" for label in labels])], axis=1)
-
-
-def _write_tables(predictions: pd.DataFrame, labels: list[str]) -> None:
-    scores = [
-        per_class(part["label"], part["predicted"], labels).assign(model=model, split=split)
-        for (model, split), part in predictions.groupby(["model", "split"], sort=False)
+    classes = sorted({*labels, *labelled["label"]})
+    by_class = [
+        per_class(part["label"], part["predicted"], classes).assign(model=model, split=split)
+        for (model, split), part in labelled.groupby(["model", "split"], sort=False)
     ]
     columns = ["model", "split", "label", "precision", "recall", "f1", "support"]
-    pd.concat(scores)[columns].to_csv(REPORTS_DIR / "classes.csv", index=False, lineterminator="\n")
-    for model, part in predictions[predictions["split"] == "test"].groupby("model"):
-        folder = REPORTS_DIR / "evaluation" / str(model)
-        folder.mkdir(parents=True, exist_ok=True)
-        pairs = part[["label", "predicted"]].rename(columns={"label": "actual"})
-        pairs.to_csv(folder / "confusion.csv", index=False, lineterminator="\n")
-        confusion_picture(folder / "confusion.png", f"{model}, test", part["label"], part["predicted"], labels)
+    pd.concat(by_class)[columns].to_csv(REPORTS_DIR / "classes.csv", index=False, lineterminator="\n")
+    print(_table(metrics, champion))
+    return champion
+
+
+def _measured(
+    rows: pd.DataFrame, answers: dict[str, NDArray[np.float64]], labels: list[str], params: Params
+) -> dict[str, Measured]:
+    """The labelled rows of dev, and of test where it has labels."""
+    classes = sorted({*labels, *rows.loc[rows["split"].isin(SPLITS), "label"].dropna()})
+    places = [classes.index(label) for label in labels]
+    splits = {}
+    for split in SPLITS[1:]:
+        chosen = ((rows["split"] == split) & rows["label"].notna()).to_numpy()
+        if chosen.any():
+            wide = {name: np.zeros((chosen.sum(), len(classes))) for name in answers}
+            for name, probabilities in answers.items():
+                wide[name][:, places] = probabilities[chosen]
+            part = rows[chosen].reset_index(drop=True)
+            splits[split] = Measured(part, tuple(classes), wide, params.evaluate.resamples, params.seed)
+    return splits
 
 
 def _table(metrics: dict[str, dict[str, dict[str, float]]], champion: str) -> str:

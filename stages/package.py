@@ -2,43 +2,50 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
-from emofuse.bundle import bundle_version
+from emofuse.bundle import bundle_labels, bundle_version
 from emofuse.datasets.findings import headline
 from emofuse.errors import guard
 from emofuse.fusion.registry import MODELS
-from emofuse.params import Params, load_params
+from emofuse.params import Params, flat, load_params
 from emofuse.schema import MODELS_DIR, REPORTS_DIR, read_json, write_json
 from emofuse.service.store import store_bundle
 from emofuse.tracking import Dataset, ModelRun, track
 
 MAJORITY = "majority"
+CARD = "model_card.md"
 
 
 def main() -> None:
-    """Copy the champion, track all models, store the champion for serving."""
+    """Copy the champion with its card, track all models, store the champion for serving."""
     params = load_params()
     metrics = read_json(REPORTS_DIR / "metrics.json")
     champion = metrics.pop("champion")
+    found = read_json(REPORTS_DIR / "evaluation.json")
     classes = pd.read_csv(REPORTS_DIR / "classes.csv")
     data = read_json(REPORTS_DIR / "data.json")
     target = MODELS_DIR / "champion"
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(MODELS_DIR / champion, target)
+    card = REPORTS_DIR / CARD
+    shutil.copy(card, target)
 
-    runs = [model_run(name, params, metrics[name], classes) for name in (MAJORITY, *MODELS)]
+    runs = [model_run(name, params, scores(name, metrics[name], classes, found)) for name in (MAJORITY, *MODELS)]
     ids = track(runs, champion, Dataset(data["dataset"], headline(data)))
     labels = {
         "model": champion,
         "bundle": bundle_version(target),
+        "model_card": hashlib.sha256(card.read_bytes()).hexdigest()[:16],
         **{
             f"{split}_{name}": f"{value:.4f}"
-            for split, scores in metrics[champion].items()
-            for name, value in scores.items()
+            for split, part in metrics[champion].items()
+            for name, value in part.items()
         },
     }
     print(f"champion: {champion}, stored as {store_bundle(target, {**labels, 'mlflow_run': ids[champion]})}")
@@ -47,12 +54,33 @@ def main() -> None:
     write_json(REPORTS_DIR / "champion.json", labels)
 
 
-def model_run(name: str, params: Params, scores: dict[str, dict[str, float]], classes: pd.DataFrame) -> ModelRun:
-    """Collect from the reports what is tracked of a model."""
-    final = {f"{split}/{metric}": value for split, part in scores.items() for metric, value in part.items()}
+def scores(
+    name: str, metrics: Mapping[str, Mapping[str, float]], classes: pd.DataFrame, found: Mapping[str, Any]
+) -> dict[str, float]:
+    """A model's final figures, named so that MLflow charts those of several runs side by side."""
+    final = {f"{split}/{metric}": value for split, part in metrics.items() for metric, value in part.items()}
     for row in classes[classes["model"] == name].itertuples():
         final |= {f"{row.split}/{row.label}/{metric}": getattr(row, metric) for metric in ("precision", "recall", "f1")}
-    files = [REPORTS_DIR / "evaluation" / name / "confusion.png"]
+    for split, models in found["scores"].items():
+        for metric, told in models[name].items():
+            final |= {f"{split}/interval/{metric}_{end}": told[end] for end in ("low", "high") if told[end] is not None}
+    split = found["on"]["split"]
+    final[f"{split}/expected_calibration_error"] = found["models"][name]["expected_calibration_error"]
+    for pair in found["differences"]:
+        if pair["model"] == name and pair["against"] == "text":
+            final |= {
+                f"{split}/against_text/{part}": pair[part]
+                for part in ("value", "low", "high", "wins")
+                if pair[part] is not None
+            }
+    for subset in found["subsets"].get(name, []):
+        final["subsets/" + "_".join(subset["modalities"])] = subset["value"]
+    return final
+
+
+def model_run(name: str, params: Params, final: dict[str, float]) -> ModelRun:
+    """Collect from the reports what is tracked of a model."""
+    files = [REPORTS_DIR / "report.html", *sorted((REPORTS_DIR / "evaluation" / name).iterdir())]
     if name == MAJORITY:
         return ModelRun(name, flat({"model": name, "seed": params.seed}), final, files=tuple(files))
     folder = REPORTS_DIR / "training" / name
@@ -72,15 +100,8 @@ def model_run(name: str, params: Params, scores: dict[str, dict[str, float]], cl
         (*files, folder / "curve.png", folder / "history.csv"),
         bundle,
         bundle_version(bundle),
+        bundle_labels(bundle),
     )
-
-
-def flat(params: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested params with dotted names."""
-    result: dict[str, Any] = {}
-    for key, value in params.items():
-        result |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return result
 
 
 if __name__ == "__main__":

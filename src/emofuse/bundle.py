@@ -92,6 +92,15 @@ def bundle_version(folder: Path) -> str:
     return hashlib.sha256(_read(folder / DESCRIPTION)).hexdigest()
 
 
+def bundle_labels(folder: Path) -> tuple[str, ...]:
+    """The classes of the bundle in a folder, without loading it.
+
+    Raises:
+        BundleError: there is no bundle.
+    """
+    return tuple(json.loads(_read(folder / DESCRIPTION))["labels"])
+
+
 def load_bundle(folder: Path) -> Bundle:
     """Load and verify a bundle. Nothing in it is run.
 

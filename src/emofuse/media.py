@@ -169,6 +169,33 @@ def timed_frames(clip: Path, fps: float, width: int) -> Iterator[tuple[float, ND
         raise MediaError("video track without frames")
 
 
+def middle_frame(clip: Path, width: int) -> NDArray[np.uint8]:
+    """The frame in the middle of the best video track, upright, in colour and no wider than `width`.
+
+    Returns:
+        uint8 of shape (height, width, 3), blue, green, red, as OpenCV has them; aspect ratio kept.
+
+    Raises:
+        MediaError: the file can't be decoded, has no video track or no frame in it.
+    """
+    with _opened(clip) as container:
+        stream = _best(_video_streams(container), "video")
+        middle = min((container.duration or 0) / av.time_base, MAX_SECONDS) / 2
+        shown = None
+        for number, frame in enumerate(container.decode(stream)):
+            shown = frame
+            if (frame.time if frame.time is not None else number / GUESSED_RATE) >= middle:
+                break
+        if shown is None:
+            raise MediaError("video track without frames")
+        turned = np.rot90(shown.to_ndarray(format="bgr24"), round(shown.rotation / 90) % 4)
+    picture = np.ascontiguousarray(turned, dtype=np.uint8)
+    if picture.shape[1] <= width:
+        return picture
+    height = max(1, round(picture.shape[0] * width / picture.shape[1]))
+    return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+
+
 def _gray(frame: av.VideoFrame, width: int) -> NDArray[np.uint8]:
     """A frame as it is meant to be seen: black 0, white 255, turned as its display matrix says."""
     turns = round(frame.rotation / 90) % 4  # quarters, counterclockwise

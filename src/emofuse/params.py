@@ -199,6 +199,13 @@ class TrainParams(Section):
     late: HeadParams
 
 
+class EvaluateParams(Section):
+    """How scores are looked at; it changes no model and no score."""
+
+    resamples: Annotated[int, Field(ge=100)]
+    slice_rows: Positive
+
+
 class Params(Section):
     """All of params.yaml."""
 
@@ -212,6 +219,7 @@ class Params(Section):
     metadata: MetadataParams
     scale: ScaleParams
     train: TrainParams
+    evaluate: EvaluateParams
 
     def extractor(self, modality: str) -> ExtractorParams:
         """The section of a modality's extractor."""
@@ -239,6 +247,14 @@ def load_params(path: Path = PARAMS_FILE) -> Params:
         problems = [_problem(detail) for detail in error.errors()]
         count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
         raise ParamsError(f"{path}: {count}; nothing was run\n{listed(problems)}") from None
+
+
+def flat(params: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested params with dotted names."""
+    result: dict[str, Any] = {}
+    for key, value in params.items():
+        result |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return result
 
 
 def _problem(detail: Any) -> str:

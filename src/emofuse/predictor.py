@@ -85,13 +85,22 @@ class Predictor:
         ]
 
     @torch.inference_mode()
-    def probabilities(self, tables: Mapping[str, FeatureTable]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def probabilities(
+        self, tables: Mapping[str, FeatureTable], weighed: bool = True
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Answer n rows of extracted features.
 
+        Args:
+            tables: the features of each modality.
+            weighed: whether the modality weights are wanted, which cost several times the answer.
+
         Returns:
-            Probabilities of shape (n, classes) and modality weights of shape (n, modalities), means over the members.
+            Probabilities of shape (n, classes) and modality weights of shape (n, modalities), means over the members;
+            where weights aren't wanted they have no columns.
         """
         batch = make_batch(tables, self.bundle.scalers, tuple(self.bundle.features))
         answers = torch.stack([member(batch).double().softmax(dim=1) for member in self.bundle.members])
+        if not weighed:
+            return answers.mean(dim=0).numpy(), np.zeros((len(batch.mask), 0))
         weights = torch.stack([member.modality_weights(batch).double() for member in self.bundle.members])
         return answers.mean(dim=0).numpy(), weights.mean(dim=0).numpy()

@@ -34,17 +34,19 @@ ALIAS = "champion"
 LOCAL_STORE = "sqlite:///mlflow.db"
 LOCAL_ARTIFACTS = Path("mlartifacts")
 KEY_TAG, BUNDLE_TAG, COMMIT_TAG = "emofuse.key", "emofuse.bundle", "mlflow.source.git.commit"
-SIGNATURE = ModelSignature(
-    inputs=Schema(
-        [
-            ColSpec("string", "video", required=False),
-            ColSpec("string", "utterance", required=False),
-            ColSpec("long", "position", required=False),
-            ColSpec("long", "dialogue_length", required=False),
-        ]
-    ),
-    outputs=Schema([ColSpec("string", "label")]),
+INPUTS = Schema(
+    [
+        ColSpec("string", "video", required=False),
+        ColSpec("string", "utterance", required=False),
+        ColSpec("long", "position", required=False),
+        ColSpec("long", "dialogue_length", required=False),
+    ]
 )
+CONTEXTS = {
+    "train": "training",
+    "dev": "validation",
+    "test": "testing",
+}  # what each split is to a run, in MLflow's words
 EXAMPLE = pd.DataFrame({"utterance": ["I can't believe you did that!"]})
 
 
@@ -60,6 +62,7 @@ class ModelRun:
         files: pictures and tables, kept under `reports/`.
         bundle: the folder of the bundle; None for the majority class.
         version: the bundle's hash; empty for the majority class.
+        labels: the classes that the bundle answers with.
     """
 
     name: str
@@ -69,6 +72,12 @@ class ModelRun:
     files: tuple[Path, ...] = ()
     bundle: Path | None = None
     version: str = ""
+    labels: tuple[str, ...] = ()
+
+    def signature(self) -> ModelSignature:
+        """What the logged bundle takes and gives."""
+        answers = Schema([ColSpec("string", "label"), *(ColSpec("double", f"p_{label}") for label in self.labels)])
+        return ModelSignature(inputs=INPUTS, outputs=answers)
 
 
 @dataclass(frozen=True)
@@ -76,23 +85,26 @@ class Dataset:
     """What the models were trained and measured on.
 
     Attributes:
-        description: its `name`, `hash`, `layout`, and counts.
+        description: its `name`, `hash`, `layout`, and counts; `splits` holds the rows of each split.
         figures: the data report's headline, such as `data/leaking_rows`.
     """
 
     description: Mapping[str, Any]
     figures: Mapping[str, float]
 
-    def as_input(self) -> DatasetInput:
-        """The data set in MLflow's terms."""
+    def as_inputs(self) -> list[DatasetInput]:
+        """The splits in MLflow's terms."""
+        return [self._as_input(split, CONTEXTS[split]) for split in self.description["splits"] if split in CONTEXTS]
+
+    def _as_input(self, split: str, context: str) -> DatasetInput:
         entity = DatasetEntity(
-            name=str(self.description["name"]),
-            digest=str(self.description["hash"])[:32],
+            name=f"{self.description['name']}/{split}",
+            digest=str(self.description["hash"])[:16],
             source_type="emofuse",
-            source=json.dumps({"layout": self.description["layout"]}),
-            profile=json.dumps(self.description, sort_keys=True),
+            source=json.dumps({"layout": self.description["layout"], "split": split}),
+            profile=json.dumps({"rows": self.description["splits"][split]}),
         )
-        return DatasetInput(entity, [InputTag(MLFLOW_DATASET_CONTEXT, "training")])
+        return DatasetInput(entity, [InputTag(MLFLOW_DATASET_CONTEXT, context)])
 
 
 def run_key(run: ModelRun, data: Dataset) -> str:
@@ -121,6 +133,20 @@ def track(runs: list[ModelRun], champion: str, data: Dataset) -> dict[str, str]:
         best = next(run for run in runs if run.name == champion)
         _register(client, experiment, ids[champion], best.version)
         return ids
+
+
+def run_file(run: str, path: str) -> Path:
+    """A file that was tracked with a run, fetched to this machine where it is elsewhere.
+
+    Raises:
+        TrackingError: the server can't be reached, or has no such run or file.
+    """
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    with _server() as client:
+        try:
+            return Path(client.download_artifacts(run, path))
+        except OSError as error:
+            raise TrackingError(f"run {run}: no file {path}: {error}; run `dvc repro -f -s package`") from None
 
 
 @contextmanager
@@ -169,7 +195,7 @@ def _track_one(client: MlflowClient, experiment: str, run: ModelRun, data: Datas
         client.log_batch(run_id, params=params[start : start + 100])
     for start in range(0, len(figures), 1000):
         client.log_batch(run_id, metrics=figures[start : start + 1000])
-    client.log_inputs(run_id, [data.as_input()])
+    client.log_inputs(run_id, data.as_inputs())
     for path in run.files:
         client.log_artifact(run_id, str(path), "reports")
     if run.bundle is not None:
@@ -187,7 +213,7 @@ def _log_model(run_id: str, run: ModelRun) -> None:
             data_path=str(run.bundle),
             code_paths=["src/emofuse"],
             pip_requirements="requirements-serve.lock",
-            signature=SIGNATURE,
+            signature=run.signature(),
             input_example=EXAMPLE,
             metadata={"bundle": run.version, "model": run.name},
         )

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from emofuse.fusion.registry import MODELS
+from emofuse.fusion.registry import FUSIONS, MODELS
 from emofuse.params import Params
 from tests.pipeline.imports import ROOT, imported_modules
 
@@ -57,3 +57,16 @@ def test_matrix_trains_every_model() -> None:
 
 def test_every_model_has_a_metrics_file_that_dvc_shows() -> None:
     assert {f"reports/metrics/{name}.json" for name in (*MODELS, "majority")} == set(DAG["metrics"])
+
+
+@pytest.mark.parametrize("stage", ["report", "package"])
+def test_what_shows_the_params_depends_on_all_of_them(stage: str) -> None:
+    assert set(STAGES[stage]["params"]) == set(Params.model_fields) - RUNTIME
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+@pytest.mark.parametrize("drawn", ["training/{}/curve.csv", "evaluation/{}/confusion.csv", "evaluation/{}/subsets.csv"])
+def test_every_fusion_is_drawn_by_dvc(fusion: str, drawn: str) -> None:
+    files = {file for plot in DAG["plots"] for content in plot.values() for file in content["y"]}
+    assert f"reports/{drawn.format(fusion)}" in files
+    assert f"reports/evaluation/{fusion}/reliability.csv" in files

@@ -11,7 +11,9 @@ from typing import Any
 import httpx
 import pandas as pd
 import pytest
+from mlflow.tracking import MlflowClient
 
+from tests.browser import browser
 from tests.pipeline.checkout import Checkout, served
 
 
@@ -62,7 +64,49 @@ def test_dvc_shows_metrics_and_plots(checkout: Checkout) -> None:
     assert plots.returncode == 0, plots.stderr
     page = checkout.read("dvc_plots/index.html").decode()
     assert "held_out_weighted_f1" in page
-    assert "Confusion, late fusion, test" in page
+    for name in ("Confusion, late fusion, test", "subset of the modalities, late fusion", "Reliability"):
+        assert name in page
+
+
+def test_the_report_is_one_page_that_a_browser_shows_without_a_request_or_an_error(checkout: Checkout) -> None:
+    page = checkout.folder / "reports/report.html"
+    assert page.stat().st_size < 3 * 2**20
+    with browser() as chromium:
+        for width in (400, 1600):
+            said: list[str] = []
+            asked: list[str] = []
+            tab = chromium.new_page(viewport={"width": width, "height": 900})
+            tab.on("console", lambda message, said=said: said.append(message.text))
+            tab.on("pageerror", lambda error, said=said: said.append(str(error)))
+            tab.on("request", lambda request, asked=asked: asked.append(request.url))
+            tab.goto(page.as_uri())
+            tab.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+            assert said == []
+            assert [address for address in asked if not address.startswith("data:")] == [page.as_uri()]
+            assert tab.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_the_champion_carries_its_card(checkout: Checkout) -> None:
+    card = checkout.read("models/champion/model_card.md")
+    assert card == checkout.read("reports/model_card.md")
+    assert json.loads(checkout.read("reports/champion.json"))["bundle"] in card.decode()
+
+
+def test_a_revision_a_bundle_and_a_tracked_run_are_compared(checkout: Checkout) -> None:
+    checkout.run("git", "add", "--all")
+    named = ("-c", "user.name=emofuse", "-c", "user.email=emofuse@localhost")
+    assert checkout.run("git", *named, "commit", "--quiet", "--allow-empty", "--message", "run").returncode == 0
+    client = MlflowClient(f"sqlite:///{checkout.folder / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("emofuse").experiment_id
+    run, *_ = client.search_runs([experiment], "tags.`emofuse.model` = 'text'")
+    sources = ("HEAD:early", "models/late", run.info.run_id)
+    done = checkout.run("emofuse", "compare", *sources, "--split", "dev", "--html", "comparison.html")
+    assert done.returncode == 0, done.stderr
+    page = checkout.read("comparison.html").decode()
+    metrics = json.loads(checkout.read("reports/metrics.json"))
+    for name in ("early", "late", "text"):
+        assert f"{metrics[name]['dev']['weighted_f1']:.3f}" in page
+    (checkout.folder / "comparison.html").unlink()
 
 
 def test_mistakes_in_params_stop_before_anything_runs(checkout: Checkout) -> None:

@@ -9,12 +9,15 @@ import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
 
-from emofuse.bundle import bundle_version
+from emofuse.bundle import bundle_version, load_bundle
 from emofuse.errors import TrackingError
 from emofuse.tracking import ALIAS, EXPERIMENT, REGISTERED_MODEL, Dataset, ModelRun, track
 from tests.pipeline.imports import ROOT
 
-DATA = Dataset({"name": "corpus", "hash": "ab" * 32, "layout": "demo", "rows": 24}, {"data/rows": 24})
+DATA = Dataset(
+    {"name": "corpus", "hash": "ab" * 32, "layout": "demo", "rows": 24, "splits": {"train": 18, "test": 6}},
+    {"data/rows": 24},
+)
 
 
 @pytest.fixture
@@ -39,6 +42,7 @@ def run(bundle: Path, tmp_path: Path) -> ModelRun:
         files=(picture,),
         bundle=bundle,
         version=bundle_version(bundle),
+        labels=load_bundle(bundle).labels,
     )
 
 
@@ -48,9 +52,13 @@ def test_a_run_holds_params_metrics_steps_files_and_tags(server: MlflowClient, r
     assert found.data.params == {"train.epochs": "2", "seed": "13"}
     assert found.data.metrics["test/joy/f1"] == 0.25
     assert found.data.metrics["data/rows"] == 24
-    (used,) = found.inputs.dataset_inputs
-    assert (used.dataset.name, used.dataset.digest) == ("corpus", "ab" * 16)
-    assert json.loads(used.dataset.profile)["rows"] == 24
+    used = {used.tags[0].value: used.dataset for used in found.inputs.dataset_inputs}
+    assert {context: data.name for context, data in used.items()} == {
+        "training": "corpus/train",
+        "testing": "corpus/test",
+    }
+    assert used["testing"].digest == "ab" * 8
+    assert json.loads(used["testing"].profile)["rows"] == 6
     assert [m.value for m in server.get_metric_history(found.info.run_id, "epoch/held_out_loss")] == [1.5, 1.25]
     assert found.data.tags["emofuse.bundle"] == run.version
     assert len(found.data.tags["mlflow.source.git.commit"]) == 40
@@ -76,6 +84,8 @@ def test_the_registered_champion_predicts(server: MlflowClient, run: ModelRun) -
     track([run], "early", DATA)
     model = mlflow.pyfunc.load_model(f"models:/{REGISTERED_MODEL}@{ALIAS}")
     answer = model.predict(pd.DataFrame({"utterance": ["What a lovely day!"]}))
+    assert model.metadata.get_output_schema().input_names() == answer.columns.tolist()
+    assert model.metadata.get_input_schema().input_names() == ["video", "utterance", "position", "dialogue_length"]
     assert answer.filter(like="p_").sum(axis=1).iloc[0] == pytest.approx(1)
     assert f"p_{answer['label'].iloc[0]}" in answer
 

@@ -225,6 +225,6 @@ def _warnings(found: Mapping[str, Any], folds: int) -> list[str]:
             warnings.append(f"no row has {modality}: models do without it")
     if found["faults"]:
         warnings.append(
-            f"{len(found['faults'])} of {found['dataset']['rows']} rows have faults, listed below; none was lost"
+            f"{len(found['faults'])} of {found['dataset']['rows']} rows have faults, listed in data.html; none was lost"
         )
     return warnings

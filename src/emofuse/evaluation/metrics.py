@@ -1,4 +1,4 @@
-"""Classification metrics, all by scikit-learn."""
+"""Classification metrics: by scikit-learn for one table of answers, from confusion matrices for thousands at once."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, f1_score, precision_recall_fscore_support
+
+METRICS = ("accuracy", "weighted_f1", "macro_f1")
 
 
 def summary(actual: Sequence[str], predicted: Sequence[str]) -> dict[str, float]:
@@ -19,10 +21,35 @@ def summary(actual: Sequence[str], predicted: Sequence[str]) -> dict[str, float]
     }
 
 
+def scores(confusions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The metrics of `METRICS`, as `summary` gives them, of any number of weighted confusion matrices.
+
+    Args:
+        confusions: shape (..., classes, classes), rows actual, columns predicted. A class that neither occurs nor is
+            answered in a matrix is left out of its macro F1.
+
+    Returns:
+        Shape (..., 3); 0 for a matrix without a row.
+    """
+    hits = np.diagonal(confusions, axis1=-2, axis2=-1)
+    support = confusions.sum(axis=-1)
+    either = support + confusions.sum(axis=-2)
+    f1 = _ratio(2 * hits, either)
+    rows = support.sum(axis=-1)
+    return np.stack(
+        [
+            _ratio(hits.sum(axis=-1), rows),
+            _ratio((f1 * support).sum(axis=-1), rows),
+            _ratio(f1.sum(axis=-1), (either > 0).sum(axis=-1)),
+        ],
+        axis=-1,
+    )
+
+
 def per_class(actual: Sequence[str], predicted: Sequence[str], labels: Sequence[str]) -> pd.DataFrame:
     """Precision, recall, F1 and support of each class, in the order of `labels`."""
-    scores = precision_recall_fscore_support(actual, predicted, labels=list(labels), zero_division=0)
-    return pd.DataFrame(dict(zip(("precision", "recall", "f1", "support"), scores, strict=True))).assign(label=labels)[
+    found = precision_recall_fscore_support(actual, predicted, labels=list(labels), zero_division=0)
+    return pd.DataFrame(dict(zip(("precision", "recall", "f1", "support"), found, strict=True))).assign(label=labels)[
         ["label", "precision", "recall", "f1", "support"]
     ]
 
@@ -31,3 +58,9 @@ def majority_probabilities(train_labels: Sequence[str], labels: Sequence[str], r
     """The training split's class frequencies as every row's answer, shape (rows, classes): the floor of all results."""
     counts = pd.Series(list(train_labels)).value_counts().reindex(labels, fill_value=0).to_numpy(dtype=float)
     return np.tile(counts / counts.sum(), (rows, 1))
+
+
+def _ratio(above: NDArray[np.floating], below: NDArray[np.floating | np.integer]) -> NDArray[np.float64]:
+    """Quotients, 0 where the divisor is 0."""
+    result: NDArray[np.float64] = np.divide(above, below, out=np.zeros(np.shape(above)), where=below > 0)
+    return result

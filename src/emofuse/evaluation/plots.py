@@ -45,6 +45,40 @@ def curve_picture(path: Path, title: str, curve: pd.DataFrame) -> None:
     _save(figure, path)
 
 
+def reliability_picture(path: Path, title: str, bins: pd.DataFrame, coverage: pd.DataFrame) -> None:
+    """Draw accuracy by confidence, and accuracy by the share of the rows that is answered.
+
+    Args:
+        path: of the picture.
+        title: what it is of.
+        bins: `confidence`, `accuracy` and `rows` of each bin.
+        coverage: `coverage` and `accuracy`.
+    """
+    figure, (reliable, answered) = plt.subplots(1, 2, figsize=(8, 3.8), layout="constrained")
+    reliable.plot([0, 1], [0, 1], color="gray", linestyle="--", linewidth=1)
+    reliable.scatter(bins["confidence"], bins["accuracy"], s=20 + 280 * bins["rows"] / bins["rows"].sum(), alpha=0.8)
+    reliable.set(title=title, xlabel="confidence", ylabel="accuracy", xlim=(0, 1.02), ylim=(-0.02, 1.02))
+    answered.plot(coverage["coverage"], coverage["accuracy"], marker=".")
+    answered.set(xlabel="share answered, the most confident first", ylabel="accuracy", xlim=(0, 1.02), ylim=(0, 1.02))
+    _save(figure, path)
+
+
+def subsets_picture(path: Path, title: str, subsets: pd.DataFrame) -> None:
+    """Draw the weighted F1 from each subset of the modalities with its interval, the best on top.
+
+    Args:
+        path: of the picture.
+        title: what it is of.
+        subsets: `modalities`, `weighted_f1`, `low` and `high` of each.
+    """
+    ordered = subsets.sort_values("weighted_f1", kind="stable")
+    figure, axes = plt.subplots(figsize=(8, 0.8 + 0.3 * len(ordered)), layout="constrained")
+    axes.barh(ordered["modalities"], ordered["weighted_f1"], color="tab:blue", alpha=0.8)
+    axes.hlines(ordered["modalities"], ordered["low"], ordered["high"], color="black", linewidth=1)
+    axes.set(title=title, xlabel="weighted F1, with its 95% interval", xlim=(0, 1))
+    _save(figure, path)
+
+
 def _save(figure: matplotlib.figure.Figure, path: Path) -> None:
     with written_aside(path) as aside:
         # The release of matplotlib in the file would change the bytes from machine to machine.

@@ -1,0 +1,124 @@
+"""The bootstrap and the whole stage `evaluate` on made-up tables of MELD's size."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from benchmarks.timing import Figure, seconds
+from emofuse.bundle import Bundle, save_bundle
+from emofuse.errors import DataError
+from emofuse.evaluation.uncertainty import Bootstrap, dialogue_keys
+from emofuse.features.scaling import Scaler
+from emofuse.fusion.registry import MODELS, make_model, model_modalities
+from emofuse.params import PARAMS_FILE, Params
+from emofuse.schema import (
+    FEATURES_DIR,
+    MANIFEST,
+    MANIFEST_FILE,
+    MODELS_DIR,
+    Extracted,
+    FeatureTable,
+    write_features,
+    write_manifest,
+)
+
+ROWS = {"train": (9989, 1038), "dev": (1109, 114), "test": (2610, 280)}  # MELD's utterances and dialogues
+LABELS = ("anger", "disgust", "fear", "joy", "neutral", "sadness", "surprise")
+SHARES = (0.12, 0.02, 0.03, 0.17, 0.48, 0.07, 0.11)
+SPEAKERS = 40
+WIDTHS = {"text": 2702, "audio": 100, "visual": 33, "metadata": 4}
+
+
+def measure(params: Params, folder: Path) -> list[Figure]:
+    """The figures; `folder` takes the tables."""
+    manifest = _manifest()
+    test = manifest[manifest["split"] == "test"]
+    actual = pd.Index(LABELS).get_indexer(test["label"])
+    guess = np.random.default_rng(1).permutation(actual)
+    keys = dialogue_keys(test)
+
+    def draw() -> None:
+        bootstrap = Bootstrap(keys, params.evaluate.resamples, params.seed)
+        ours, theirs = (bootstrap.scores(actual, answers, len(LABELS)) for answers in (guess, actual))
+        (ours - theirs).interval()
+
+    draw()
+    _project(params, manifest, folder)
+    spent = seconds(lambda: _evaluate(folder))
+    sizes = f"{len(test)} test and {ROWS['dev'][0]} dev rows, {len(MODELS)} models, {WIDTHS['text']} text columns"
+    return [
+        Figure(
+            f"bootstrap, {params.evaluate.resamples} resamples of two models and their difference, s",
+            seconds(draw),
+            "at most 2",
+            f"{len(test)} rows in {test['dialogue'].nunique()} dialogues",
+        ),
+        Figure("the whole stage evaluate, s", spent, "at most 60", sizes),
+    ]
+
+
+def _manifest() -> pd.DataFrame:
+    chance = np.random.default_rng(1)
+    parts = []
+    for split, (rows, dialogues) in ROWS.items():
+        cuts = np.sort(chance.choice(np.arange(1, rows), dialogues - 1, replace=False))
+        dialogue = np.searchsorted(cuts, np.arange(rows), side="right")
+        part = pd.DataFrame({"split": split, "dialogue": dialogue.astype(str)})
+        part["position"] = part.groupby("dialogue").cumcount()
+        part["dialogue_length"] = part.groupby("dialogue")["position"].transform("size")
+        parts.append(part.assign(utterance=part["position"], row=np.arange(1, rows + 1)))
+    frame = pd.concat(parts, ignore_index=True)
+    frame["label"] = chance.choice(LABELS, p=SHARES, size=len(frame))
+    frame["speaker"] = [f"speaker {number}" for number in chance.integers(SPEAKERS, size=len(frame))]
+    frame["text"] = frame["clean_text"] = [" ".join(["word"] * n) for n in chance.integers(1, 20, size=len(frame))]
+    frame["issues"] = [[]] * len(frame)
+    return frame.reindex(columns=MANIFEST.names)
+
+
+def _project(params: Params, manifest: pd.DataFrame, folder: Path) -> None:
+    chance = np.random.default_rng(2)
+    write_manifest(manifest, folder / MANIFEST_FILE)
+    tables = {}
+    for modality, width in WIDTHS.items():
+        values = chance.normal(size=(len(manifest), width)).astype(np.float32)
+        stems = "e" if modality == "text" else "abcdefghij"  # an embedding's columns differ in their number alone
+        names = tuple(f"{modality}_{stems[number % len(stems)]}{number:04d}" for number in range(width))
+        tables[modality] = FeatureTable(names, values, np.ones(len(manifest), bool), ("",) * len(manifest))
+        write_features(
+            folder / FEATURES_DIR / f"{modality}.parquet", manifest, names, (Extracted(row) for row in values)
+        )
+    scalers = {modality: Scaler.fit(table, params.scale.clip) for modality, table in tables.items()}
+    for name in MODELS:
+        torch.manual_seed(1)
+        read = model_modalities(name)
+        dims = {modality: scalers[modality].width for modality in read}
+        members = [make_model(name, dims, len(LABELS), params.train).eval() for _ in range(params.train.folds)]
+        bundle = Bundle(
+            name=name,
+            labels=LABELS,
+            features={modality: tables[modality].names for modality in read},
+            extractors={modality: params.extractor(modality) for modality in read},
+            scalers={modality: scalers[modality] for modality in read},
+            train=params.train,
+            seed=params.seed,
+            members=members,
+        )
+        save_bundle(bundle, folder / MODELS_DIR / name)
+    (folder / PARAMS_FILE).write_bytes(PARAMS_FILE.read_bytes())
+
+
+def _evaluate(folder: Path) -> None:
+    paths = os.pathsep.join([str(Path.cwd()), str(Path.cwd() / "src")])
+    command = [sys.executable, "-m", "stages.evaluate"]
+    done = subprocess.run(
+        command, cwd=folder, env=os.environ | {"PYTHONPATH": paths}, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise DataError(f"the stage evaluate failed on made-up tables:\n{done.stderr}")

@@ -1,0 +1,61 @@
+"""Whether probabilities mean what they say, and what is gained by leaving the unsure rows unanswered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+BINS = 10  # of equal width, of the probability of the answer
+STEPS = 20  # of coverage
+
+
+def calibration(probabilities: NDArray[np.float64], actual: NDArray[np.intp]) -> dict[str, Any]:
+    """Reliability by bins of confidence, and the expected calibration error (Guo et al., ICML 2017), as JSON.
+
+    Args:
+        probabilities: shape (n, classes).
+        actual: the class of each row, shape (n,).
+    """
+    confidence, right = _answers(probabilities, actual)
+    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    told = []
+    for number in range(BINS):
+        inside = bins == number
+        if inside.any():
+            told.append(
+                {
+                    "from": number / BINS,
+                    "to": (number + 1) / BINS,
+                    "rows": int(inside.sum()),
+                    "confidence": float(confidence[inside].mean()),
+                    "accuracy": float(right[inside].mean()),
+                }
+            )
+    error = sum(each["rows"] * abs(each["confidence"] - each["accuracy"]) for each in told) / len(right)
+    return {"expected_calibration_error": error, "bins": told}
+
+
+def coverage(probabilities: NDArray[np.float64], actual: NDArray[np.intp]) -> list[dict[str, float]]:
+    """Accuracy when only the most confident share of the rows is answered (El-Yaniv and Wiener, JMLR 2010), as JSON."""
+    confidence, right = _answers(probabilities, actual)
+    order = np.argsort(-confidence, kind="stable")
+    so_far = right[order].cumsum() / np.arange(1, len(order) + 1)
+    told = []
+    for step in range(1, STEPS + 1):
+        answered = max(1, round(len(order) * step / STEPS))
+        told.append(
+            {
+                "coverage": answered / len(order),
+                "accuracy": float(so_far[answered - 1]),
+                "least_confidence": float(confidence[order[answered - 1]]),
+            }
+        )
+    return told
+
+
+def _answers(
+    probabilities: NDArray[np.float64], actual: NDArray[np.intp]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    return probabilities.max(axis=1), probabilities.argmax(axis=1) == actual

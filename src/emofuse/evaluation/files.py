@@ -1,0 +1,60 @@
+"""Tables and pictures of the findings: what DVC plots and MLflow keeps, a folder a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from emofuse.evaluation.plots import confusion_picture, reliability_picture, subsets_picture
+from emofuse.schema import write_table, written_aside
+
+
+def write_files(folder: Path, found: Mapping[str, Any], predictions: pd.DataFrame) -> None:
+    """Write a folder a model.
+
+    Args:
+        folder: that holds them.
+        found: what `findings` gave.
+        predictions: every model's answers for every row, as in predictions.parquet.
+    """
+    split = found["on"]["split"]
+    for name, model in found["models"].items():
+        title, own = f"{name}, {split}", folder / name
+        answers = predictions[predictions["model"] == name]
+        write_table(own / "predictions.parquet", pa.Table.from_pandas(answers, preserve_index=False))
+        pairs = answers[(answers["split"] == split) & answers["label"].notna()]
+        _csv(own / "confusion.csv", pairs[["label", "predicted"]].rename(columns={"label": "actual"}))
+        confusion_picture(own / "confusion.png", title, pairs["label"], pairs["predicted"], found["classes"])
+        bins, coverage = pd.DataFrame(model["bins"]), pd.DataFrame(model["coverage"])
+        _csv(own / "reliability.csv", bins[["confidence", "accuracy", "rows"]])
+        _csv(own / "coverage.csv", coverage)
+        reliability_picture(own / "reliability.png", title, bins, coverage)
+    for name, subsets in found["subsets"].items():
+        table = subset_table(subsets)
+        _csv(folder / name / "subsets.csv", table)
+        subsets_picture(folder / name / "subsets.png", f"{name}, {split}", table)
+
+
+def subset_table(subsets: list[Mapping[str, Any]]) -> pd.DataFrame:
+    """Subsets of modalities with their weighted F1 and its interval, a row each."""
+    return pd.DataFrame(
+        [
+            {
+                "modalities": " + ".join(each["modalities"]),
+                "weighted_f1": each["value"],
+                "low": each["low"],
+                "high": each["high"],
+            }
+            for each in subsets
+        ]
+    ).astype({"low": float, "high": float})
+
+
+def _csv(path: Path, table: pd.DataFrame) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with written_aside(path) as aside:
+        table.to_csv(aside, index=False, lineterminator="\n")

@@ -1,0 +1,113 @@
+"""All that the evaluation report says, as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from emofuse.evaluation.ablations import Subject, feature_importance, modality_importance, subset_scores
+from emofuse.evaluation.calibration import calibration, coverage
+from emofuse.evaluation.claims import claims, verdict
+from emofuse.evaluation.measured import WEIGHTED_F1, Measured, differences, standings
+from emofuse.evaluation.metrics import per_class
+from emofuse.evaluation.mistakes import confusion, mistakes
+from emofuse.evaluation.slices import find_slices, slice_scores
+from emofuse.evaluation.uncertainty import FEW, LEVEL
+
+
+def findings(
+    splits: Mapping[str, Measured], subjects: Mapping[str, Subject], fusions: tuple[str, ...], champion: str, least: int
+) -> dict[str, Any]:
+    """Look at every model from every side.
+
+    Args:
+        splits: the measured splits; the last is the one that is reported on.
+        subjects: the models that can be asked again, with the rows of that split.
+        fusions: those of them that join several modalities.
+        champion: the best on dev.
+        least: rows of the smallest slice that is shown.
+    """
+    name, measured = list(splits.items())[-1]
+    best = best_single(splits, [model for model in subjects if model not in fusions])
+    models = list(measured.probabilities)
+    subsets = {model: subset_scores(subjects[model], measured) for model in fusions}
+    judged = max(fusions, key=lambda model: _dev(splits, model))
+    parts = claims(measured, judged, subsets[judged])
+    tables = {m: table.select(subjects[champion].labelled) for m, table in subjects[champion].tables.items()}
+    slices = slice_scores(measured, find_slices(measured.rows, tables, least))
+    return {
+        "on": {
+            "split": name,
+            "rows": len(measured.rows),
+            "dialogues": measured.bootstrap.dialogues,
+            "few_dialogues": measured.bootstrap.dialogues < FEW,
+            "resamples": measured.resamples,
+            "level": LEVEL,
+            "least_rows": least,
+        },
+        "classes": list(measured.classes),
+        "champion": champion,
+        "best_single": best,
+        "fusions": list(fusions),
+        "scores": {split: standings(part) for split, part in splits.items()},
+        "differences": differences(measured, models, models),
+        "subsets": subsets,
+        "modality_importance": {m: modality_importance(subjects[m], measured, measured.seed) for m in fusions},
+        "feature_importance": feature_importance(subjects[champion], measured, measured.seed),
+        "weights": {m: _weights(subjects[m]) for m in fusions},
+        "claim": {"parts": parts, "verdict": verdict(parts)},
+        "models": {
+            model: {
+                "classes": _classes(measured, model),
+                "confusion": confusion(measured, model),
+                **calibration(measured.probabilities[model], measured.actual),
+                "coverage": coverage(measured.probabilities[model], measured.actual),
+                "slices": slices[model],
+                "mistakes": mistakes(measured, model),
+            }
+            for model in models
+        },
+    }
+
+
+def best_single(splits: Mapping[str, Measured], singles: list[str]) -> str:
+    """The modality that is best alone, chosen on dev."""
+    return max(singles, key=lambda model: _dev(splits, model))
+
+
+def _dev(splits: Mapping[str, Measured], model: str) -> float:
+    first = next(iter(splits.values()))
+    return float(first.models[model].value[WEIGHTED_F1])
+
+
+def _classes(measured: Measured, model: str) -> list[dict[str, Any]]:
+    names = np.array(measured.classes)
+    actual, predicted = (names[codes].tolist() for codes in (measured.actual, measured.predicted(model)))
+    scores = per_class(actual, predicted, measured.classes)
+    told: list[dict[str, Any]] = scores.to_dict("records")
+    return told
+
+
+def _weights(subject: Subject) -> dict[str, dict[str, float]]:
+    """Mean and standard deviation, over the rows that have it, of each modality's weight."""
+    weights = subject.weights()
+    told = {}
+    for index, modality in enumerate(subject.modalities):
+        found = weights[subject.tables[modality].present, index]
+        told[modality] = {
+            "mean": float(found.mean()) if len(found) else 0.0,
+            "deviation": float(found.std()) if len(found) else 0.0,
+            "rows": len(found),
+        }
+    return told
+
+
+def intervals(found: Mapping[str, Any]) -> dict[str, Any]:
+    """The part that is kept in git and shown in the documentation: scores and differences with their intervals."""
+    references = ("text", found["best_single"])
+    return {
+        **{key: found[key] for key in ("on", "champion", "best_single", "scores", "subsets", "claim")},
+        "differences": [pair for pair in found["differences"] if pair["against"] in references],
+    }

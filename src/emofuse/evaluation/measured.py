@@ -1,0 +1,91 @@
+"""The labelled rows of a split, and what every model answers for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from emofuse.evaluation.metrics import METRICS
+from emofuse.evaluation.uncertainty import Bootstrap, Sampled, dialogue_keys
+
+WEIGHTED_F1 = METRICS.index("weighted_f1")  # what models are chosen and compared by
+
+
+@dataclass(frozen=True)
+class Measured:
+    """n labelled rows of one split.
+
+    Attributes:
+        rows: of the manifest, numbered from 0.
+        classes: all that a label or an answer can be.
+        probabilities: of each model, shape (n, classes); 0 for a class that stands in no training row.
+        resamples: of the bootstrap.
+        seed: of the bootstrap.
+    """
+
+    rows: pd.DataFrame
+    classes: tuple[str, ...]
+    probabilities: Mapping[str, NDArray[np.float64]]
+    resamples: int
+    seed: int
+
+    @cached_property
+    def actual(self) -> NDArray[np.intp]:
+        """The class of each row, shape (n,)."""
+        codes: NDArray[np.intp] = pd.Index(self.classes).get_indexer(self.rows["label"])
+        return codes
+
+    @cached_property
+    def bootstrap(self) -> Bootstrap:
+        """The draws that all models are measured with."""
+        return Bootstrap(dialogue_keys(self.rows), self.resamples, self.seed)
+
+    def predicted(self, model: str) -> NDArray[np.intp]:
+        """A model's answer for each row, shape (n,)."""
+        codes: NDArray[np.intp] = self.probabilities[model].argmax(axis=1)
+        return codes
+
+    def scores(self, predicted: NDArray[np.intp]) -> Sampled:
+        """The metrics of `METRICS` of any answers for these rows, shape (n,)."""
+        return self.bootstrap.scores(self.actual, predicted, len(self.classes))
+
+    @cached_property
+    def models(self) -> dict[str, Sampled]:
+        """The metrics of each model."""
+        return {name: self.scores(self.predicted(name)) for name in self.probabilities}
+
+    def part(self, chosen: NDArray[np.bool_]) -> Measured:
+        """Some of the rows, with draws of their own."""
+        probabilities = {name: values[chosen] for name, values in self.probabilities.items()}
+        return Measured(
+            self.rows[chosen].reset_index(drop=True), self.classes, probabilities, self.resamples, self.seed
+        )
+
+
+def standings(measured: Measured) -> dict[str, dict[str, dict[str, float | None]]]:
+    """The metrics of each model with their intervals, as JSON."""
+    return {
+        name: {metric: sampled.told(index) for index, metric in enumerate(METRICS)}
+        for name, sampled in measured.models.items()
+    }
+
+
+def differences(measured: Measured, names: Sequence[str], others: Sequence[str]) -> list[dict[str, Any]]:
+    """The paired difference of weighted F1 of each of `names` from each of `others`, as JSON.
+
+    `wins` is the share of resamples in which the first is the better.
+    """
+    told = []
+    for name in names:
+        for other in others:
+            if name != other:
+                between = measured.models[name] - measured.models[other]
+                wins = float(between.wins()[WEIGHTED_F1])
+                told.append({"model": name, "against": other, **between.told(WEIGHTED_F1), "wins": wins})
+    return told

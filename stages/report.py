@@ -1,0 +1,36 @@
+"""Stage report: the page and the model card, from what the evaluation found."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from emofuse.bundle import bundle_version
+from emofuse.errors import guard
+from emofuse.evaluation.report import Material, write_card, write_report
+from emofuse.evaluation.thumbnails import thumbnails
+from emofuse.fusion.registry import MODELS
+from emofuse.params import flat, load_params
+from emofuse.schema import MODELS_DIR, REPORTS_DIR, read_json
+
+
+def main() -> None:
+    """Write reports/report.html and reports/model_card.md."""
+    params = load_params()
+    found = read_json(REPORTS_DIR / "evaluation.json")
+    clips = [mistake["clip"] for model in found["models"].values() for mistake in model["mistakes"]]
+    material = Material(
+        found=found,
+        data=read_json(REPORTS_DIR / "data.json"),
+        params=flat(params.model_dump(mode="json", exclude={"extract": True, "ingest": {"root"}})),
+        versions={name: bundle_version(MODELS_DIR / name) for name in MODELS},
+        curves={name: pd.read_csv(REPORTS_DIR / "training" / name / "curve.csv") for name in MODELS},
+        pictures=thumbnails(clips, params.ingest.root),
+    )
+    write_report(REPORTS_DIR / "report.html", material)
+    write_card(REPORTS_DIR / "model_card.md", material)
+    print(f"see {REPORTS_DIR / 'report.html'}")
+
+
+if __name__ == "__main__":
+    with guard():
+        main()

@@ -1,0 +1,337 @@
+"""What the evaluation says of models whose strengths and faults are known."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from emofuse.bundle import Bundle, load_bundle, save_bundle
+from emofuse.evaluation.ablations import (
+    Subject,
+    feature_importance,
+    features,
+    hidden,
+    modality_importance,
+    shuffled,
+    subset_scores,
+    subsets,
+)
+from emofuse.evaluation.calibration import calibration, coverage
+from emofuse.evaluation.claims import claims, verdict
+from emofuse.evaluation.findings import findings, intervals
+from emofuse.evaluation.measured import Measured, differences
+from emofuse.evaluation.mistakes import confusion, mistakes
+from emofuse.evaluation.report import Material, write_card, write_report
+from emofuse.evaluation.slices import find_slices, slice_scores
+from emofuse.evaluation.thumbnails import thumbnails
+from emofuse.features.scaling import Scaler
+from emofuse.fusion.inputs import make_batch
+from emofuse.fusion.registry import make_model
+from emofuse.media import middle_frame
+from emofuse.params import Params
+from emofuse.predictor import Predictor
+from emofuse.schema import MODALITIES, FeatureTable
+from emofuse.training import Rows, train
+from tests.conftest import write_clip
+
+LABELS = ("anger", "joy", "neutral")
+COUNT = 240
+WIDTHS = {"text": 60, "audio": 4, "visual": 3, "metadata": 2}
+
+
+@pytest.fixture(scope="module")
+def rows() -> pd.DataFrame:
+    chance = np.random.default_rng(3)
+    number = np.arange(COUNT)
+    return pd.DataFrame(
+        {
+            "split": "test",
+            "dialogue": (number // 6).astype(str),
+            "utterance": number,
+            "position": number % 6,
+            "dialogue_length": 6,
+            "speaker": np.where(number % 4 < 2, "Ross", "Rachel"),
+            "text": "well I never",
+            "clip": None,
+            "label": chance.choice(LABELS, size=COUNT, p=[0.2, 0.3, 0.5]),
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def tables(rows: pd.DataFrame) -> Mapping[str, FeatureTable]:
+    """Features of which `text` tells the label, one column of `audio` tells some of it, and the rest tells nothing."""
+    chance = np.random.default_rng(4)
+    codes = pd.Index(LABELS).get_indexer(rows["label"])
+    made = {}
+    for modality, width in WIDTHS.items():
+        values = chance.normal(size=(COUNT, width)).astype(np.float32)
+        if modality == "text":
+            values[:, :3] += 3 * np.eye(3, dtype=np.float32)[codes]
+        if modality == "audio":
+            values[:, 1] += 2 * (codes == 0)
+        names = tuple(f"{modality}_{'e' if modality == 'text' else 'abcd'[n]}{n:02d}" for n in range(width))
+        present = chance.random(COUNT) > 0.1
+        made[modality] = FeatureTable(
+            names, values * present[:, None], present, tuple("" if p else "gone" for p in present)
+        )
+    return made
+
+
+@pytest.fixture(scope="module")
+def subject(
+    rows: pd.DataFrame, tables: Mapping[str, FeatureTable], params: Params, tmp_path_factory: pytest.TempPathFactory
+) -> Subject:
+    scalers = {name: Scaler.fit(table, 10) for name, table in tables.items()}
+    quick = params.train.model_copy(update={"folds": 2, "epochs": 30})
+    trained = train(
+        make=lambda: make_model("early", WIDTHS, len(LABELS), quick),
+        rows=Rows(
+            make_batch(tables, scalers, MODALITIES), torch.from_numpy(pd.Index(LABELS).get_indexer(rows["label"]))
+        ),
+        dialogues=rows["dialogue"].tolist(),
+        params=quick,
+        seed=1,
+    )
+    folder = tmp_path_factory.mktemp("models") / "early"
+    names = {name: table.names for name, table in tables.items()}
+    sections = {name: params.extractor(name) for name in MODALITIES}
+    save_bundle(Bundle("early", LABELS, names, sections, scalers, quick, 1, trained.members), folder)
+    return Subject(Predictor(load_bundle(folder)), rows, tables)
+
+
+@pytest.fixture(scope="module")
+def measured(rows: pd.DataFrame, subject: Subject) -> Measured:
+    return of(rows, {"early": subject.answer()})
+
+
+def of(rows: pd.DataFrame, probabilities: Mapping[str, NDArray[np.float64]]) -> Measured:
+    return Measured(rows, LABELS, probabilities, resamples=200, seed=1)
+
+
+def sure(rows: pd.DataFrame, answers: list[str], confidence: float = 0.8) -> NDArray[np.float64]:
+    """Probabilities of a model that gives these answers, each as sure as the others."""
+    rest = (1 - confidence) / (len(LABELS) - 1)
+    return np.where(pd.Index(LABELS).get_indexer(answers)[:, None] == np.arange(len(LABELS)), confidence, rest)
+
+
+def test_every_subset_of_four_modalities_is_asked_once() -> None:
+    found = list(subsets(MODALITIES))
+    assert len(found) == len(set(found)) == 15
+    assert found[0] == MODALITIES
+
+
+def test_hidden_modalities_are_as_if_they_were_absent(subject: Subject, tables: Mapping[str, FeatureTable]) -> None:
+    gone = hidden(tables, ["text", "audio"])
+    assert not gone["text"].present.any()
+    assert gone["visual"] is tables["visual"]
+    other = {
+        **tables,
+        "text": FeatureTable(gone["text"].names, tables["text"].values * 9, gone["text"].present, gone["text"].reasons),
+    }
+    assert (subject.answer(gone) == subject.answer(hidden(other, ["audio"]))).all()
+
+
+def test_shuffling_keeps_presence_and_the_other_columns(tables: Mapping[str, FeatureTable]) -> None:
+    after = shuffled(tables, "audio", [1], np.random.default_rng(1))["audio"]
+    before = tables["audio"]
+    assert (after.present == before.present).all()
+    assert (after.values[:, [0, 2, 3]] == before.values[:, [0, 2, 3]]).all()
+    assert sorted(after.values[after.present, 1]) == sorted(before.values[before.present, 1])
+    assert (after.values[:, 1] != before.values[:, 1]).any()
+
+
+def test_the_subset_with_the_telling_modality_is_best(subject: Subject, measured: Measured) -> None:
+    told = {tuple(each["modalities"]): each for each in subset_scores(subject, measured)}
+    assert told[MODALITIES]["value"] == pytest.approx(measured.models["early"].value[1], abs=1e-6)
+    assert told[MODALITIES]["lost"] == {"value": 0, "low": 0, "high": 0}
+    assert told[("audio", "visual", "metadata")]["lost"]["low"] > 0.1
+    assert told[("text",)]["value"] > told[("visual",)]["value"] + 0.2
+
+
+def test_the_telling_modality_and_feature_are_the_important_ones(subject: Subject, measured: Measured) -> None:
+    by_modality = modality_importance(subject, measured, seed=1)
+    assert max(by_modality, key=lambda name: by_modality[name]["value"] or 0) == "text"
+    assert by_modality["text"]["low"] and by_modality["text"]["low"] > 0.1
+    by_feature = feature_importance(subject, measured, seed=1)
+    assert [each["feature"] for each in by_feature[:2]] == ["text_e*", "audio_b01"]
+    assert by_feature[0]["columns"] == 60
+
+
+def test_an_embedding_is_one_feature_and_others_stand_alone(subject: Subject) -> None:
+    found = [name for _, name, _ in features(subject)]
+    assert found == [
+        "text_e*",
+        "audio_a00",
+        "audio_b01",
+        "audio_c02",
+        "audio_d03",
+        "visual_a00",
+        "visual_b01",
+        "visual_c02",
+        "metadata_a00",
+        "metadata_b01",
+    ]
+
+
+def test_slices_are_named_counted_and_sorted_from_the_worst(
+    rows: pd.DataFrame, tables: Mapping[str, FeatureTable]
+) -> None:
+    # A model that fails where Ross speaks.
+    answers = rows["label"].where(rows["speaker"] == "Rachel", "neutral").tolist()
+    measured = of(rows, {"early": sure(rows, answers)})
+    slices = find_slices(rows, tables, least=10)
+    told = slice_scores(measured, slices)["early"]
+    assert (told[0]["kind"], told[0]["value"], told[0]["rows"]) == ("speaker", "Ross", COUNT // 2)
+    assert [each["weighted_f1"]["value"] for each in told] == sorted(each["weighted_f1"]["value"] for each in told)
+    found = {(kind, value): int(chosen.sum()) for kind, value, chosen in slices}
+    assert found[("position", "first line")] == found[("position", "last line")] == COUNT // 6
+    assert found[("missing", "visual")] == COUNT - tables["visual"].present.sum()
+    shifted = [a != b for a, b in zip(rows["label"][1:], rows["label"], strict=False)]
+    shifts = sum(shift for number, shift in enumerate(shifted, start=1) if number % 6)
+    assert found[("emotion", "other than in the line before")] == shifts
+    assert ("text", "1 to 3 words") not in found  # all rows
+
+
+def test_small_slices_are_left_out(rows: pd.DataFrame, tables: Mapping[str, FeatureTable]) -> None:
+    assert all(chosen.sum() >= 100 for _, _, chosen in find_slices(rows, tables, least=100))
+
+
+def test_the_calibration_error_of_a_model_that_is_too_sure(rows: pd.DataFrame) -> None:
+    answers = rows["label"].tolist()
+    answers[: COUNT // 4] = ["joy" if label != "joy" else "anger" for label in answers[: COUNT // 4]]
+    actual = pd.Index(LABELS).get_indexer(rows["label"])
+    found = calibration(sure(rows, answers, confidence=0.9), actual)
+    assert found["expected_calibration_error"] == pytest.approx(0.9 - 0.75)
+    assert [each["rows"] for each in found["bins"]] == [COUNT]
+
+
+def test_abstaining_from_unsure_wrong_answers_gains_accuracy(rows: pd.DataFrame) -> None:
+    answers = rows["label"].tolist()
+    wrong = slice(0, COUNT // 4)
+    answers[wrong] = ["joy" if label != "joy" else "anger" for label in answers[wrong]]
+    probabilities = sure(rows, answers, confidence=0.9)
+    probabilities[wrong] = sure(rows, answers, confidence=0.5)[wrong]
+    found = coverage(probabilities, pd.Index(LABELS).get_indexer(rows["label"]))
+    by_share = {round(each["coverage"], 2): each["accuracy"] for each in found}
+    assert (by_share[0.5], by_share[0.75], by_share[1.0]) == (1, 1, 0.75)
+
+
+def test_the_surest_mistake_comes_first(rows: pd.DataFrame) -> None:
+    probabilities = sure(rows, rows["label"].tolist())
+    for row, confidence in ((5, 0.7), (9, 0.9)):
+        other = "joy" if rows["label"][row] != "joy" else "anger"
+        probabilities[row] = sure(rows, [other], confidence)[0]
+    found = mistakes(of(rows, {"early": probabilities}), "early")
+    assert [(each["utterance"], each["confidence"]) for each in found] == [(9, 0.9), (5, 0.7)]
+    assert np.trace(confusion(of(rows, {"early": probabilities}), "early")) == COUNT - 2
+
+
+def test_the_claim_is_judged_by_intervals(rows: pd.DataFrame) -> None:
+    answers = {
+        "text": rows["label"].tolist(),
+        "visual": rows["label"].where(rows.index % 2 == 0, "neutral").tolist(),
+        "audio": rows["label"].where(rows.index % 4 == 0, "neutral").tolist(),
+    }
+    measured = of(rows, {name: sure(rows, given) for name, given in answers.items()})
+    without = {"modalities": ["text"], "lost": {"value": -0.1, "low": -0.2, "high": -0.05}}
+    told = claims(measured, "early", [{"modalities": ["text", "metadata"]}, without])
+    assert [part["verdict"] for part in told] == ["holds", "holds", "holds", "fails"]
+    assert "the other way round: early is better with metadata than without (-0.100 weighted F1)" in verdict(told)
+    assert "holds here" in verdict(told[:3])
+    assert "can't be tested" in verdict([])
+
+
+def test_a_model_is_compared_with_every_other(rows: pd.DataFrame) -> None:
+    half = rows["label"].where(rows.index % 2 == 0, "neutral").tolist()
+    measured = of(rows, {"early": sure(rows, rows["label"].tolist()), "text": sure(rows, half)})
+    (pair,) = differences(measured, ["early"], ["early", "text"])
+    assert (pair["model"], pair["against"], pair["wins"]) == ("early", "text", 1)
+    assert 0 < pair["low"] < pair["value"] < pair["high"]
+
+
+def test_an_answer_is_the_same_with_and_without_weights(subject: Subject) -> None:
+    assert (subject.answer_all() == subject.predictor.probabilities(subject.tables)[0]).all()
+    assert subject.weights().sum(axis=1) == pytest.approx(1)
+
+
+@pytest.fixture(scope="module")
+def found(rows: pd.DataFrame, subject: Subject) -> dict[str, Any]:
+    said = rows.assign(text=np.where(rows.index % 2, "<script>alert('no')</script>", "well I never"), clip="clip.mp4")
+    half = said["label"].where(said.index % 2 == 0, "neutral").tolist()
+    measured = of(said, {"early": subject.answer(), "text": sure(said, half)})
+    subjects = {"early": subject, "text": subject}
+    return findings({"dev": measured, "test": measured}, subjects, ("early",), "early", least=10)
+
+
+def material(found: dict[str, Any], layout: str = "demo") -> Material:
+    data = {
+        "dataset": {"name": "corpus", "layout": layout, "hash": "ab" * 32, "rows": 9, "dialogues": 2, "labelled": 9}
+        | {"clips": 8, "splits": {"train": 5, "test": 4}},
+        "warnings": ["something is odd"],
+        "faults": [],
+        "duplicates": {},
+        "modalities": {"test": {"text": {"present": 4}}},
+    }
+    curve = pd.DataFrame({"epoch": [1, 2], "train_loss": [2.0, 1.0], "held_out_loss": [2.1, 1.5]})
+    curves = {"early": curve.assign(held_out_weighted_f1=[0.3, 0.5])}
+    return Material(found, data, {"train.folds": 5}, {"early": "cd" * 32, "text": "ef" * 32}, curves, {})
+
+
+def test_the_findings_are_json(found: dict[str, Any]) -> None:
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert set(intervals(found)["scores"]["test"]) == {"early", "text"}
+
+
+def test_the_page_asks_for_nothing_and_runs_nothing_that_was_said(found: dict[str, Any], tmp_path: Path) -> None:
+    write_report(tmp_path / "report.html", material(found))
+    page = (tmp_path / "report.html").read_text()
+    assert "The built-in corpus is synthetic" in page
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert" in page
+    loaded = re.findall(r"(?:src|url\(|<link[^>]*href)=?[\"'(]?([^\"')> ]+)", page)
+    assert all(address.startswith("data:") for address in loaded)
+    assert f"{found['scores']['test']['early']['weighted_f1']['value']:.3f}" in page
+
+
+def test_the_page_of_other_data_does_not_call_it_synthetic(found: dict[str, Any], tmp_path: Path) -> None:
+    write_report(tmp_path / "report.html", material(found, layout="meld"))
+    assert "synthetic" not in (tmp_path / "report.html").read_text()
+
+
+def test_the_card_says_what_it_is_for_and_how_sure_it_is(found: dict[str, Any], tmp_path: Path) -> None:
+    write_card(tmp_path / "card.md", material(found))
+    card = (tmp_path / "card.md").read_text()
+    score = found["scores"]["test"]["early"]["weighted_f1"]
+    assert f"| weighted F1 | {score['value']:.3f} | {score['low']:.3f} to {score['high']:.3f} |" in card
+    for heading in ("Model", "Intended use", "Data", "Metrics", "Where it fails", "Caveats"):
+        assert f"\n## {heading}\n" in card
+    assert "not a reading of inner feeling" in " ".join(card.split())
+    assert "None" not in card
+
+
+def test_a_thumbnail_is_small_and_the_same_each_time(tmp_path: Path) -> None:
+    write_clip(tmp_path / "clip.mp4", size=(640, 360))
+    (tmp_path / "text.mp4").write_text("no clip")
+    clips = ["clip.mp4", "text.mp4", "gone.mp4", None]
+    first = thumbnails(clips, tmp_path)
+    assert first == thumbnails(clips, tmp_path)
+    assert list(first) == ["clip.mp4"]
+    encoded = base64.b64decode(first["clip.mp4"].split(",")[1])
+    assert cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR).shape == (108, 192, 3)
+
+
+def test_the_middle_frame_is_from_the_middle(tmp_path: Path) -> None:
+    shade = middle_frame(write_clip(tmp_path / "clip.mp4", seconds=2), 80).mean()  # it brightens from 0 to 255
+    assert 100 < shade < 155
