@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.metrics import confusion_matrix, recall_score
 
-from emofuse.evaluation.metrics import majority_probabilities, per_class, summary
+from emofuse.evaluation.metrics import majority_probabilities, per_class, summary, unweighted_recall
 
 LABELS = ["anger", "joy", "neutral"]
 PAIRS = st.lists(st.tuples(st.sampled_from(LABELS), st.sampled_from(LABELS)), min_size=1, max_size=60)
@@ -35,3 +37,11 @@ def test_per_class_rows_follow_the_labels_and_count_all(pairs: list[tuple[str, s
 def test_majority_answers_with_the_training_frequencies() -> None:
     answer = majority_probabilities(["joy", "neutral", "neutral", "neutral"], LABELS, rows=2)
     assert answer.tolist() == [[0, 0.25, 0.75]] * 2
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=30))
+def test_unweighted_recall_is_scikit_learns_over_the_classes_that_occur(pairs: list[tuple[int, int]]) -> None:
+    actual, predicted = map(list, zip(*pairs, strict=True))
+    wanted = recall_score(actual, predicted, labels=sorted(set(actual)), average="macro", zero_division=0)
+    found = unweighted_recall(confusion_matrix(actual, predicted, labels=range(4)).astype(float))
+    assert found == pytest.approx(wanted, abs=1e-12)

@@ -11,7 +11,6 @@ from typer.testing import CliRunner
 
 from emofuse.cli import app
 from emofuse.errors import DataError
-from emofuse.evaluation.draws import Draws
 from emofuse.params import Params, TextParams
 from emofuse.probing.run import Labelled, Probe, probe
 from emofuse.probing.table import described, markdown
@@ -70,20 +69,6 @@ def test_nothing_to_extract_is_a_message(cues: TextParams) -> None:
     nothing = Labelled([Utterance()] * 2, np.array(["a", "b"]), np.array(["a", "b"]))
     with pytest.raises(DataError, match="none of 2 utterances has features; the first: no text"):
         probe(cues, nothing, ["logistic"], folds=2, seed=1)
-
-
-def test_intervals_are_drawn_by_group() -> None:
-    actual = np.array(["a", "b"] * 50)
-    groups = np.repeat(["good", "bad"], 50)
-    predicted = np.where(groups == "good", actual, "a")  # right for one speaker, half right for the other
-    score = Draws(actual, groups, seed=1).scores(predicted)["accuracy"]
-    assert (score.low, score.value, score.high) == (0.5, 0.75, 1)
-
-
-def test_answers_gain_nothing_over_themselves() -> None:
-    actual = np.array(["a", "b", "b", "c"])
-    gain = Draws(actual, np.arange(4).astype(str), seed=1).gains(actual, actual)["weighted_f1"]
-    assert (gain.low, gain.value, gain.high) == (0, 0, 0)
 
 
 @pytest.fixture

@@ -46,6 +46,13 @@ def scores(confusions: NDArray[np.float64]) -> NDArray[np.float64]:
     )
 
 
+def unweighted_recall(confusions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The mean recall of classes that occur, shape (...), of confusion matrices of shape (..., classes, classes)."""
+    support = confusions.sum(axis=-1)
+    recall = _ratio(np.diagonal(confusions, axis1=-2, axis2=-1), support)
+    return _ratio(recall.sum(axis=-1), (support > 0).sum(axis=-1))
+
+
 def per_class(actual: Sequence[str], predicted: Sequence[str], labels: Sequence[str]) -> pd.DataFrame:
     """Precision, recall, F1 and support of each class, in the order of `labels`."""
     found = precision_recall_fscore_support(actual, predicted, labels=list(labels), zero_division=0)

@@ -18,7 +18,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, LinearSVC
 
 from emofuse.errors import DataError
-from emofuse.evaluation.draws import Draws, Score
+from emofuse.evaluation.metrics import METRICS, scores, unweighted_recall
+from emofuse.evaluation.uncertainty import Bootstrap, Sampled
 from emofuse.features.registry import feature_groups, make_extractor
 from emofuse.params import ExtractorParams
 from emofuse.progress import progress
@@ -34,6 +35,8 @@ CLASSIFIERS: dict[str, Callable[[int], object]] = {
     "majority": lambda rows: DummyClassifier(),
 }
 ALL = "all"
+RESAMPLES = 2000
+SCORES = ("accuracy", "unweighted_recall", "weighted_f1")
 Strings = NDArray[np.str_]
 Folds = Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]]
 
@@ -71,7 +74,7 @@ class ProbeRow:
         classifier: of `CLASSIFIERS`, or `majority`.
         columns: how many they are.
         cost: milliseconds of processor time an utterance, decoding included; None where nothing is extracted.
-        scores: by name, with intervals.
+        scores: of `SCORES`, each with its 95% interval.
         gains: the scores less those of all groups; empty for the majority class and all groups themselves.
     """
 
@@ -79,8 +82,8 @@ class ProbeRow:
     classifier: str
     columns: int
     cost: float | None
-    scores: Mapping[str, Score]
-    gains: Mapping[str, Score]
+    scores: Mapping[str, Mapping[str, float | None]]
+    gains: Mapping[str, Mapping[str, float | None]]
 
 
 @dataclass(frozen=True)
@@ -117,22 +120,38 @@ def probe(params: ExtractorParams, data: Labelled, classifiers: Sequence[str], f
     data, values = data.take(table.present), table.values[table.present]
     parts = _folds(data, folds, seed)
     held = np.sort(np.concatenate([held for _, held in parts]))
-    draws = Draws(data.labels[held], data.groups[held], seed)
-    majority = _answers("majority", values, data.labels, parts)[held]
-    rows = [ProbeRow("majority class", "majority", 0, None, draws.scores(majority), {})]
+    labels, codes = np.unique(data.labels, return_inverse=True)
+    bootstrap = Bootstrap(data.groups[held], RESAMPLES, seed)
+
+    def measured(answers: Strings) -> Sampled:
+        return bootstrap.scores(codes[held], np.searchsorted(labels, answers), len(labels), _scored)
+
+    majority = measured(_answers("majority", values, data.labels, parts)[held])
+    rows = [ProbeRow("majority class", "majority", 0, None, _told(majority), {})]
 
     where = {group.name: [table.names.index(name) for name in group.columns] for group in feature_groups(params)}
     choices = dict(_choices(list(where)))
     costs = _costs(params, choices, data.utterances)
     for classifier in classifiers:
-        whole: Strings | None = None
+        whole: Sampled | None = None
         for name, chosen in progress(choices.items(), classifier, len(choices), "row"):
             columns = [column for group in chosen for column in where[group]]
-            answers = _answers(classifier, values[:, columns], data.labels, parts)[held]
-            gains = {} if whole is None else draws.gains(answers, whole)
-            whole = answers if whole is None else whole
-            rows.append(ProbeRow(name, classifier, len(columns), costs[name], draws.scores(answers), gains))
+            score = measured(_answers(classifier, values[:, columns], data.labels, parts)[held])
+            gains = {} if whole is None else _told(score - whole)
+            whole = score if whole is None else whole
+            rows.append(ProbeRow(name, classifier, len(columns), costs[name], _told(score), gains))
     return Probe(rows, len(held), len(data.labels) - len(held), int((~table.present).sum()))
+
+
+def _scored(confusions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The figures of `SCORES`, shape (..., 3)."""
+    known = scores(confusions)
+    accuracy, weighted_f1 = (known[..., METRICS.index(name)] for name in ("accuracy", "weighted_f1"))
+    return np.stack([accuracy, unweighted_recall(confusions), weighted_f1], axis=-1)
+
+
+def _told(found: Sampled) -> dict[str, dict[str, float | None]]:
+    return {name: found.told(index) for index, name in enumerate(SCORES)}
 
 
 def _choices(groups: Sequence[str]) -> Iterator[tuple[str, list[str]]]:

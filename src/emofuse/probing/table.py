@@ -9,8 +9,7 @@ from typing import Any
 
 from rich.table import Table
 
-from emofuse.evaluation.draws import SCORES
-from emofuse.probing.run import Probe
+from emofuse.probing.run import SCORES, Probe
 from emofuse.schema import write_json, written_aside
 
 HEADINGS = ("features", "classifier", "columns", "ms", *(name.replace("_", " ") for name in SCORES), "against all")
