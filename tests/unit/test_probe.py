@@ -36,7 +36,7 @@ def cues(params: Params) -> TextParams:
 
 def row(found: Probe, features: str, classifier: str) -> dict[str, float]:
     (chosen,) = (row for row in found.rows if (row.features, row.classifier) == (features, classifier))
-    return {name: score.value for name, score in chosen.scores.items()}
+    return {name: score["value"] for name, score in chosen.scores.items()}
 
 
 def test_marks_tell_joy_from_none_and_the_majority_does_not(cues: TextParams) -> None:
