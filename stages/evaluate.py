@@ -41,9 +41,8 @@ def main() -> None:
     answers = {MAJORITY: majority_probabilities(train_labels, labels, len(rows))}
     for name in MODELS:
         predictor = Predictor.load(MODELS_DIR / name)
-        answers[name] = predictor.probabilities({modality: tables[modality] for modality in predictor.bundle.features})[
-            0
-        ]
+        read = {modality: tables[modality] for modality in predictor.bundle.features}
+        answers[name] = predictor.probabilities(read, rows)[0]
     predictions = pd.concat([_predictions(name, rows, p, labels) for name, p in answers.items()], ignore_index=True)
 
     write_table(REPORTS_DIR / "predictions.parquet", pa.Table.from_pandas(predictions, preserve_index=False))

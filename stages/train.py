@@ -14,6 +14,7 @@ from emofuse.bundle import Bundle, save_bundle
 from emofuse.errors import guard
 from emofuse.evaluation.plots import curve_picture
 from emofuse.features.scaling import load_scalers
+from emofuse.fusion.context import manifest_lines
 from emofuse.fusion.inputs import make_batch
 from emofuse.fusion.registry import MODELS, make_model, model_modalities
 from emofuse.params import Params, load_params
@@ -26,11 +27,15 @@ def main(name: str) -> None:
     params, manifest = load_params(), read_manifest()
     labels, scalers = label_order(manifest), load_scalers(SCALERS_FILE)
     rows = ((manifest["split"] == "train") & manifest["label"].notna()).to_numpy()
-    tables = {modality: read_features(modality, manifest).select(rows) for modality in model_modalities(name)}
+    found = {modality: read_features(modality, manifest) for modality in model_modalities(name)}
+    tables = {modality: table.select(rows) for modality, table in found.items()}
     # A modality that no training row has can't be learnt from: fusion goes without it, its baseline answers the prior.
     modalities = [modality for modality in tables if tables[modality].present.any()] or list(tables)
     tables = {modality: tables[modality] for modality in modalities}
-    batch = make_batch(tables, scalers, modalities)
+    lines = None
+    if name == "attention" and "text" in modalities:
+        lines = manifest_lines(manifest, found["text"], params.train.attention).select(rows)
+    batch = make_batch(tables, scalers, modalities, lines)
     targets = np.array([labels.index(label) for label in manifest["label"][rows]])
     dims = {modality: scalers[modality].width for modality in modalities}
 

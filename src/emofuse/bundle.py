@@ -57,6 +57,11 @@ class Bundle:
     members: list[Fusion]
     version: str = ""
 
+    @property
+    def reads_context(self) -> bool:
+        """Whether the lines around an utterance change the answer."""
+        return any(member.reads_context for member in self.members)
+
 
 def save_bundle(bundle: Bundle, folder: Path) -> str:
     """Write a bundle, aside and then renamed, in place of what stood there.

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from emofuse.errors import ParamsError, guard, listed
 from emofuse.layouts import LAYOUTS
@@ -147,6 +147,23 @@ class HeadParams(Section):
     hidden: list[Positive]
 
 
+class AttentionParams(Section):
+    """The transformer over modalities and over the lines of a dialogue."""
+
+    width: Positive
+    heads: Positive
+    layers: Positive
+    context: Literal["causal", "both", "none"]
+    window: Annotated[int, Field(ge=1, le=32)]  # schema.CONTEXT_LINES are kept
+    context_dropout: Annotated[float, Field(ge=0, lt=1)]
+
+    @model_validator(mode="after")
+    def _divisible(self) -> AttentionParams:
+        if self.width % self.heads:
+            raise ValueError(f"expected a width that heads = {self.heads} divides")
+        return self
+
+
 class TrainParams(Section):
     """Cross-validated training, shared by all models."""
 
@@ -161,6 +178,7 @@ class TrainParams(Section):
     modality_dropout: Annotated[float, Field(ge=0, lt=1)]
     early: HeadParams
     late: HeadParams
+    attention: AttentionParams
 
 
 class Params(Section):

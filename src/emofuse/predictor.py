@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 
@@ -15,6 +16,7 @@ from emofuse.bundle import Bundle, load_bundle
 from emofuse.device import pick_device
 from emofuse.features.base import Extractor
 from emofuse.features.registry import make_extractor
+from emofuse.fusion.context import Lines, manifest_lines, utterance_lines
 from emofuse.fusion.inputs import make_batch
 from emofuse.schema import FeatureTable, Utterance
 
@@ -66,11 +68,11 @@ class Predictor:
 
     def predict(self, utterances: Sequence[Utterance]) -> list[Prediction]:
         """Extract and answer n utterances, in order."""
-        tables = {
-            modality: FeatureTable.stack(extractor.names, list(extractor.extract(utterances)))
-            for modality, extractor in self.extractors.items()
-        }
-        probabilities, weights = self.probabilities(tables)
+        tables = {modality: self._extract(modality, utterances) for modality in self.extractors}
+        lines = None
+        if self.bundle.reads_context:
+            lines = utterance_lines(utterances, partial(self._extract, "text"), self.bundle.train.attention)
+        probabilities, weights = self._answer(tables, lines)
         return [
             Prediction(
                 label=self.bundle.labels[int(row.argmax())],
@@ -84,14 +86,33 @@ class Predictor:
             for index, row in enumerate(probabilities)
         ]
 
-    @torch.inference_mode()
-    def probabilities(self, tables: Mapping[str, FeatureTable]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def probabilities(
+        self, tables: Mapping[str, FeatureTable], manifest: pd.DataFrame | None = None
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Answer n rows of extracted features.
+
+        Args:
+            tables: the features of each modality.
+            manifest: the same rows of the manifest, of whole dialogues, for models that read the lines around an
+                utterance; without it every row is answered alone.
 
         Returns:
             Probabilities of shape (n, classes) and modality weights of shape (n, modalities), means over the members.
         """
-        batch = make_batch(tables, self.bundle.scalers, tuple(self.bundle.features))
+        lines = None
+        if manifest is not None and self.bundle.reads_context:
+            lines = manifest_lines(manifest, tables["text"], self.bundle.train.attention)
+        return self._answer(tables, lines)
+
+    def _extract(self, modality: str, utterances: Sequence[Utterance]) -> FeatureTable:
+        extractor = self.extractors[modality]
+        return FeatureTable.stack(extractor.names, list(extractor.extract(utterances)))
+
+    @torch.inference_mode()
+    def _answer(
+        self, tables: Mapping[str, FeatureTable], lines: Lines | None
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        batch = make_batch(tables, self.bundle.scalers, tuple(self.bundle.features), lines)
         answers = torch.stack([member(batch).double().softmax(dim=1) for member in self.bundle.members])
         weights = torch.stack([member.modality_weights(batch).double() for member in self.bundle.members])
         return answers.mean(dim=0).numpy(), weights.mean(dim=0).numpy()

@@ -39,8 +39,7 @@ class Rows:
 
     def to(self, device: str) -> Rows:
         """The same rows on a device."""
-        inputs = {name: values.to(device) for name, values in self.batch.inputs.items()}
-        return Rows(Batch(inputs, self.batch.mask.to(device)), self.targets.to(device))
+        return Rows(self.batch.to(device), self.targets.to(device))
 
 
 @dataclass(frozen=True)
@@ -111,13 +110,15 @@ def train(make: Callable[[], Fusion], rows: Rows, dialogues: Sequence[str], para
     """
     device = pick_device()
     targets = rows.targets.numpy()
+    groups = torch.from_numpy(np.unique(list(dialogues), return_inverse=True)[1])
     rows = rows.to(device)
     members, folds, history = [], [], []
     for number, (fit, held) in enumerate(dialogue_folds(targets, dialogues, params.folds, seed)):
         make_deterministic(seed + number)
         model = make().to(device)
         held_out = rows.take(torch.as_tensor(held, device=device))
-        epochs = _fit(model, rows.take(torch.as_tensor(fit, device=device)), held_out, params, number)
+        index = torch.as_tensor(fit)
+        epochs = _fit(model, rows.take(index.to(device)), groups[index], held_out, params, number)
         best = max(epochs, key=lambda epoch: (epoch.held_out_weighted_f1, -epoch.held_out_loss)).epoch
         folds.append(_score(targets[held], _logits(model, held_out.batch).argmax(dim=1).cpu().numpy(), best))
         print(f"fold {number + 1}/{params.folds}: held-out weighted F1 {folds[-1].weighted_f1:.3f}, best epoch {best}")
@@ -136,7 +137,7 @@ def class_weights(targets: Tensor, classes: int, power: float) -> Tensor:
     return weights / weights[targets].mean()
 
 
-def _fit(model: Fusion, rows: Rows, held: Rows, params: TrainParams, fold: int) -> list[Epoch]:
+def _fit(model: Fusion, rows: Rows, groups: Tensor, held: Rows, params: TrainParams, fold: int) -> list[Epoch]:
     """Train until the held-out weighted F1 has not risen for `patience` epochs, and put the best weights back.
 
     The loss would stop much sooner, when a member grows too sure of itself, which averaging the members mends: on MELD
@@ -150,7 +151,7 @@ def _fit(model: Fusion, rows: Rows, held: Rows, params: TrainParams, fold: int) 
     best, best_state = (-1.0, 0.0), copy.deepcopy(model.state_dict())
     stale = 0
     while len(epochs) < params.epochs and stale < params.patience:
-        train_loss = _epoch(model, rows, optimizer, params, generator)
+        train_loss = _epoch(model, rows, groups, optimizer, params, generator)
         logits = _logits(model, held.batch)
         loss = cross_entropy(logits, held.targets).item()
         score = float(f1_score(held.targets.cpu(), logits.argmax(dim=1).cpu(), average="weighted", zero_division=0))
@@ -163,21 +164,39 @@ def _fit(model: Fusion, rows: Rows, held: Rows, params: TrainParams, fold: int) 
 
 
 def _epoch(
-    model: Fusion, rows: Rows, optimizer: torch.optim.Optimizer, params: TrainParams, generator: torch.Generator
+    model: Fusion,
+    rows: Rows,
+    groups: Tensor,
+    optimizer: torch.optim.Optimizer,
+    params: TrainParams,
+    generator: torch.Generator,
 ) -> float:
-    """One pass over the rows in random order, some of their modalities hidden; gives the mean loss."""
+    """One pass over the rows in random order, some of their modalities and lines hidden; gives the mean loss."""
     model.train()
     weights = class_weights(rows.targets, model.classes, params.class_weight)
     total = 0.0
-    for index in torch.randperm(len(rows.targets), generator=generator).split(params.batch_size):
-        part = rows.take(index.to(rows.targets.device))
+    device = rows.targets.device
+    for index in _order(groups, model.reads_context, generator).split(params.batch_size):
+        part = rows.take(index.to(device))
         hidden = torch.rand(part.batch.mask.shape, generator=generator) < params.modality_dropout
-        loss = model.loss(part.batch.hide(hidden.to(part.targets.device)), part.targets, weights)
+        batch = part.batch.hide(hidden.to(device))
+        if model.reads_context:
+            alone = torch.rand(len(index), generator=generator) < params.attention.context_dropout
+            batch = batch.alone(alone.to(device))
+        loss = model.loss(batch, part.targets, weights)
         optimizer.zero_grad()
         torch.autograd.backward(loss)
         optimizer.step()
         total += loss.item() * len(index)
     return total / len(rows.targets)
+
+
+def _order(groups: Tensor, whole: bool, generator: torch.Generator) -> Tensor:
+    """Row numbers in random order; if `whole`, those of a group (dialogue) side by side, as they share lines."""
+    if not whole:
+        return torch.randperm(len(groups), generator=generator)
+    turns = torch.randperm(int(groups.max()) + 1, generator=generator)
+    return turns[groups].argsort(stable=True)
 
 
 @torch.inference_mode()

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
@@ -17,11 +18,12 @@ from emofuse.bundle import Bundle, bundle_version, load_bundle, save_bundle
 from emofuse.errors import BundleError, DataError
 from emofuse.features.scaling import Scaler
 from emofuse.fusion.base import Batch, Fusion, balanced
+from emofuse.fusion.context import OTHER, SAME, UNKNOWN, manifest_lines, utterance_lines
 from emofuse.fusion.late import LateFusion
 from emofuse.fusion.registry import FUSIONS, MODELS, make_model, model_modalities
 from emofuse.params import Params
 from emofuse.predictor import Predictor
-from emofuse.schema import MODALITIES, Extracted, FeatureTable
+from emofuse.schema import MODALITIES, Extracted, FeatureTable, Utterance, utterances
 from emofuse.training import Rows, class_weights, dialogue_folds, train
 
 DIMS = {"text": 5, "audio": 4, "visual": 3, "metadata": 2}
@@ -42,6 +44,95 @@ def fresh(name: str, params: Params) -> Fusion:
     torch.manual_seed(0)
     dims = {modality: DIMS[modality] for modality in model_modalities(name)}
     return make_model(name, dims, len(LABELS), params.train).eval()
+
+
+def talk(n: int = 12, dialogues: int = 3, seed: int = 0) -> tuple[pd.DataFrame, FeatureTable]:
+    """Rows of a manifest in mixed order, with the text features of each."""
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame(
+        {
+            "split": "dev",
+            "dialogue": [str(index % dialogues) for index in range(n)],
+            "utterance": [index // dialogues for index in range(n)],
+            "position": [index // dialogues for index in range(n)],
+            "speaker": [rng.choice(["Ann", "Ben", None]) for _ in range(n)],
+        }
+    )
+    names = tuple(f"text_{index}" for index in range(DIMS["text"]))
+    words = rng.normal(size=(n, DIMS["text"])).astype(np.float32)
+    return frame, FeatureTable(names, words, np.arange(n) != 4, ("",) * n)
+
+
+def with_lines(batch: Batch, params: Params) -> Batch:
+    frame, words = talk(len(batch.mask))
+    scaler = Scaler(np.zeros(DIMS["text"], np.float32), np.ones(DIMS["text"], np.float32), 10.0)
+    return replace(batch, context=manifest_lines(frame, words, params.train.attention).scaled(scaler))
+
+
+def test_lines_are_those_before_in_the_dialogue_nearest_first(params: Params) -> None:
+    frame, words = talk()
+    shuffled = frame.sample(frac=1, random_state=1)
+    lines = manifest_lines(shuffled, words, params.train.attention)
+    shuffled = shuffled.reset_index(drop=True)
+    for row, (_, asked) in enumerate(shuffled.iterrows()):
+        found = [shuffled.loc[index] for index in lines.index[row] if index >= 0]
+        assert [line["dialogue"] for line in found] == [asked["dialogue"]] * int(asked["position"])
+        assert [line["position"] for line in found] == list(range(int(asked["position"]) - 1, -1, -1))
+        for line, who in zip(found, lines.speaker[row], strict=False):
+            known = isinstance(asked["speaker"], str) and isinstance(line["speaker"], str)
+            assert who == ((SAME if asked["speaker"] == line["speaker"] else OTHER) if known else UNKNOWN)
+
+
+def test_a_window_bounds_the_lines_and_both_looks_ahead(params: Params) -> None:
+    frame, words = talk(9, dialogues=1)
+    near = params.train.attention.model_copy(update={"window": 2, "context": "both"})
+    lines = manifest_lines(frame, words, near)
+    assert lines.index[4].tolist() == [3, 2, 5, 6]
+    assert lines.index[0].tolist() == [-1, -1, 1, 2]
+    assert lines.index[8].tolist() == [7, 6, -1, -1]
+    frame.loc[3, "position"] = None
+    assert manifest_lines(frame, words, near).index[3].tolist() == [-1] * 4
+    assert manifest_lines(frame, words, near.model_copy(update={"context": "none"})).index.shape == (9, 0)
+
+
+def test_lines_of_utterances_are_those_of_their_manifest(params: Params) -> None:
+    frame, _ = talk(24, dialogues=1)
+    frame["text"] = frame["clean_text"] = [f"line {index}" for index in range(24)]
+    frame[["start", "end"]], frame["clip"], frame["dialogue_length"], frame["issues"] = np.nan, None, 24, [[]] * 24
+
+    def read(asked: list[Utterance]) -> FeatureTable:
+        return FeatureTable.stack(("number",), [Extracted(np.array([int(u.text.split()[1])])) for u in asked])
+
+    asked = utterances(frame, "clips")
+    there, here = (
+        manifest_lines(frame, read(asked), params.train.attention),
+        utterance_lines(asked, read, params.train.attention),
+    )
+    np.testing.assert_array_equal(here.index >= 0, there.index >= 0)
+    np.testing.assert_array_equal(here.speaker, there.speaker)
+    known = here.index >= 0
+    np.testing.assert_array_equal(here.words.values[here.index[known]], there.words.values[there.index[known]])
+
+
+def test_attention_reads_lines_and_answers_without_them(params: Params) -> None:
+    model, batch = fresh("attention", params), random_batch(12)
+    placed = with_lines(batch, params)
+    alone = model(batch)
+    first = torch.arange(12) < 3  # each dialogue's first utterance has nothing before it
+    told = model(placed)
+    torch.testing.assert_close(told[first], model(placed.alone(torch.ones(12, dtype=torch.bool)))[first])
+    assert not torch.allclose(told[~first], model(placed.alone(torch.ones(12, dtype=torch.bool)))[~first])
+    assert torch.isfinite(alone).all()
+
+
+def test_attention_to_what_was_said_before_does_not_see_what_comes_after(params: Params) -> None:
+    model, placed = fresh("attention", params), with_lines(random_batch(12), params)
+    before = model(placed)
+    assert placed.context is not None
+    placed.context.words[9:] += 1  # each dialogue's last line
+    torch.testing.assert_close(model(placed), before)
+    placed.context.words[:3] += 1  # each dialogue's first
+    assert not torch.allclose(model(placed)[3:], before[3:])
 
 
 @pytest.mark.parametrize("name", FUSIONS)
@@ -74,8 +165,9 @@ def test_late_fusion_of_one_present_modality_is_its_heads_answer(params: Params)
     torch.testing.assert_close(model(batch.hide(hidden)).softmax(dim=1), alone)
 
 
-def test_an_answer_does_not_depend_on_the_other_rows(params: Params) -> None:
-    model, batch = fresh("early", params), random_batch()
+@pytest.mark.parametrize("name", FUSIONS)
+def test_an_answer_does_not_depend_on_the_other_rows(name: str, params: Params) -> None:
+    model, batch = fresh(name, params), with_lines(random_batch(), params)
     torch.testing.assert_close(model(batch)[3:4], model(batch.rows(torch.tensor([3]))))
 
 
@@ -104,14 +196,34 @@ def test_training_learns_what_can_be_learned(name: str, params: Params) -> None:
     assert sum(fold.rows for fold in trained.folds) == 240
 
 
-def test_training_twice_gives_the_same_bits(params: Params) -> None:
+@pytest.mark.parametrize("name", FUSIONS)
+def test_training_twice_gives_the_same_bits(name: str, params: Params) -> None:
     quick = params.train.model_copy(update={"folds": 2, "epochs": 3})
+    rows, dialogues = separable(120)
+    rows = replace(rows, batch=with_lines(rows.batch, params))
     first, second = (
-        train(lambda: make_model("late", DIMS, 3, quick), *separable(), params=quick, seed=5).members for _ in range(2)
+        train(lambda: make_model(name, DIMS, 3, quick), rows, dialogues, params=quick, seed=5).members for _ in range(2)
     )
     for one, other in zip(first, second, strict=True):
         for key, value in one.state_dict().items():
             assert torch.equal(value, other.state_dict()[key]), key
+
+
+def test_attention_learns_what_only_the_line_before_tells(params: Params) -> None:
+    rows, dialogues = separable(480)
+    frame = pd.DataFrame({"split": "train", "dialogue": dialogues, "position": [n % 6 for n in range(480)]})
+    frame["speaker"] = "Ann"
+    first = torch.arange(480) % 6 == 0
+    targets = torch.where(first, rows.targets, rows.targets.roll(1))
+    names = tuple(f"text_{index}" for index in range(DIMS["text"]))
+    words = FeatureTable(names, rows.batch.inputs["text"].numpy(), np.ones(480, bool), ("",) * 480)
+    scaler = Scaler(np.zeros(DIMS["text"], np.float32), np.ones(DIMS["text"], np.float32), 10.0)
+    context = manifest_lines(frame, words, params.train.attention).scaled(scaler)
+    quick = params.train.model_copy(update={"folds": 2, "epochs": 30})
+    trained = train(
+        lambda: fresh("attention", params), Rows(replace(rows.batch, context=context), targets), dialogues, quick, 1
+    )
+    assert min(fold.accuracy for fold in trained.folds) > 0.6  # the row's own features tell the first of six
 
 
 @settings(max_examples=30, deadline=None)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from emofuse.fusion.attention import AttentionFusion
 from emofuse.fusion.base import Fusion
 from emofuse.fusion.early import EarlyFusion
 from emofuse.fusion.late import LateFusion
 from emofuse.params import TrainParams
 from emofuse.schema import MODALITIES
 
-FUSIONS = ("early", "late")
+FUSIONS = ("early", "late", "attention")
 MODELS = (*FUSIONS, *MODALITIES)  # each modality alone is a baseline
 
 
@@ -28,6 +29,8 @@ def make_model(name: str, dims: Mapping[str, int], classes: int, params: TrainPa
         classes: number of classes.
         params: hidden layers and dropout.
     """
+    if name == "attention":
+        return AttentionFusion(dims, classes, params.attention, params.dropout)
     if name == "late":
         return LateFusion(dims, classes, params.late.hidden, params.dropout)
     return EarlyFusion(dims, classes, params.early.hidden, params.dropout)
