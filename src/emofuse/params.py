@@ -168,14 +168,21 @@ class TrainParams(Section):
     """Cross-validated training, shared by all models."""
 
     folds: Annotated[int, Field(ge=2)]
+    seeds: Positive
     epochs: Positive
-    patience: Positive
+    steps: Positive
     batch_size: Annotated[int, Field(ge=2)]
     learning_rate: Annotated[float, Field(gt=0)]
     weight_decay: Annotated[float, Field(ge=0)]
     dropout: Annotated[float, Field(ge=0, lt=1)]
     class_weight: Share
+    focal_gamma: Annotated[float, Field(ge=0)]
+    logit_adjustment: Annotated[float, Field(ge=0)]
+    balanced_sampling: Share
+    mixup: Share
+    noise: Annotated[float, Field(ge=0)]
     modality_dropout: Annotated[float, Field(ge=0, lt=1)]
+    abstain: Annotated[float, Field(ge=0, lt=1)]
     early: HeadParams
     late: HeadParams
     attention: AttentionParams

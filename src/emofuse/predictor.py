@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from emofuse.bundle import Bundle, load_bundle
+from emofuse.calibration import heated
 from emofuse.device import pick_device
 from emofuse.features.base import Extractor
 from emofuse.features.registry import make_extractor
@@ -32,10 +33,14 @@ class ModalityUse:
 
 @dataclass(frozen=True)
 class Prediction:
-    """The answer for one utterance; probabilities are in the order of the bundle's labels and sum to 1."""
+    """The answer for one utterance; probabilities are in the order of the bundle's labels and sum to 1.
+
+    It is uncertain where its best class is less probable than `train.abstain`.
+    """
 
     label: str
     probabilities: dict[str, float]
+    uncertain: bool
     modalities: dict[str, ModalityUse]
     version: str
 
@@ -77,6 +82,7 @@ class Predictor:
             Prediction(
                 label=self.bundle.labels[int(row.argmax())],
                 probabilities=dict(zip(self.bundle.labels, row.tolist(), strict=True)),
+                uncertain=bool(row.max() < self.bundle.train.abstain),
                 modalities={
                     modality: ModalityUse(bool(table.present[index]), table.reasons[index], float(share))
                     for (modality, table), share in zip(tables.items(), weights[index], strict=True)
@@ -97,7 +103,8 @@ class Predictor:
                 utterance; without it every row is answered alone.
 
         Returns:
-            Probabilities of shape (n, classes) and modality weights of shape (n, modalities), means over the members.
+            Probabilities of shape (n, classes), calibrated, and modality weights of shape (n, modalities): both are
+            means over the members.
         """
         lines = None
         if manifest is not None and self.bundle.reads_context:
@@ -113,6 +120,8 @@ class Predictor:
         self, tables: Mapping[str, FeatureTable], lines: Lines | None
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         batch = make_batch(tables, self.bundle.scalers, tuple(self.bundle.features), lines)
+        shares = torch.tensor(self.bundle.shares, dtype=torch.float64)[:, None, None]
         answers = torch.stack([member(batch).double().softmax(dim=1) for member in self.bundle.members])
         weights = torch.stack([member.modality_weights(batch).double() for member in self.bundle.members])
-        return answers.mean(dim=0).numpy(), weights.mean(dim=0).numpy()
+        mean = (shares * answers).sum(dim=0).numpy()
+        return heated(mean, self.bundle.temperature), (shares * weights).sum(dim=0).numpy()

@@ -14,17 +14,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
+from emofuse.augmentation import augment, draw
 from emofuse.bundle import Bundle, bundle_version, load_bundle, save_bundle
+from emofuse.calibration import heated
 from emofuse.errors import BundleError, DataError
 from emofuse.features.scaling import Scaler
 from emofuse.fusion.base import Batch, Fusion, balanced
 from emofuse.fusion.context import OTHER, SAME, UNKNOWN, manifest_lines, utterance_lines
 from emofuse.fusion.late import LateFusion
-from emofuse.fusion.registry import FUSIONS, MODELS, make_model, model_modalities
+from emofuse.fusion.objective import Objective, class_weights
+from emofuse.fusion.registry import FUSIONS, TRAINED, make_model, model_modalities
 from emofuse.params import Params
 from emofuse.predictor import Predictor
 from emofuse.schema import MODALITIES, Extracted, FeatureTable, Utterance, utterances
-from emofuse.training import Rows, class_weights, dialogue_folds, train
+from emofuse.training import Rows, dialogue_folds, train
 
 DIMS = {"text": 5, "audio": 4, "visual": 3, "metadata": 2}
 LABELS = ("anger", "joy", "neutral")
@@ -181,13 +184,13 @@ def separable(n: int = 240, seed: int = 0) -> tuple[Rows, list[str]]:
     return Rows(batch, targets), [str(index // 6) for index in range(n)]
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", TRAINED)
 def test_training_learns_what_can_be_learned(name: str, params: Params) -> None:
     rows, dialogues = separable()
     rows = replace(rows, batch=Batch({m: rows.batch.inputs[m] for m in model_modalities(name)}, rows.batch.mask))
     if len(model_modalities(name)) == 1:
         rows = replace(rows, batch=replace(rows.batch, mask=rows.batch.mask[:, :1]))
-    quick = params.train.model_copy(update={"folds": 3, "epochs": 20})
+    quick = params.train.model_copy(update={"folds": 3, "steps": 60})
     trained = train(lambda: fresh(name, params), rows, dialogues, quick, seed=1)
     scores = [fold.weighted_f1 for fold in trained.folds]
     learnable = name in (*FUSIONS, "text", "audio")
@@ -198,7 +201,7 @@ def test_training_learns_what_can_be_learned(name: str, params: Params) -> None:
 
 @pytest.mark.parametrize("name", FUSIONS)
 def test_training_twice_gives_the_same_bits(name: str, params: Params) -> None:
-    quick = params.train.model_copy(update={"folds": 2, "epochs": 3})
+    quick = params.train.model_copy(update={"folds": 2, "epochs": 3, "steps": 1})
     rows, dialogues = separable(120)
     rows = replace(rows, batch=with_lines(rows.batch, params))
     first, second = (
@@ -219,7 +222,7 @@ def test_attention_learns_what_only_the_line_before_tells(params: Params) -> Non
     words = FeatureTable(names, rows.batch.inputs["text"].numpy(), np.ones(480, bool), ("",) * 480)
     scaler = Scaler(np.zeros(DIMS["text"], np.float32), np.ones(DIMS["text"], np.float32), 10.0)
     context = manifest_lines(frame, words, params.train.attention).scaled(scaler)
-    quick = params.train.model_copy(update={"folds": 2, "epochs": 30})
+    quick = params.train.model_copy(update={"folds": 2, "steps": 120})
     trained = train(
         lambda: fresh("attention", params), Rows(replace(rows.batch, context=context), targets), dialogues, quick, 1
     )
@@ -250,6 +253,86 @@ def test_class_weights_run_from_none_to_full_balance() -> None:
     full = class_weights(targets, 2, 1)
     assert (full[1] / full[0]).item() == pytest.approx(9)
     assert full[targets].mean().item() == pytest.approx(1)
+
+
+def test_held_out_answers_are_of_members_that_never_met_the_dialogue(params: Params) -> None:
+    rows, dialogues = separable(120)
+    quick = params.train.model_copy(update={"folds": 2, "seeds": 2, "steps": 10, "epochs": 1})
+    trained = train(lambda: fresh("early", params), rows, dialogues, quick, seed=3)
+    assert len(trained.members) == 4
+    expected = np.zeros((120, 3))
+    for shift in range(2):
+        splits = dialogue_folds(rows.targets.numpy(), dialogues, 2, 3 + shift)
+        for member, (_, held) in zip(trained.members[2 * shift :], splits, strict=False):
+            with torch.inference_mode():
+                answer = member.eval()(rows.batch.rows(torch.from_numpy(held))).double().softmax(dim=1)
+            expected[held] += answer.numpy() / 2
+    np.testing.assert_allclose(trained.held_out, expected, atol=1e-6)
+
+
+def objective(params: Params, targets: torch.Tensor, **changes: float) -> Objective:
+    plain = {"class_weight": 0.0, "focal_gamma": 0.0, "logit_adjustment": 0.0}
+    return Objective.fit(targets, 3, params.train.model_copy(update=plain | changes))
+
+
+def test_the_objective_is_cross_entropy_unless_told_otherwise(params: Params) -> None:
+    logits, targets = torch.randn(30, 3), torch.tensor([0] * 20 + [1] * 8 + [2] * 2)
+    plain = torch.nn.functional.cross_entropy(logits, targets)
+    torch.testing.assert_close(objective(params, targets).mean(logits, targets), plain)
+    weights = class_weights(targets, 3, 0.5)
+    weighted = torch.nn.functional.cross_entropy(logits, targets, weight=weights)
+    torch.testing.assert_close(objective(params, targets, class_weight=0.5).mean(logits, targets), weighted)
+
+
+def test_focal_loss_minds_rows_that_are_answered_badly(params: Params) -> None:
+    targets = torch.zeros(2, dtype=torch.int64)
+    focal, plain = objective(params, targets, focal_gamma=2), objective(params, targets)
+    sure, unsure = torch.tensor([[4.0, 0, 0]]), torch.tensor([[0.0, 4, 0]])
+    assert focal.total(sure, targets[:1]) < 0.01 * plain.total(sure, targets[:1])
+    assert focal.total(unsure, targets[:1]) > 0.9 * plain.total(unsure, targets[:1])
+
+
+def test_adjusted_logits_need_not_tell_which_classes_are_frequent(params: Params) -> None:
+    targets = torch.tensor([0] * 90 + [1] * 9 + [2])
+    adjusted = objective(params, targets, logit_adjustment=1.0)
+    best = adjusted.mean(torch.zeros(100, 3), targets)  # the frequencies are all that can be known here
+    for seed in range(5):
+        torch.manual_seed(seed)
+        assert best < adjusted.mean(0.5 * torch.randn(3).expand(100, 3), targets)
+
+
+def test_balanced_sampling_shows_rare_classes_as_often() -> None:
+    targets = torch.tensor([0] * 900 + [1] * 100)
+    generator = torch.Generator().manual_seed(0)
+    assert sorted(draw(targets, None, 0.0, generator).tolist()) == list(range(1000))
+    assert targets[draw(targets, None, 1.0, generator)].float().mean().item() == pytest.approx(0.5, abs=0.05)
+    groups = torch.arange(1000) % 50
+    drawn = groups[draw(targets, groups, 1.0, generator)]
+    assert int((drawn[1:] != drawn[:-1]).sum()) == 49  # each dialogue's rows stand side by side
+
+
+def test_mixup_stays_within_the_class_and_leaves_what_is_absent(params: Params) -> None:
+    batch, targets = random_batch(60, present=0.6), torch.arange(60) % 3
+    for name in batch.inputs:
+        batch.inputs[name][batch.inputs[name].any(dim=1)] += 100 * targets[batch.inputs[name].any(dim=1), None]
+    plain = {"modality_dropout": 0.0, "noise": 0.0, "mixup": 1.0}
+    mixed = augment(batch, targets, params.train.model_copy(update=plain), torch.Generator().manual_seed(0))
+    assert torch.equal(mixed.mask, batch.mask)
+    for index, name in enumerate(DIMS):
+        there = batch.mask[:, index]
+        assert (mixed.inputs[name][~there] == 0).all()
+        assert not torch.equal(mixed.inputs[name][there], batch.inputs[name][there])
+        assert ((mixed.inputs[name][there].mean(dim=1) / 100).round() == targets[there]).all()
+
+
+def test_noise_touches_what_is_present_alone(params: Params) -> None:
+    batch = random_batch(60)
+    plain = {"modality_dropout": 0.0, "noise": 0.5, "mixup": 0.0}
+    noisy = augment(batch, torch.zeros(60, dtype=torch.int64), params.train.model_copy(update=plain), torch.Generator())
+    for index, name in enumerate(DIMS):
+        there = batch.mask[:, index]
+        assert (noisy.inputs[name][~there] == 0).all()
+        assert (noisy.inputs[name] - batch.inputs[name])[there].std().item() == pytest.approx(0.5, rel=0.3)
 
 
 @pytest.fixture
@@ -312,9 +395,9 @@ def test_altered_weights_are_refused(bundle: Bundle, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format": 99}, "found bundle format 99, expected 1; install the release"),
-        ({"labels": ["one"]}, "not a bundle of format 1"),
-        ({"modalities": ["text", "smell"]}, "not a bundle of format 1"),
+        ({"format": 99}, "found bundle format 99, expected 2; install the release"),
+        ({"labels": ["one"]}, "not a bundle of format 2"),
+        ({"modalities": ["text", "smell"]}, "not a bundle of format 2"),
     ],
 )
 def test_a_description_that_does_not_fit_is_refused(
@@ -330,6 +413,37 @@ def test_a_description_that_does_not_fit_is_refused(
 def test_a_folder_without_a_bundle_is_a_message(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match=r"no such file; expected a bundle folder .* Run `dvc repro`"):
         load_bundle(tmp_path)
+
+
+def test_a_bundle_of_several_kinds_answers_with_the_weighted_mean(
+    bundle: Bundle, params: Params, tmp_path: Path
+) -> None:
+    kinds = ("early", "late", "attention")
+    members = [fresh(name, params) for name in kinds]
+    mixed = replace(bundle, name="ensemble", members=members, weights=(0.5, 0.3, 0.2), temperature=1.5)
+    save_bundle(mixed, tmp_path / "ensemble")
+    back = load_bundle(tmp_path / "ensemble")
+    assert [member.kind for member in back.members] == list(kinds)
+    asked = tables(random_batch())
+    parts = [Predictor(replace(bundle, members=[member])).probabilities(asked)[0] for member in members]
+    expected = heated(np.average(parts, axis=0, weights=mixed.weights), 1.5)
+    np.testing.assert_allclose(Predictor(back).probabilities(asked)[0], expected, atol=1e-12)
+
+
+def test_an_answer_below_the_threshold_says_that_it_is_uncertain(bundle: Bundle, params: Params) -> None:
+    torch.manual_seed(0)
+    scaler = Scaler(np.zeros(4, np.float32), np.ones(4, np.float32), 10.0)
+    member = make_model("metadata", {"metadata": 4}, 3, params.train).eval()
+    only = replace(
+        bundle,
+        features={"metadata": tuple("abcd")},
+        extractors={"metadata": params.metadata},
+        scalers={"metadata": scaler},
+        members=[member],
+    )
+    for abstain in (0.0, 0.99):
+        asked = replace(only, train=bundle.train.model_copy(update={"abstain": abstain}))
+        assert Predictor(asked).predict([Utterance()])[0].uncertain == (abstain > 0)
 
 
 def test_probabilities_are_means_over_the_members(bundle: Bundle) -> None:

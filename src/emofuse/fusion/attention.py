@@ -73,6 +73,8 @@ class AttentionFusion(Fusion):
     each is and whether the same speaker says it. Without lines, or without anything, the learned token still answers.
     """
 
+    kind = "attention"
+
     def __init__(self, dims: Mapping[str, int], classes: int, params: AttentionParams, dropout: float) -> None:
         super().__init__(dims, classes)
         width = params.width

@@ -6,9 +6,12 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
+
+from emofuse.fusion.objective import Objective
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,7 @@ class Batch:
 class Fusion(nn.Module, ABC):
     """A classifier of utterances that answers from any modalities, down to none."""
 
+    kind: ClassVar[str]  # a name of the registry that makes its like
     reads_context = False  # whether the lines around an utterance change its answer
 
     def __init__(self, dims: Mapping[str, int], classes: int) -> None:
@@ -95,9 +99,9 @@ class Fusion(nn.Module, ABC):
     def forward(self, batch: Batch) -> Tensor:
         """Logits of shape (n, classes)."""
 
-    def loss(self, batch: Batch, targets: Tensor, class_weights: Tensor) -> Tensor:
-        """What training minimises: by default the weighted cross entropy of the logits."""
-        return nn.functional.cross_entropy(self(batch), targets, weight=class_weights)
+    def loss(self, batch: Batch, targets: Tensor, objective: Objective) -> Tensor:
+        """What training minimises: by default the objective's mean over the rows."""
+        return objective.mean(self(batch), targets)
 
     @torch.no_grad()
     def modality_weights(self, batch: Batch) -> Tensor:

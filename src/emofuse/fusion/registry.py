@@ -12,7 +12,9 @@ from emofuse.params import TrainParams
 from emofuse.schema import MODALITIES
 
 FUSIONS = ("early", "late", "attention")
-MODELS = (*FUSIONS, *MODALITIES)  # each modality alone is a baseline
+TRAINED = (*FUSIONS, *MODALITIES)  # each modality alone is a baseline
+ENSEMBLE = "ensemble"  # of the fusions, made of their members
+MODELS = (ENSEMBLE, *TRAINED)
 
 
 def model_modalities(name: str) -> tuple[str, ...]:
@@ -24,7 +26,7 @@ def make_model(name: str, dims: Mapping[str, int], classes: int, params: TrainPa
     """A model with fresh weights.
 
     Args:
-        name: one of `MODELS`.
+        name: one of `TRAINED`.
         dims: features of each modality that it reads.
         classes: number of classes.
         params: hidden layers and dropout.
