@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, f1_score, precision_recall_fscore_support
 
 
-def summary(actual: Sequence[str], predicted: Sequence[str]) -> dict[str, float]:
+def summary(
+    actual: Sequence[str] | NDArray[np.int64], predicted: Sequence[str] | NDArray[np.int64]
+) -> dict[str, float]:
     """Accuracy, weighted F1 and macro F1 (over the classes that occur in either), each 0 to 1."""
     return {
         "accuracy": float(accuracy_score(actual, predicted)),

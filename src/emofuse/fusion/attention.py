@@ -95,7 +95,7 @@ class AttentionFusion(Fusion):
         """Logits of shape (n, classes)."""
         tokens = [self._token(name, batch.inputs[name]) for name in self.modalities]
         encoded = self._encode(torch.stack(tokens, dim=1), batch.mask)
-        if self.reads_context and batch.context is not None:
+        if self.reads_context:
             encoded = self._look(encoded, batch.context)
         logits: Tensor = self.classifier(encoded)
         return logits
@@ -110,14 +110,14 @@ class AttentionFusion(Fusion):
         encoded: Tensor = self.utterance(torch.cat([learned, tokens], dim=1), torch.cat([always, present], dim=1))
         return encoded
 
-    def _look(self, encoded: Tensor, context: Context) -> Tensor:
-        # A line is near several utterances of a batch: it is encoded once.
-        used, where = torch.unique(context.index.clamp(min=0), return_inverse=True)
-        if not len(context.words):
-            return encoded
-        lines = self._encode(self._token("text", context.words[used]).unsqueeze(1), context.spoken[used].unsqueeze(1))
-        around = lines[where] + self.speaker[context.speaker]
-        tokens = torch.cat([encoded.unsqueeze(1), around], dim=1) + self.distance
-        there = context.index >= 0
-        looked: Tensor = self.dialogue(tokens, torch.cat([torch.ones_like(there[:, :1]), there], dim=1))
+    def _look(self, encoded: Tensor, context: Context | None) -> Tensor:
+        tokens, seen = [encoded.unsqueeze(1) + self.distance[0]], [torch.ones_like(encoded[:, :1], dtype=torch.bool)]
+        if context is not None and len(context.words):
+            # A line is near several utterances of a batch: it is encoded once.
+            used, where = torch.unique(context.index.clamp(min=0), return_inverse=True)
+            words = self._token("text", context.words[used]).unsqueeze(1)
+            lines = self._encode(words, context.spoken[used].unsqueeze(1))
+            tokens.append(lines[where] + self.speaker[context.speaker] + self.distance[1:])
+            seen.append(context.index >= 0)
+        looked: Tensor = self.dialogue(torch.cat(tokens, dim=1), torch.cat(seen, dim=1))
         return looked
