@@ -7,7 +7,7 @@ with the params of this tree, changed as a variant says, and reported on dev.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -135,7 +135,7 @@ def row(found: Mapping[int, Answers], base: Mapping[int, Answers], data: Data) -
     return {name: float(np.mean([score[name] for score in scores])) for name in scores[0]} | {"low": low, "high": high}
 
 
-def interval(found: Mapping[int, Answers], base: Mapping[int, Answers], data: Data, draws: int = 500) -> list[float]:
+def interval(found: Mapping[int, Answers], base: Mapping[int, Answers], data: Data, draws: int = 200) -> list[float]:
     """The middle 95% of the mean difference in weighted F1 over draws of dev's dialogues."""
     actual = data.dev.targets.numpy()
     groups = np.unique(data.dev_dialogues, return_inverse=True)[1]
@@ -154,23 +154,22 @@ def interval(found: Mapping[int, Answers], base: Mapping[int, Answers], data: Da
     return [float(bound) for bound in np.percentile(differences, [2.5, 97.5])]
 
 
-def compare(data: Data, params: TrainParams, seeds: int, variants: bool) -> dict[str, dict[str, Any]]:
-    """The figures of every fusion, of their ensemble, and of each way of training early fusion."""
+def compare(data: Data, params: TrainParams, seeds: int, variants: bool) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """The table, name and figures of each way of training early fusion, then of every fusion and of their ensemble."""
     targets = data.rows.targets.numpy()
-    models = {name: {seed: answers(name, data, params, seed) for seed in range(1, seeds + 1)} for name in FUSIONS}
-    models["ensemble"] = {seed: mixed([models[name][seed] for name in FUSIONS], targets) for seed in models["early"]}
-    result = {"models": {name: row(found, models["early"], data) for name, found in models.items()}}
-    if variants:
-        result["variants"] = {}
-        for name, change in VARIANTS.items():
-            changed = params.model_copy(update=change)
-            found = (
-                {seed: answers("early", data, changed, seed) for seed in range(1, seeds + 1)}
-                if change
-                else models["early"]
-            )
-            result["variants"][name] = row(found, models["early"], data)
-    return result
+
+    def each(name: str, changed: TrainParams) -> dict[int, Answers]:
+        return {seed: answers(name, data, changed, seed) for seed in range(1, seeds + 1)}
+
+    models = {"early": each("early", params)}
+    for name, change in VARIANTS.items() if variants else ():
+        found = each("early", params.model_copy(update=change)) if change else models["early"]
+        yield "variants", name, row(found, models["early"], data)
+    for name in FUSIONS:
+        models[name] = models.get(name) or each(name, params)
+        yield "models", name, row(models[name], models["early"], data)
+    ensemble = {seed: mixed([models[name][seed] for name in FUSIONS], targets) for seed in models["early"]}
+    yield "models", "ensemble", row(ensemble, models["early"], data)
 
 
 def page(results: Mapping[str, Any]) -> str:
@@ -188,7 +187,8 @@ def _table(figures: Mapping[str, Mapping[str, float]]) -> str:
     columns = ["accuracy", "macro_f1", "weighted_f1", "alone", "held_out", "ece_before", "ece"]
     titles = ["accuracy", "macro F1", "weighted F1", "without lines", "held-out folds", "ECE before", "ECE after"]
     lines = ["| | " + " | ".join(titles) + " | weighted F1 less early's |", "|---|" + "---|" * (len(titles) + 1)]
-    for name, found in figures.items():
+    for name in [name for name in (*FUSIONS, "ensemble", *VARIANTS) if name in figures]:
+        found = figures[name]
         cells = [f"{found[column]:.3f}" for column in columns]
         lines.append(f"| {name} | " + " | ".join(cells) + f" | {found['low']:+.3f} to {found['high']:+.3f} |")
     return "\n".join([*lines, ""])
@@ -199,10 +199,12 @@ def main(tree: Path, name: str, seeds: int, variants: bool) -> None:
     params = load_params()
     data = load(tree, params.scale.clip, params.train)
     results = read_json(RESULTS) if RESULTS.is_file() else {}
-    figures = compare(data, params.train, seeds, variants)
-    results[name] = {"seeds": seeds, "rows": len(data.dev.targets), "figures": figures}
-    write_json(RESULTS, results)
-    PAGE.write_text(page(results), encoding="utf-8")
+    figures: dict[str, dict[str, Any]] = {}
+    for table, what, found in compare(data, params.train, seeds, variants):
+        figures.setdefault(table, {})[what] = found
+        results[name] = {"seeds": seeds, "rows": len(data.dev.targets), "figures": figures}
+        write_json(RESULTS, results)
+        PAGE.write_text(page(results), encoding="utf-8")
     print(page({name: results[name]}))
 
 
