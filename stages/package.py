@@ -12,7 +12,7 @@ import pandas as pd
 from emofuse.bundle import bundle_labels, bundle_version
 from emofuse.datasets.findings import headline
 from emofuse.errors import guard
-from emofuse.fusion.registry import MODELS
+from emofuse.fusion.registry import ENSEMBLE, MODELS
 from emofuse.params import Params, flat, load_params
 from emofuse.schema import MODELS_DIR, REPORTS_DIR, read_json, write_json
 from emofuse.service.store import store_bundle
@@ -85,19 +85,24 @@ def model_run(name: str, params: Params, final: dict[str, float]) -> ModelRun:
         return ModelRun(name, flat({"model": name, "seed": params.seed}), final, files=tuple(files))
     folder = REPORTS_DIR / "training" / name
     folds = pd.DataFrame(read_json(folder / "folds.json"))
-    curve = pd.read_csv(folder / "curve.csv")
     measured = ["accuracy", "weighted_f1", "macro_f1"]
     final |= {f"cv/{metric}": float(folds[metric].mean()) for metric in measured}
     steps = {f"fold/{metric}": list(enumerate(folds[metric].astype(float), start=1)) for metric in measured}
-    for metric in ("train_loss", "held_out_loss", "held_out_weighted_f1"):
-        steps[f"epoch/{metric}"] = list(zip(curve["epoch"].astype(int), curve[metric].astype(float), strict=True))
+    final |= {f"cv/{metric}": value for metric, value in read_json(folder / "calibration.json").items()}
+    if name == ENSEMBLE:
+        final |= {f"weight/{member}": weight for member, weight in read_json(folder / "weights.json").items()}
+    else:
+        curve = pd.read_csv(folder / "curve.csv")
+        for metric in ("train_loss", "held_out_loss", "held_out_weighted_f1"):
+            steps[f"epoch/{metric}"] = list(zip(curve["epoch"].astype(int), curve[metric].astype(float), strict=True))
+        files += [folder / "curve.png", folder / "history.csv"]
     bundle = MODELS_DIR / name
     return ModelRun(
         name,
         flat({"model": name, **params.model_dump(mode="json")}),
         final,
         steps,
-        (*files, folder / "curve.png", folder / "history.csv"),
+        tuple(files),
         bundle,
         bundle_version(bundle),
         bundle_labels(bundle),

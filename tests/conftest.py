@@ -98,7 +98,7 @@ def bundle(corpus: Path, params: Params, tmp_path_factory: pytest.TempPathFactor
     extractors = {modality: make_extractor(params.extractor(modality)) for modality in MODALITIES}
     tables = {m: FeatureTable.stack(e.names, list(e.extract(asked))) for m, e in extractors.items()}
     scalers = {m: Scaler.fit(table, params.scale.clip, params.scale.projection.items()) for m, table in tables.items()}
-    quick = params.train.model_copy(update={"folds": 2, "epochs": 2})
+    quick = params.train.model_copy(update={"folds": 2, "epochs": 2, "steps": 1})
     targets = torch.tensor([labels.index(label) for label in rows["label"]])
     dims = {m: scaler.width for m, scaler in scalers.items()}
     trained = train(

@@ -27,7 +27,7 @@ from emofuse.fusion.base import Fusion
 from emofuse.fusion.registry import make_model
 from emofuse.params import EXTRACTOR_PARAMS, ExtractorParams, TrainParams
 
-FORMAT = 1
+FORMAT = 2
 DESCRIPTION, WEIGHTS = "bundle.json", "weights.safetensors"
 
 
@@ -43,7 +43,9 @@ class Bundle:
         scalers: z-scores a modality.
         train: the params that it was trained with.
         seed: the seed that it was trained with.
-        members: models whose probabilities are averaged.
+        members: models whose probabilities are averaged; those of an ensemble are of several kinds.
+        weights: of each member in the mean; empty where all weigh the same.
+        temperature: what the mean is divided by, as logits, so that its confidence is what it is right.
         version: sha256 of the description; empty until saved.
     """
 
@@ -55,7 +57,19 @@ class Bundle:
     train: TrainParams
     seed: int
     members: list[Fusion]
+    weights: tuple[float, ...] = ()
+    temperature: float = 1.0
     version: str = ""
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """What each member weighs in the mean; they sum to 1."""
+        return self.weights or (1 / len(self.members),) * len(self.members)
+
+    @property
+    def reads_context(self) -> bool:
+        """Whether the lines around an utterance change the answer."""
+        return any(member.reads_context for member in self.members)
 
 
 def save_bundle(bundle: Bundle, folder: Path) -> str:
@@ -145,7 +159,9 @@ def _describe(bundle: Bundle, weights_sha256: str) -> dict[str, Any]:
         "extractors": {modality: params.model_dump(mode="json") for modality, params in bundle.extractors.items()},
         "train": bundle.train.model_dump(mode="json"),
         "seed": bundle.seed,
-        "members": len(bundle.members),
+        "members": [member.kind for member in bundle.members],
+        "weights": bundle.weights,
+        "temperature": bundle.temperature,
         "weights_sha256": weights_sha256,
     }
 
@@ -156,8 +172,8 @@ def _build(described: dict[str, Any], tensors: dict[str, np.ndarray[Any, Any]], 
     scalers = scalers_from_tensors(tensors)
     dims = {modality: scalers[modality].width for modality in features}
     members = []
-    for number in range(described["members"]):
-        member = make_model(described["model"], dims, len(described["labels"]), train)
+    for number, kind in enumerate(described["members"]):
+        member = make_model(kind, dims, len(described["labels"]), train)
         prefix = f"member.{number}."
         state = {key.removeprefix(prefix): torch.from_numpy(v) for key, v in tensors.items() if key.startswith(prefix)}
         member.load_state_dict(state)
@@ -171,5 +187,7 @@ def _build(described: dict[str, Any], tensors: dict[str, np.ndarray[Any, Any]], 
         train=train,
         seed=described["seed"],
         members=members,
+        weights=tuple(described["weights"]),
+        temperature=described["temperature"],
         version=version,
     )

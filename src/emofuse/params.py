@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from emofuse.errors import ParamsError, guard, listed
 from emofuse.layouts import LAYOUTS
@@ -183,20 +183,45 @@ class HeadParams(Section):
     hidden: list[Positive]
 
 
+class AttentionParams(Section):
+    """The transformer over modalities and over the lines of a dialogue."""
+
+    width: Positive
+    heads: Positive
+    layers: Positive
+    context: Literal["causal", "both", "none"]
+    window: Annotated[int, Field(ge=1, le=32)]  # schema.CONTEXT_LINES are kept
+    context_dropout: Annotated[float, Field(ge=0, lt=1)]
+
+    @model_validator(mode="after")
+    def _divisible(self) -> AttentionParams:
+        if self.width % self.heads:
+            raise ValueError(f"expected a width that heads = {self.heads} divides")
+        return self
+
+
 class TrainParams(Section):
     """Cross-validated training, shared by all models."""
 
     folds: Annotated[int, Field(ge=2)]
+    seeds: Positive
     epochs: Positive
-    patience: Positive
+    steps: Positive
     batch_size: Annotated[int, Field(ge=2)]
     learning_rate: Annotated[float, Field(gt=0)]
     weight_decay: Annotated[float, Field(ge=0)]
     dropout: Annotated[float, Field(ge=0, lt=1)]
     class_weight: Share
+    focal_gamma: Annotated[float, Field(ge=0)]
+    logit_adjustment: Annotated[float, Field(ge=0)]
+    balanced_sampling: Share
+    mixup: Share
+    noise: Annotated[float, Field(ge=0)]
     modality_dropout: Annotated[float, Field(ge=0, lt=1)]
+    abstain: Annotated[float, Field(ge=0, lt=1)]
     early: HeadParams
     late: HeadParams
+    attention: AttentionParams
 
 
 class EvaluateParams(Section):

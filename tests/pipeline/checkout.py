@@ -22,7 +22,7 @@ BIN = Path(sys.executable).parent
 SMALL = {
     "corpus": {"dialogues": 9, "utterances": 36},
     "text": {"layers": [-1]},
-    "train": {"folds": 2, "epochs": 4},
+    "train": {"folds": 2, "epochs": 4, "steps": 8},
 }
 
 

@@ -28,7 +28,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
 def test_metrics_hold_every_model_and_a_champion_chosen_on_dev(checkout: Checkout) -> None:
     metrics = json.loads(checkout.read("reports/metrics.json"))
     champion = metrics.pop("champion")
-    assert set(metrics) == {"early", "late", "text", "audio", "visual", "metadata", "majority"}
+    assert set(metrics) == {"ensemble", "early", "late", "attention", "text", "audio", "visual", "metadata", "majority"}
     for scores in metrics.values():
         assert set(scores) == {"dev", "test"}
         assert set(scores["dev"]) == {"accuracy", "weighted_f1", "macro_f1"}

@@ -5,6 +5,7 @@ from types import ModuleType
 
 import pytest
 
+from benchmarks import models
 from benchmarks.page import PAGE, RESULTS, page
 from emofuse.params import Params
 from emofuse.schema import read_json
@@ -55,3 +56,8 @@ def test_the_metric_files_are_of_one_run() -> None:
 
 def test_the_page_of_benchmarks_is_that_of_their_results() -> None:
     assert (ROOT / PAGE).read_text() == page(read_json(ROOT / RESULTS)), "stale: run `make bench`"
+
+
+def test_the_page_of_models_is_that_of_their_results() -> None:
+    found = models.page(read_json(ROOT / models.RESULTS))
+    assert (ROOT / models.PAGE).read_text() == found, "stale: run `python -m benchmarks.models`"

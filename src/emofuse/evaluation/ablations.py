@@ -48,15 +48,15 @@ class Subject:
     def answer(self, tables: Tables | None = None) -> NDArray[np.float64]:
         """Probabilities of each labelled row, shape (n, classes), from its own features or others in their place."""
         read = self._read(self.tables if tables is None else tables)
-        return self.predictor.probabilities(read, weighed=False)[0][self.labelled]
+        return self.predictor.probabilities(read, self.rows, weighed=False)[0][self.labelled]
 
     def answer_all(self) -> NDArray[np.float64]:
         """Probabilities of every row, labelled or not, shape (rows, classes)."""
-        return self.predictor.probabilities(self._read(self.tables), weighed=False)[0]
+        return self.predictor.probabilities(self._read(self.tables), self.rows, weighed=False)[0]
 
     def weights(self) -> NDArray[np.float64]:
         """How much each modality moved the answer for each row, shape (rows, modalities)."""
-        return self.predictor.probabilities(self._read(self.tables))[1]
+        return self.predictor.probabilities(self._read(self.tables), self.rows)[1]
 
     @property
     def labelled(self) -> NDArray[np.bool_]:

@@ -12,7 +12,9 @@ from sklearn.metrics import accuracy_score, f1_score, precision_recall_fscore_su
 METRICS = ("accuracy", "weighted_f1", "macro_f1")
 
 
-def summary(actual: Sequence[str], predicted: Sequence[str]) -> dict[str, float]:
+def summary(
+    actual: Sequence[str] | NDArray[np.int64], predicted: Sequence[str] | NDArray[np.int64]
+) -> dict[str, float]:
     """Accuracy, weighted F1 and macro F1 (over the classes that occur in either), each 0 to 1."""
     return {
         "accuracy": float(accuracy_score(actual, predicted)),

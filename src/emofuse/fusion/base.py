@@ -6,9 +6,41 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
+
+from emofuse.fusion.objective import Objective
+
+
+@dataclass(frozen=True)
+class Context:
+    """The lines around n utterances, out of m lines that they share.
+
+    Attributes:
+        words: z-scores of the lines' text, float32 of shape (m, d); rows without words are zero.
+        spoken: bool of shape (m,): which lines have words.
+        index: int64 of shape (n, c), each a row of `words`, or -1 where there is no line.
+        speaker: int64 of shape (n, c): 0 unknown, 1 another than the utterance's speaker, 2 the same.
+    """
+
+    words: Tensor
+    spoken: Tensor
+    index: Tensor
+    speaker: Tensor
+
+    def rows(self, index: Tensor) -> Context:
+        """The lines around the utterances of an index or a boolean mask."""
+        return Context(self.words, self.spoken, self.index[index], self.speaker[index])
+
+    def without(self, alone: Tensor) -> Context:
+        """The same with no line around the utterances of `alone`, bool of shape (n,)."""
+        return Context(self.words, self.spoken, self.index.masked_fill(alone.unsqueeze(1), -1), self.speaker)
+
+    def to(self, device: str) -> Context:
+        """The same on a device."""
+        return Context(*(part.to(device) for part in (self.words, self.spoken, self.index, self.speaker)))
 
 
 @dataclass(frozen=True)
@@ -18,14 +50,28 @@ class Batch:
     Attributes:
         inputs: z-scores a modality, each float32 of shape (n, d); rows of absent modalities are zero.
         mask: bool of shape (n, modalities), in the order of `inputs`: which modalities are present.
+        context: the lines around them; None where no model reads any.
     """
 
     inputs: Mapping[str, Tensor]
     mask: Tensor
+    context: Context | None = None
 
     def rows(self, index: Tensor) -> Batch:
         """The rows of an index or a boolean mask."""
-        return Batch({name: values[index] for name, values in self.inputs.items()}, self.mask[index])
+        context = None if self.context is None else self.context.rows(index)
+        return Batch({name: values[index] for name, values in self.inputs.items()}, self.mask[index], context)
+
+    def to(self, device: str) -> Batch:
+        """The same on a device."""
+        context = None if self.context is None else self.context.to(device)
+        inputs = {name: values.to(device) for name, values in self.inputs.items()}
+        return Batch(inputs, self.mask.to(device), context)
+
+    def alone(self, rows: Tensor) -> Batch:
+        """The same with no line around the utterances of `rows`, bool of shape (n,)."""
+        context = None if self.context is None else self.context.without(rows)
+        return Batch(self.inputs, self.mask, context)
 
     def hide(self, hidden: Tensor) -> Batch:
         """The same with the modalities of `hidden`, bool of shape (n, modalities), taken away."""
@@ -35,11 +81,14 @@ class Batch:
             name: values * column.unsqueeze(1)
             for (name, values), column in zip(self.inputs.items(), columns, strict=True)
         }
-        return Batch(inputs, mask)
+        return Batch(inputs, mask, self.context)
 
 
 class Fusion(nn.Module, ABC):
     """A classifier of utterances that answers from any modalities, down to none."""
+
+    kind: ClassVar[str]  # a name of the registry that makes its like
+    reads_context = False  # whether the lines around an utterance change its answer
 
     def __init__(self, dims: Mapping[str, int], classes: int) -> None:
         super().__init__()
@@ -50,9 +99,9 @@ class Fusion(nn.Module, ABC):
     def forward(self, batch: Batch) -> Tensor:
         """Logits of shape (n, classes)."""
 
-    def loss(self, batch: Batch, targets: Tensor, class_weights: Tensor) -> Tensor:
-        """What training minimises: by default the weighted cross entropy of the logits."""
-        return nn.functional.cross_entropy(self(batch), targets, weight=class_weights)
+    def loss(self, batch: Batch, targets: Tensor, objective: Objective) -> Tensor:
+        """What training minimises: by default the objective's mean over the rows."""
+        return objective.mean(self(batch), targets)
 
     @torch.no_grad()
     def modality_weights(self, batch: Batch) -> Tensor:

@@ -16,6 +16,8 @@ class EarlyFusion(Fusion):
     With one modality it is that modality's baseline.
     """
 
+    kind = "early"
+
     def __init__(self, dims: Mapping[str, int], classes: int, hidden: Sequence[int], dropout: float) -> None:
         super().__init__(dims, classes)
         self.classifier = perceptron(sum(dims.values()) + len(dims), hidden, classes, dropout)

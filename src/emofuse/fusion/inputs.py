@@ -8,11 +8,17 @@ import torch
 
 from emofuse.features.scaling import Scaler
 from emofuse.fusion.base import Batch
+from emofuse.fusion.context import Lines
 from emofuse.schema import FeatureTable
 
 
-def make_batch(tables: Mapping[str, FeatureTable], scalers: Mapping[str, Scaler], modalities: Sequence[str]) -> Batch:
+def make_batch(
+    tables: Mapping[str, FeatureTable],
+    scalers: Mapping[str, Scaler],
+    modalities: Sequence[str],
+    lines: Lines | None = None,
+) -> Batch:
     """Scale n rows of the given modalities and stack their presence to a mask of shape (n, modalities)."""
     inputs = {name: torch.from_numpy(scalers[name].transform(tables[name])) for name in modalities}
     mask = torch.stack([torch.from_numpy(tables[name].present) for name in modalities], dim=1)
-    return Batch(inputs, mask)
+    return Batch(inputs, mask, None if lines is None else lines.scaled(scalers["text"]))

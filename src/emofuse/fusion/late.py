@@ -8,10 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from emofuse.fusion.base import Batch, Fusion, balanced, perceptron
+from emofuse.fusion.objective import Objective
 
 
 class LateFusion(Fusion):
     """The weighted mean of each present modality's probabilities; with none present, a learned prior answers."""
+
+    kind = "late"
 
     def __init__(self, dims: Mapping[str, int], classes: int, hidden: Sequence[int], dropout: float) -> None:
         super().__init__(dims, classes)
@@ -23,19 +26,16 @@ class LateFusion(Fusion):
         """Log-probabilities of shape (n, classes), which are logits of themselves."""
         return self._fuse(batch, self._heads(batch))
 
-    def loss(self, batch: Batch, targets: Tensor, class_weights: Tensor) -> Tensor:
+    def loss(self, batch: Batch, targets: Tensor, objective: Objective) -> Tensor:
         """The loss of the fused answer, and of each head on its present rows, so that no head leans on another."""
         heads = self._heads(batch)
-        total = nn.functional.nll_loss(self._fuse(batch, heads), targets, weight=class_weights)
-        total = total + nn.functional.cross_entropy(self.prior.expand(len(targets), -1), targets, weight=class_weights)
+        fused = self._fuse(batch, heads)
+        losses = [objective.mean(fused, targets), objective.mean(self.prior.expand(len(targets), -1), targets)]
+        whole = objective.weights[targets].sum()
         for index in range(len(self.modalities)):
             present = batch.mask[:, index]
-            if present.any():
-                each = nn.functional.cross_entropy(
-                    heads[present, index], targets[present], weight=class_weights, reduction="sum"
-                )
-                total = total + each / class_weights[targets].sum()
-        return total
+            losses.append(objective.total(heads[present, index], targets[present]) / whole)
+        return torch.stack(losses).sum()
 
     def modality_weights(self, batch: Batch) -> Tensor:
         """The learned weights, renormalised over the modalities present, shape (n, modalities)."""

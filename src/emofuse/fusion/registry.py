@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from emofuse.fusion.attention import AttentionFusion
 from emofuse.fusion.base import Fusion
 from emofuse.fusion.early import EarlyFusion
 from emofuse.fusion.late import LateFusion
 from emofuse.params import TrainParams
 from emofuse.schema import MODALITIES
 
-FUSIONS = ("early", "late")
-MODELS = (*FUSIONS, *MODALITIES)  # each modality alone is a baseline
+FUSIONS = ("early", "late", "attention")
+TRAINED = (*FUSIONS, *MODALITIES)  # each modality alone is a baseline
+ENSEMBLE = "ensemble"  # of the fusions, made of their members
+MODELS = (ENSEMBLE, *TRAINED)
 
 
 def model_modalities(name: str) -> tuple[str, ...]:
@@ -23,11 +26,13 @@ def make_model(name: str, dims: Mapping[str, int], classes: int, params: TrainPa
     """A model with fresh weights.
 
     Args:
-        name: one of `MODELS`.
+        name: one of `TRAINED`.
         dims: features of each modality that it reads.
         classes: number of classes.
         params: hidden layers and dropout.
     """
+    if name == "attention":
+        return AttentionFusion(dims, classes, params.attention, params.dropout)
     if name == "late":
         return LateFusion(dims, classes, params.late.hidden, params.dropout)
     return EarlyFusion(dims, classes, params.early.hidden, params.dropout)

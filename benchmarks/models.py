@@ -1,0 +1,219 @@
+"""Compare models and ways of training on extracted features: `python -m benchmarks.models --tree FOLDER --name MELD`.
+
+FOLDER is one where `dvc repro` has run, at least up to the features. Nothing is chosen here: all is trained on train
+with the params of this tree, changed as a variant says, and reported on dev.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from emofuse.calibration import calibration_error, fit_mixture, fit_temperature, heated
+from emofuse.errors import guard
+from emofuse.evaluation.metrics import summary
+from emofuse.features.scaling import Scaler
+from emofuse.fusion.context import manifest_lines
+from emofuse.fusion.inputs import make_batch
+from emofuse.fusion.registry import FUSIONS, make_model
+from emofuse.params import TrainParams, load_params
+from emofuse.schema import (
+    FEATURES_DIR,
+    MANIFEST_FILE,
+    MODALITIES,
+    label_order,
+    read_features,
+    read_json,
+    read_manifest,
+    write_json,
+)
+from emofuse.training import Rows, train
+
+RESULTS, PAGE = Path("benchmarks/models.json"), Path("docs/models.md")
+VARIANTS: dict[str, dict[str, Any]] = {
+    "as in params.yaml": {},
+    "no class weights": {"class_weight": 0.0},
+    "full class weights": {"class_weight": 1.0},
+    "focal loss, gamma 2": {"focal_gamma": 2.0},
+    "logit adjustment 0.25, no weights": {"class_weight": 0.0, "logit_adjustment": 0.25},
+    "logit adjustment 1, no weights": {"class_weight": 0.0, "logit_adjustment": 1.0},
+    "balanced sampling 0.25, no weights": {"class_weight": 0.0, "balanced_sampling": 0.25},
+    "balanced sampling 1, no weights": {"class_weight": 0.0, "balanced_sampling": 1.0},
+    "mixup within the class, 0.5": {"mixup": 0.5},
+    "noise 0.3": {"noise": 0.3},
+}
+HEAD = """# What models and ways of training are worth
+
+Made by `python -m benchmarks.models` from `benchmarks/models.json`. Everything is trained on train and reported on dev;
+nothing was chosen by these figures. Intervals hold 95% of the differences when dialogues are drawn anew (bootstrap).
+The built-in corpus is synthetic.
+"""
+
+
+@dataclass(frozen=True)
+class Data:
+    """Training rows, dev rows, and what they are named."""
+
+    rows: Rows
+    dialogues: list[str]
+    dev: Rows
+    dev_dialogues: list[str]
+    dims: dict[str, int]
+    classes: int
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Probabilities, shape (n, classes): of training rows by members that never met them, and of dev rows."""
+
+    held_out: NDArray[np.float64]
+    dev: NDArray[np.float64]
+    alone: NDArray[np.float64]
+
+
+def load(tree: Path, clip: float, params: TrainParams) -> Data:
+    """The features that lie in a tree, scaled on its training rows."""
+    manifest = read_manifest(tree / MANIFEST_FILE)
+    names = [name for name in MODALITIES if (tree / FEATURES_DIR / f"{name}.parquet").is_file()]
+    tables = {name: read_features(name, manifest, tree / FEATURES_DIR) for name in names}
+    labels = label_order(manifest)
+    parts = {
+        split: ((manifest["split"] == split) & manifest["label"].isin(labels)).to_numpy() for split in ("train", "dev")
+    }
+    scalers = {name: Scaler.fit(table.select(parts["train"]), clip) for name, table in tables.items()}
+    lines = manifest_lines(manifest, tables["text"], params.attention)
+
+    def rows(split: str) -> Rows:
+        chosen = parts[split]
+        picked = {name: table.select(chosen) for name, table in tables.items()}
+        targets = [labels.index(label) for label in manifest["label"][chosen]]
+        return Rows(make_batch(picked, scalers, names, lines.select(chosen)), torch.tensor(targets))
+
+    dialogues = {split: manifest["dialogue"][chosen].tolist() for split, chosen in parts.items()}
+    dims = {name: scaler.width for name, scaler in scalers.items()}
+    return Data(rows("train"), dialogues["train"], rows("dev"), dialogues["dev"], dims, len(labels))
+
+
+def answers(name: str, data: Data, params: TrainParams, seed: int) -> Answers:
+    """Train a model and ask it."""
+    trained = train(lambda: make_model(name, data.dims, data.classes, params), data.rows, data.dialogues, params, seed)
+    everyone = torch.ones(len(data.dev.targets), dtype=torch.bool)
+    with torch.inference_mode():
+        batches = (data.dev.batch, data.dev.batch.alone(everyone))
+        asked = [torch.stack([m(b).double().softmax(dim=1) for m in trained.members]).mean(dim=0) for b in batches]
+    return Answers(trained.held_out, asked[0].numpy(), asked[1].numpy())
+
+
+def mixed(parts: Sequence[Answers], targets: NDArray[np.int64]) -> Answers:
+    """The ensemble of several models."""
+    weights = fit_mixture([part.held_out for part in parts], targets)
+    print("weights", weights)
+    stacked = [[part.held_out, part.dev, part.alone] for part in parts]
+    return Answers(*(np.average([part[i] for part in stacked], axis=0, weights=weights) for i in range(3)))
+
+
+def row(found: Mapping[int, Answers], base: Mapping[int, Answers], data: Data) -> dict[str, Any]:
+    """The figures of a model or variant, means over the seeds, and its difference from `base`."""
+    actual, targets = data.dev.targets.numpy(), data.rows.targets.numpy()
+    scores: list[dict[str, float]] = []
+    for answer in found.values():
+        temperature = fit_temperature(answer.held_out, targets)
+        figures = summary(actual, answer.dev.argmax(axis=1))
+        figures["alone"] = summary(actual, answer.alone.argmax(axis=1))["weighted_f1"]
+        figures["held_out"] = summary(targets, answer.held_out.argmax(axis=1))["weighted_f1"]
+        figures["ece_before"] = calibration_error(answer.dev, actual)
+        figures["ece"] = calibration_error(heated(answer.dev, temperature), actual)
+        scores.append(figures)
+    low, high = interval(found, base, data)
+    return {name: float(np.mean([score[name] for score in scores])) for name in scores[0]} | {"low": low, "high": high}
+
+
+def interval(found: Mapping[int, Answers], base: Mapping[int, Answers], data: Data, draws: int = 200) -> list[float]:
+    """The middle 95% of the mean difference in weighted F1 over draws of dev's dialogues."""
+    actual = data.dev.targets.numpy()
+    groups = np.unique(data.dev_dialogues, return_inverse=True)[1]
+    members = [np.flatnonzero(groups == group) for group in range(groups.max() + 1)]
+    said = {seed: (found[seed].dev.argmax(axis=1), base[seed].dev.argmax(axis=1)) for seed in found}
+    rng = np.random.default_rng(0)
+    differences = []
+    for _ in range(draws):
+        chosen = np.concatenate([members[i] for i in rng.integers(0, len(members), len(members))])
+        gaps = [
+            summary(actual[chosen], ours[chosen])["weighted_f1"]
+            - summary(actual[chosen], theirs[chosen])["weighted_f1"]
+            for ours, theirs in said.values()
+        ]
+        differences.append(float(np.mean(gaps)))
+    return [float(bound) for bound in np.percentile(differences, [2.5, 97.5])]
+
+
+def compare(data: Data, params: TrainParams, seeds: int, variants: bool) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """The table, name and figures of each way of training early fusion, then of every fusion and of their ensemble."""
+    targets = data.rows.targets.numpy()
+
+    def each(name: str, changed: TrainParams) -> dict[int, Answers]:
+        return {seed: answers(name, data, changed, seed) for seed in range(1, seeds + 1)}
+
+    models = {"early": each("early", params)}
+    for name, change in VARIANTS.items() if variants else ():
+        found = each("early", params.model_copy(update=change)) if change else models["early"]
+        yield "variants", name, row(found, models["early"], data)
+    for name in FUSIONS:
+        models[name] = models.get(name) or each(name, params)
+        yield "models", name, row(models[name], models["early"], data)
+    ensemble = {seed: mixed([models[name][seed] for name in FUSIONS], targets) for seed in models["early"]}
+    yield "models", "ensemble", row(ensemble, models["early"], data)
+
+
+def page(results: Mapping[str, Any]) -> str:
+    """The page as Markdown."""
+    parts = [HEAD]
+    for data, part in results.items():
+        for kind, title in (("models", "models"), ("variants", "ways of training early fusion")):
+            if kind in part["figures"]:
+                parts.append(f"## {data}: {title}\n\nMeans of {part['seeds']} seed(s), {part['rows']} dev rows.\n")
+                parts.append(_table(part["figures"][kind]))
+    return "\n".join(parts)
+
+
+def _table(figures: Mapping[str, Mapping[str, float]]) -> str:
+    columns = ["accuracy", "macro_f1", "weighted_f1", "alone", "held_out", "ece_before", "ece"]
+    titles = ["accuracy", "macro F1", "weighted F1", "without lines", "held-out folds", "ECE before", "ECE after"]
+    lines = ["| | " + " | ".join(titles) + " | weighted F1 less early's |", "|---|" + "---|" * (len(titles) + 1)]
+    for name in [name for name in (*FUSIONS, "ensemble", *VARIANTS) if name in figures]:
+        found = figures[name]
+        cells = [f"{found[column]:.3f}" for column in columns]
+        lines.append(f"| {name} | " + " | ".join(cells) + f" | {found['low']:+.3f} to {found['high']:+.3f} |")
+    return "\n".join([*lines, ""])
+
+
+def main(tree: Path, name: str, seeds: int, variants: bool) -> None:
+    """Measure one data set; the others keep their last figures."""
+    params = load_params()
+    data = load(tree, params.scale.clip, params.train)
+    results = read_json(RESULTS) if RESULTS.is_file() else {}
+    figures: dict[str, dict[str, Any]] = {}
+    for table, what, found in compare(data, params.train, seeds, variants):
+        figures.setdefault(table, {})[what] = found
+        results[name] = {"seeds": seeds, "rows": len(data.dev.targets), "figures": figures}
+        write_json(RESULTS, results)
+        PAGE.write_text(page(results), encoding="utf-8")
+    print(page({name: results[name]}))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tree", type=Path, default=Path())
+    parser.add_argument("--name", default="Built-in corpus")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--variants", action="store_true")
+    asked = parser.parse_args()
+    with guard():
+        main(asked.tree, asked.name, asked.seeds, asked.variants)

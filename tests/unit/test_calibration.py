@@ -1,0 +1,58 @@
+"""Temperature, mixture weights and calibration error."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from emofuse.calibration import calibration_error, fit_mixture, fit_temperature, heated, log_loss
+
+
+def drawn(rows: int = 4000, seed: int = 0) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Probabilities, and classes drawn by them: perfectly calibrated."""
+    rng = np.random.default_rng(seed)
+    probabilities = rng.dirichlet([0.5, 0.5, 0.5], rows)
+    return probabilities, np.array([rng.choice(3, p=row) for row in probabilities])
+
+
+def test_heat_keeps_the_order_and_one_changes_nothing() -> None:
+    probabilities, _ = drawn(100)
+    np.testing.assert_allclose(heated(probabilities, 1), probabilities, atol=1e-9)
+    hot = heated(probabilities, 3)
+    assert (hot.argmax(axis=1) == probabilities.argmax(axis=1)).all()
+    assert (hot.max(axis=1) < probabilities.max(axis=1)).all()
+    np.testing.assert_allclose(hot.sum(axis=1), 1)
+
+
+@pytest.mark.parametrize("wrong", [0.5, 2.0])
+def test_the_temperature_undoes_what_made_probabilities_too_sure_or_not_sure_enough(wrong: float) -> None:
+    probabilities, targets = drawn()
+    spoilt = heated(probabilities, wrong)
+    fitted = fit_temperature(spoilt, targets)
+    assert fitted == pytest.approx(1 / wrong, rel=0.1)
+    assert calibration_error(spoilt, targets) > 0.08
+    assert calibration_error(heated(spoilt, fitted), targets) < 0.03
+
+
+def test_the_mixture_gives_weight_to_what_adds_and_none_to_noise() -> None:
+    probabilities, targets = drawn()
+    noise, _ = drawn(seed=1)
+    weights = fit_mixture([probabilities, noise], targets)
+    assert weights[0] > 0.95
+    assert sum(weights) == pytest.approx(1, abs=1e-5)
+
+
+def test_no_other_mixture_has_less_loss() -> None:
+    probabilities, targets = drawn(500)
+    rng = np.random.default_rng(2)
+    models = [heated(0.5 * probabilities + 0.5 * rng.dirichlet([1, 1, 1], 500), 1) for _ in range(3)]
+    best = log_loss(np.average(models, axis=0, weights=fit_mixture(models, targets)), targets)
+    for weights in rng.dirichlet([1, 1, 1], 200):
+        assert best <= log_loss(np.average(models, axis=0, weights=weights), targets) + 1e-6
+
+
+def test_calibration_error_is_the_gap_of_confidence_and_accuracy() -> None:
+    probabilities = np.tile([0.9, 0.1], (10, 1))
+    assert calibration_error(probabilities, np.zeros(10, np.int64)) == pytest.approx(0.1)
+    assert calibration_error(probabilities, np.ones(10, np.int64)) == pytest.approx(0.9)
