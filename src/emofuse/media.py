@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -74,6 +75,55 @@ def probe_streams(clip: Path) -> None:
             raise MediaError("no video or sound track")
 
 
+@dataclass(frozen=True)
+class Bounds:
+    """How large a clip may be: tracks, pixels of a frame, seconds, and frames of a video track."""
+
+    streams: int
+    pixels: int
+    seconds: float
+    frames: int
+
+
+def check_clip(clip: Path, bounds: Bounds) -> None:
+    """Check a clip's header, then count and time its packets, which a header can lie about. Nothing is decoded.
+
+    Raises:
+        MediaError: the file is no clip, has neither a video nor a sound track, or is over a bound.
+    """
+    with _opened(clip) as container:
+        videos = _video_streams(container)
+        if not videos and not container.streams.audio:
+            raise MediaError("no video or sound track")
+        _within("tracks", len(container.streams), bounds.streams)
+        for stream in videos:
+            if stream.codec_context is not None:
+                _within("pixels a frame", stream.codec_context.width * stream.codec_context.height, bounds.pixels)
+            _within("frames", stream.frames, bounds.frames)
+        _within("seconds", _claimed(container) or 0, bounds.seconds)
+        _check_packets(container, bounds)
+
+
+def _check_packets(container: InputContainer, bounds: Bounds) -> None:
+    counts = [0] * len(container.streams)
+    first: float | None = None
+    for packet in container.demux():
+        if packet.size == 0:
+            continue
+        if packet.stream.type == "video":
+            counts[packet.stream_index] += 1
+            _within("frames", counts[packet.stream_index], bounds.frames)
+        if packet.pts is not None and packet.stream.type in ("video", "audio"):
+            time = float(packet.pts * packet.time_base)
+            first = time if first is None else min(first, time)
+            _within("seconds", time - first, bounds.seconds)
+
+
+def _within(what: str, found: float, most: float) -> None:
+    if found > most:
+        raise MediaError(f"found {found:g} {what}, expected at most {most:g}")
+
+
 def probe_duration(clip: Path) -> float:
     """Length of a clip in seconds, from its header.
 
@@ -81,12 +131,17 @@ def probe_duration(clip: Path) -> float:
         MediaError: the file is missing, empty, or no clip, or its header gives no length.
     """
     with _opened(clip) as container:
-        lengths = [float(s.duration * s.time_base) for s in container.streams if s.duration and s.time_base]
-        if container.duration:
-            lengths.append(container.duration / av.time_base)
-        if not lengths:
-            raise MediaError("header gives no length")
-        return max(lengths)
+        length = _claimed(container)
+    if length is None:
+        raise MediaError("header gives no length")
+    return length
+
+
+def _claimed(container: InputContainer) -> float | None:
+    lengths = [float(s.duration * s.time_base) for s in container.streams if s.duration and s.time_base]
+    if container.duration:
+        lengths.append(container.duration / av.time_base)
+    return max(lengths, default=None)
 
 
 def audio_samples(clip: Path, sample_rate: int) -> NDArray[np.float32]:

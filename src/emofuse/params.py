@@ -163,6 +163,26 @@ class TrainParams(Section):
     late: HeadParams
 
 
+class ServeParams(Section):
+    """Limits of the service."""
+
+    bytes: Positive
+    json_bytes: Positive
+    seconds: Annotated[float, Field(gt=0, le=600)]
+    pixels: Positive
+    frames: Positive
+    streams: Positive
+    text: Positive
+    items: Positive
+    concurrent: Positive
+    request_seconds: Annotated[float, Field(gt=0)]
+    queue_seconds: Annotated[float, Field(gt=0)]
+    media_seconds: Annotated[float, Field(gt=0)]
+    worker_mb: Positive
+    workers: Positive | None
+    batch: Positive
+
+
 class Params(Section):
     """All of params.yaml."""
 
@@ -176,6 +196,7 @@ class Params(Section):
     metadata: MetadataParams
     scale: ScaleParams
     train: TrainParams
+    serve: ServeParams
 
     def extractor(self, modality: str) -> ExtractorParams:
         """The section of a modality's extractor."""

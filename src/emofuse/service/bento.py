@@ -6,21 +6,22 @@ from pathlib import Path
 
 import bentoml
 
+from emofuse.params import load_params
 from emofuse.predictor import Predictor
 from emofuse.service.app import create_app
 from emofuse.service.store import champion_tag
 
 _loaded: list[Predictor] = []
+_limits = load_params().serve
 
 
-@bentoml.asgi_app(create_app(lambda: _loaded[0]), path="/")
-@bentoml.service(name="emofuse", traffic={"timeout": 60}, http={"port": 3000})
+# The time limits are those of params.yaml; BentoML's own would also cut a long video's upload.
+@bentoml.asgi_app(create_app(lambda: _loaded[0], _limits), path="/")
+@bentoml.service(name="emofuse", traffic={"timeout": 3600}, http={"port": 3000})
 class Emofuse:
-    """Serves the champion. BentoML answers /readyz only once the constructor, and so the warm-up, is through."""
+    """Serves the champion. BentoML answers /readyz once the app has started, and so is warm."""
 
     model = bentoml.models.BentoModel(champion_tag(Path("models/champion")))
 
     def __init__(self) -> None:
-        predictor = Predictor.load(Path(self.model.path))
-        predictor.warm_up()
-        _loaded[:] = [predictor]
+        _loaded[:] = [Predictor.load(Path(self.model.path))]

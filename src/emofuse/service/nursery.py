@@ -1,0 +1,184 @@
+"""The processes that open uploads, seen from inside.
+
+The nursery loads the extractors and warms them up, which takes seconds, and then forks a worker whenever the service
+asks for one, which takes milliseconds. It never opens an upload itself and holds a single thread, so that forking is
+safe. A worker answers jobs, a line of JSON each: nothing of it is unpickled, so that a decoder taken over by a hostile
+clip can't take over the service.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import socket
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import TypeAdapter
+
+from emofuse.errors import MediaError
+from emofuse.features.base import Extractor
+from emofuse.features.registry import make_extractor
+from emofuse.features.workers import one_thread
+from emofuse.media import Bounds, check_clip
+from emofuse.params import EXTRACTOR_PARAMS, ExtractorParams
+from emofuse.schema import Extracted, Utterance
+from emofuse.service.clock import timed
+
+READY = b"ready\n"
+FORK, KILL = b"f", b"k"  # what the nursery is asked
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a nursery is told at its start: the extractors of its workers, and their bounds."""
+
+    extractors: Mapping[str, dict[str, Any]]
+    bounds: Bounds
+    worker_mb: int
+
+    def params(self) -> dict[str, ExtractorParams]:
+        """The params of each modality's extractor."""
+        return {m: EXTRACTOR_PARAMS[m].model_validate(found) for m, found in self.extractors.items()}
+
+
+@dataclass(frozen=True)
+class Job:
+    """A clip to extract.
+
+    Attributes:
+        utterance: what is known of it, less the clip.
+        files: by name.
+        modalities: those that are wanted, each with the name of its file; None where it has none.
+        checked: whether the files are the service's own, so that nothing has to be checked.
+    """
+
+    utterance: Utterance
+    files: Mapping[str, Path]
+    modalities: Mapping[str, str | None]
+    checked: bool = False
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a worker made of a job: the values of each modality or the reason why there are none, and the seconds spent.
+
+    `refused` says why nothing was extracted.
+    """
+
+    rows: Mapping[str, tuple[list[float] | None, str]]
+    seconds: Mapping[str, float]
+    refused: str = ""
+
+    def extracted(self) -> dict[str, Extracted]:
+        """The rows as extractors give them."""
+        return {
+            modality: Extracted(None if values is None else np.array(values, dtype=np.float32), reason)
+            for modality, (values, reason) in self.rows.items()
+        }
+
+
+SETUP, JOB, DONE = TypeAdapter(Setup), TypeAdapter(Job), TypeAdapter(Done)
+
+
+def main(control: socket.socket) -> None:
+    """Warm up, say so, and fork or kill workers as asked, until the service is gone."""
+    one_thread()
+    with control.makefile("rb") as lines:
+        setup = SETUP.validate_json(lines.readline())
+    extractors = {modality: make_extractor(params) for modality, params in setup.params().items()}
+    for extractor in extractors.values():
+        extractor.warm_up()
+    control.sendall(READY)
+    children: set[int] = set()
+    while True:
+        asked, handles, _, _ = socket.recv_fds(control, 16, 1)
+        # A child that ended keeps its number until it is collected here, so that none of another process is killed.
+        children = {child for child in children if os.waitpid(child, os.WNOHANG) == (0, 0)}
+        if not asked:
+            break
+        if asked[:1] == KILL:
+            _kill({int(asked[1:])} & children)
+            control.sendall(READY)
+            continue
+        child = os.fork()
+        if child == 0:
+            control.close()
+            _work(socket.socket(fileno=handles[0]), extractors, setup)
+        os.close(handles[0])
+        children.add(child)
+        control.sendall(f"{child}\n".encode())
+    _kill(children)
+
+
+def _kill(children: set[int]) -> None:
+    for child in children:
+        os.kill(child, signal.SIGKILL)
+
+
+def _work(channel: socket.socket, extractors: Mapping[str, Extractor], setup: Setup) -> None:
+    """Answer jobs until the service closes the channel; never returns."""
+    try:
+        _silence()
+        _bound(setup.worker_mb)
+        with channel.makefile("rb") as jobs:
+            for line in jobs:
+                channel.sendall(DONE.dump_json(_extract(JOB.validate_json(line), extractors, setup.bounds)) + b"\n")
+    finally:
+        os._exit(0)
+
+
+def _silence() -> None:
+    """What decoders print may hold parts of an upload."""
+    with Path(os.devnull).open("w") as nothing:
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(nothing.fileno(), stream.fileno())
+
+
+def _bound(megabytes: int) -> None:
+    """Let this process take so much memory beyond what it has, and write no file."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    status = Path("/proc/self/status")
+    if status.exists():  # Linux; elsewhere the time bound alone holds a worker
+        held = next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmData"))
+        limit = (held + megabytes * 1024) * 1024
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+
+
+def _extract(job: Job, extractors: Mapping[str, Extractor], bounds: Bounds) -> Done:
+    seconds: dict[str, float] = {}
+    rows = {}
+    try:
+        for name, file in job.files.items() if not job.checked else ():
+            with timed(seconds, "check"):
+                _check(name, file, bounds)
+        for modality, source in job.modalities.items():
+            clip = None if source is None else job.files[source]
+            with timed(seconds, modality):
+                (row,) = extractors[modality].extract([replace(job.utterance, clip=clip)])
+            rows[modality] = (None if row.values is None else row.values.tolist(), row.reason)
+    except MediaError as error:
+        return Done({}, seconds, str(error))
+    except MemoryError:
+        return Done({}, seconds, "takes too much memory to decode")
+    except Exception as error:  # a library that a broken clip upset; the next clip is another
+        return Done({}, seconds, f"can't be decoded: {type(error).__name__}")
+    return Done(rows, seconds)
+
+
+def _check(name: str, file: Path, bounds: Bounds) -> None:
+    try:
+        check_clip(file, bounds)
+    except MediaError as error:
+        raise MediaError(f"{name}: {error}") from None
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the service's to answer
+    main(socket.socket(fileno=int(sys.argv[1])))
