@@ -157,18 +157,22 @@ def audio_samples(clip: Path, sample_rate: int) -> NDArray[np.float32]:
     Raises:
         MediaError: the file can't be decoded, has no sound track, no samples in it, or too many for an utterance.
     """
+    parts = list(sound_parts(clip, sample_rate))
+    return np.concatenate(parts).astype(np.float32) / np.float32(2**31)
+
+
+def sound_parts(clip: Path, sample_rate: int, most_seconds: float = MAX_SECONDS) -> Iterator[NDArray[np.int32]]:
+    """The same as it is decoded: int32 of shape (samples,), a part at a time."""
     with _opened(clip) as container:
         stream = _best(container.streams.audio, "sound")
-        parts = []
-        left = MAX_SECONDS * sample_rate
+        found = 0
         for part in _mono(container.decode(stream), sample_rate):
-            left -= len(part)
-            if left < 0:
-                raise MediaError(f"longer than {MAX_SECONDS} s; cut it into utterances")
-            parts.append(part)
-    if not parts:
+            found += len(part)
+            if found > most_seconds * sample_rate:
+                raise MediaError(f"longer than {most_seconds:g} s; cut it into utterances")
+            yield part
+    if not found:
         raise MediaError("sound track without samples")
-    return np.concatenate(parts).astype(np.float32) / np.float32(2**31)
 
 
 def _mono(frames: Iterable[av.AudioFrame], rate: int) -> Iterator[NDArray[np.int32]]:
@@ -198,6 +202,13 @@ def gray_frames(clip: Path, fps: float, width: int) -> Iterator[NDArray[np.uint8
     Raises:
         MediaError: the file can't be decoded, has no video track, no frame in it, or lasts too long for an utterance.
     """
+    yield from (frame for _, frame in timed_frames(clip, fps, width))
+
+
+def timed_frames(
+    clip: Path, fps: float, width: int, most_seconds: float = MAX_SECONDS
+) -> Iterator[tuple[float, NDArray[np.uint8]]]:
+    """The same, each with its time in seconds from the first."""
     with _opened(clip) as container:
         stream = _best(_video_streams(container), "video")
         rate = float(stream.average_rate or GUESSED_RATE)
@@ -207,12 +218,12 @@ def gray_frames(clip: Path, fps: float, width: int) -> Iterator[NDArray[np.uint8
             time = frame.time if frame.time is not None else number / rate
             if first is None or due is None:
                 first = due = time
-            if time - first > MAX_SECONDS:
-                raise MediaError(f"longer than {MAX_SECONDS} s; cut it into utterances")
+            if time - first > most_seconds:
+                raise MediaError(f"longer than {most_seconds:g} s; cut it into utterances")
             if time < due - 1e-6:
                 continue
             due = max(due + 1 / fps, time)
-            yield _gray(frame, width)
+            yield time - first, _gray(frame, width)
         if number + 1 < stream.frames * LEAST_SHARE:
             raise MediaError(f"cut short: {number + 1} of {stream.frames} frames")
     if due is None:

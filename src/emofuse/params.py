@@ -176,6 +176,10 @@ class ServeParams(Section):
     items: Positive
     concurrent: Positive
     request_seconds: Annotated[float, Field(gt=0)]
+    timelines: Positive
+    timeline_bytes: Positive
+    timeline_seconds: Annotated[float, Field(gt=0)]
+    timeline_window: Annotated[float, Field(gt=0)]
     queue_seconds: Annotated[float, Field(gt=0)]
     media_seconds: Annotated[float, Field(gt=0)]
     worker_mb: Positive

@@ -7,7 +7,6 @@ import base64
 import json
 import re
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,7 @@ from fastapi.testclient import TestClient
 from httpx import Response
 
 from emofuse.params import load_params
-from emofuse.predictor import Predictor
-from emofuse.service.app import Places, create_app
+from emofuse.service.app import Places
 from emofuse.service.refusal import RefusedError
 from tests.conftest import write_clip
 from tests.pipeline.imports import ROOT
@@ -25,18 +23,6 @@ from tests.pipeline.imports import ROOT
 LIMITS = load_params(ROOT / "params.yaml").serve
 JSON = {"content-type": "application/json"}
 CONTEXT = {"position": 2, "dialogue_length": 5}
-
-
-@pytest.fixture(scope="module")
-def client(bundle: Path) -> Iterator[TestClient]:
-    with TestClient(create_app(lambda: Predictor.load(bundle), LIMITS)) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-def clip(corpus: Path) -> bytes:
-    clips = (corpus / "output_repeated_splits_test").glob("*.mp4")
-    return max(clips, key=lambda path: path.stat().st_size).read_bytes()
 
 
 def untimed(answer: Response) -> dict[str, Any]:
@@ -178,7 +164,7 @@ def test_a_bad_batch_is_told_what_to_send(client: TestClient, body: bytes, messa
 
 def test_requests_beyond_the_places_are_told_to_come_back() -> None:
     async def crowd() -> None:
-        places = Places(LIMITS.model_copy(update={"concurrent": 1}))
+        places = Places(1, 60)
         async with places.taken(), places.taken():
             pass
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, StreamingResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
@@ -18,9 +18,10 @@ from emofuse.predictor import Predictor
 from emofuse.service.answers import Answers
 from emofuse.service.body import BodyLimit
 from emofuse.service.messages import BatchResponse, PredictResponse, Problem
-from emofuse.service.openapi import REFUSALS, batch_body, predict_body
+from emofuse.service.openapi import NDJSON, REFUSALS, TIMELINE_RESPONSES, batch_body, predict_body, timeline_body
 from emofuse.service.reading import Known, read_items, read_one
 from emofuse.service.refusal import RefusedError, busy
+from emofuse.service.timeline import Timelines, answer_lines, read_timeline, streamed
 
 
 def create_app(load: Callable[[], Predictor], limits: ServeParams) -> FastAPI:
@@ -48,7 +49,8 @@ def create_app(load: Callable[[], Predictor], limits: ServeParams) -> FastAPI:
         lifespan=lifespan,
     )
     app.add_middleware(BodyLimit, limits=limits)
-    place = Places(limits)
+    place = Places(limits.concurrent, limits.request_seconds)
+    long_place = Places(limits.timelines, limits.request_seconds)
 
     @app.post("/predict", responses=REFUSALS, openapi_extra=predict_body(limits))
     async def predict(request: Request) -> PredictResponse:
@@ -62,6 +64,17 @@ def create_app(load: Callable[[], Predictor], limits: ServeParams) -> FastAPI:
         async with place.taken() as folder:
             items = await read_items(request, folder, limits)
             return BatchResponse(answers=await asyncio.gather(*(_one(answers[0], item) for item in items)))
+
+    @app.post("/timeline", responses=TIMELINE_RESPONSES, openapi_extra=timeline_body(limits))
+    async def timeline(request: Request) -> StreamingResponse:
+        """Answer each window of a long video, a line of JSON each, as soon as it is done."""
+        async with AsyncExitStack() as stack:
+            folder = await stack.enter_async_context(long_place.taken(timed=False))
+            await stack.enter_async_context(place.taken(timed=False))
+            lines = answer_lines(Timelines(answers[0], limits), await read_timeline(request, folder), folder)
+            first = await anext(lines)  # what is no video is refused before anything is sent
+            return StreamingResponse(streamed(first, lines, stack.pop_all()), media_type=NDJSON)
+        raise AssertionError("unreachable")
 
     @app.exception_handler(RefusedError)
     async def _refused(_: Request, error: RefusedError) -> JSONResponse:
@@ -90,25 +103,29 @@ async def _one(answers: Answers, item: Known | RefusedError) -> PredictResponse 
 class Places:
     """The requests that are worked on or wait, each with a folder for its files, which is gone when it is answered."""
 
-    def __init__(self, limits: ServeParams) -> None:
-        self._limits = limits
+    def __init__(self, most: int, seconds: float) -> None:
+        self._most = most
+        self._seconds = seconds
         self._taken = 0
 
     @asynccontextmanager
-    async def taken(self) -> AsyncIterator[Path]:
+    async def taken(self, timed: bool = True) -> AsyncIterator[Path]:
         """Take a place.
+
+        Args:
+            timed: whether the time of a request is limited.
 
         Raises:
             RefusedError: all are taken, or the request took too long.
         """
-        if self._taken >= self._limits.concurrent:
-            raise busy(f"{self._taken} requests are worked on, at most {self._limits.concurrent} may be")
+        if self._taken >= self._most:
+            raise busy(f"{self._taken} requests are worked on, at most {self._most} may be")
         self._taken += 1
         try:
             with tempfile.TemporaryDirectory(prefix="emofuse-") as folder:
-                async with asyncio.timeout(self._limits.request_seconds):
+                async with asyncio.timeout(self._seconds if timed else None):
                     yield Path(folder)
         except TimeoutError:
-            raise busy(f"no answer in {self._limits.request_seconds:g} s") from None
+            raise busy(f"no answer in {self._seconds:g} s") from None
         finally:
             self._taken -= 1

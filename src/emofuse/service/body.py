@@ -27,7 +27,8 @@ class BodyLimit:
             return
         headers = dict(scope["headers"])
         form = headers.get(b"content-type", b"").startswith(b"multipart/")
-        most = self._limits.bytes + FORM_BYTES if form else self._limits.json_bytes
+        files = self._limits.timeline_bytes if scope["path"] == "/timeline" else self._limits.bytes
+        most = files + FORM_BYTES if form else self._limits.json_bytes
         claimed = headers.get(b"content-length", b"")
         found = int(claimed) if claimed.isdigit() and int(claimed) > most else 0
         over = False

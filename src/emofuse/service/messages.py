@@ -128,6 +128,33 @@ class Problem(BaseModel):
     error: Annotated[str, Field(description="what was found, what was expected, and what to send")]
 
 
+class TimelineOptions(BaseModel):
+    """How a long video is cut. Without either, the lines of the transcript are the windows where there is one."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    window: Annotated[float | None, Field(ge=0.5, le=60, description="seconds of a window")] = None
+    hop: Annotated[
+        float | None, Field(ge=0.5, le=600, description="seconds from one window to the next; the window's length")
+    ] = None
+
+
+class TimelineAnswer(PredictResponse):
+    """The answer for a window; a line of the stream."""
+
+    start: Annotated[float, Field(description="seconds in the video")]
+    end: Annotated[float, Field(description="seconds in the video")]
+    text: Annotated[str, Field(description="what the transcript says was said")]
+
+
+class TimelineEnd(BaseModel):
+    """The last line of the stream."""
+
+    windows: Annotated[int, Field(description="number of answers")]
+    video_seconds: Annotated[float, Field(description="end of the last window, in seconds")]
+    seconds: Annotated[float, Field(description="time that it all took, in seconds")]
+
+
 class BatchRequest(BaseModel):
     """Several utterances."""
 

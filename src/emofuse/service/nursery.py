@@ -13,7 +13,7 @@ import resource
 import signal
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from emofuse.media import Bounds, check_clip
 from emofuse.params import EXTRACTOR_PARAMS, ExtractorParams
 from emofuse.schema import Extracted, Utterance
 from emofuse.service.clock import timed
+from emofuse.windows import Look, Window, cut_windows, even_spans
 
 READY = b"ready\n"
 FORK, KILL = b"f", b"k"  # what the nursery is asked
@@ -83,7 +84,40 @@ class Done:
         }
 
 
-SETUP, JOB, DONE = TypeAdapter(Setup), TypeAdapter(Job), TypeAdapter(Done)
+@dataclass(frozen=True)
+class Cut:
+    """A long video to cut.
+
+    Attributes:
+        video: its file.
+        spans: start and end of each window in seconds; where there are none, `window` and `hop` make them.
+        window: seconds.
+        hop: seconds from one window to the next.
+        folder: where the windows are put.
+        look: what is kept of the video.
+        bounds: of the video.
+    """
+
+    video: Path
+    spans: list[tuple[float, float]]
+    window: float
+    hop: float
+    folder: Path
+    look: Look
+    bounds: Bounds
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A window, or, at the end of the video, none, and why it ended where that is an error."""
+
+    window: Window | None
+    refused: str = ""
+
+
+SETUP, DONE, PIECE = TypeAdapter(Setup), TypeAdapter(Done), TypeAdapter(Piece)
+WORK: TypeAdapter[Job | Cut] = TypeAdapter(Job | Cut)
+NEXT = b"next\n"
 
 
 def main(control: socket.socket) -> None:
@@ -126,9 +160,16 @@ def _work(channel: socket.socket, extractors: Mapping[str, Extractor], setup: Se
     try:
         _silence()
         _bound(setup.worker_mb)
-        with channel.makefile("rb") as jobs:
-            for line in jobs:
-                channel.sendall(DONE.dump_json(_extract(JOB.validate_json(line), extractors, setup.bounds)) + b"\n")
+        with channel.makefile("rb") as lines:
+            while line := lines.readline():
+                work = WORK.validate_json(line)
+                if isinstance(work, Job):
+                    channel.sendall(DONE.dump_json(_extract(work, extractors, setup.bounds)) + b"\n")
+                    continue
+                for piece in _cut(work):
+                    channel.sendall(PIECE.dump_json(piece) + b"\n")
+                    if lines.readline() != NEXT:
+                        return
     finally:
         os._exit(0)
 
@@ -141,9 +182,9 @@ def _silence() -> None:
 
 
 def _bound(megabytes: int) -> None:
-    """Let this process take so much memory beyond what it has, and write no file."""
+    """Let this process take so much memory beyond what it has, and write no larger files."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (megabytes * 2**20, megabytes * 2**20))
     status = Path("/proc/self/status")
     if status.exists():  # Linux; elsewhere the time bound alone holds a worker
         held = next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmData"))
@@ -170,6 +211,21 @@ def _extract(job: Job, extractors: Mapping[str, Extractor], bounds: Bounds) -> D
     except Exception as error:  # a library that a broken clip upset; the next clip is another
         return Done({}, seconds, f"can't be decoded: {type(error).__name__}")
     return Done(rows, seconds)
+
+
+def _cut(work: Cut) -> Iterator[Piece]:
+    spans = work.spans or even_spans(work.window, work.hop)
+    try:
+        check_clip(work.video, work.bounds)
+        for window in cut_windows(work.video, spans, work.folder, work.look, work.bounds.seconds):
+            yield Piece(window)
+        yield Piece(None)
+    except MediaError as error:
+        yield Piece(None, str(error))
+    except MemoryError:
+        yield Piece(None, "takes too much memory to decode")
+    except Exception as error:
+        yield Piece(None, f"can't be decoded: {type(error).__name__}")
 
 
 def _check(name: str, file: Path, bounds: Bounds) -> None:

@@ -5,13 +5,28 @@ from __future__ import annotations
 from typing import Any
 
 from emofuse.params import ServeParams
-from emofuse.service.messages import EXAMPLE_CONTEXT, BatchRequest, Context, NamedItem, PredictRequest, Problem
+from emofuse.service.messages import (
+    EXAMPLE_CONTEXT,
+    BatchRequest,
+    Context,
+    NamedItem,
+    PredictRequest,
+    Problem,
+    TimelineOptions,
+)
 
 REFUSALS: dict[int | str, dict[str, Any]] = {
     400: {"model": Problem, "description": "The body is no multipart body."},
     413: {"model": Problem, "description": "The body is over the limit."},
     422: {"model": Problem, "description": "Something in the body is not as described, over a limit, or no clip."},
     503: {"model": Problem, "description": "The service is busy; try again after `Retry-After` seconds."},
+}
+NDJSON = "application/x-ndjson"
+TIMELINE_RESPONSES: dict[int | str, dict[str, Any]] = REFUSALS | {
+    200: {
+        "description": "A line of JSON a window, then one with the number of windows, or with an error.",
+        "content": {NDJSON: {"schema": {"type": "string"}}},
+    }
 }
 FILE = {"type": "string", "format": "binary"}
 
@@ -45,6 +60,26 @@ def batch_body(limits: ServeParams) -> dict[str, Any]:
     schema = _schema(BatchRequest, limits)
     schema["properties"]["items"]["maxItems"] = limits.items
     return _body(schema, form, example, {"items": {"contentType": "application/json"}})
+
+
+def timeline_body(limits: ServeParams) -> dict[str, Any]:
+    """The body of `/timeline`."""
+    options = TimelineOptions.model_json_schema()["properties"]
+    form = {
+        "type": "object",
+        "required": ["video"],
+        "additionalProperties": False,
+        "properties": {
+            "video": FILE | {"description": f"at most {limits.timeline_bytes} bytes and {limits.timeline_seconds:g} s"},
+            **{name: {**option["anyOf"][0], "description": option["description"]} for name, option in options.items()},
+            "transcript": {
+                "type": "string",
+                "description": "SRT, VTT, or JSON with times: [{text, start, end, speaker}]; "
+                "without window and hop, its lines are the windows",
+            },
+        },
+    }
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": form}}}}
 
 
 def _body(

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Coroutine, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping
+from contextlib import asynccontextmanager, suppress
 
 from emofuse.features.workers import available_cores
 from emofuse.media import Bounds
 from emofuse.params import ExtractorParams, ServeParams
-from emofuse.service.nursery import DONE, JOB, Done, Job, Setup
+from emofuse.service.nursery import DONE, NEXT, PIECE, WORK, Cut, Done, Job, Setup
 from emofuse.service.nursery_process import NurseryProcess
 from emofuse.service.refusal import RefusedError, busy
+from emofuse.windows import Window
 
 JOBS = 200  # that a worker answers before a fresh one takes its place, so that leaks of decoders don't add up
 LINE = 2**24  # bytes of the longest answer
@@ -33,15 +34,18 @@ class _Worker:
 
     async def ask(self, job: Job) -> Done:
         self.jobs += 1
+        return DONE.validate_json(await self.told(WORK.dump_json(job) + b"\n"))
+
+    async def told(self, line: bytes) -> bytes:
         try:
-            self._writer.write(JOB.dump_json(job) + b"\n")
+            self._writer.write(line)
             await self._writer.drain()
-            line = await self._reader.readline()
+            answer = await self._reader.readline()
         except ConnectionError:
             raise _DiedError from None
-        if not line.endswith(b"\n"):
+        if not answer.endswith(b"\n"):
             raise _DiedError
-        return DONE.validate_json(line)
+        return answer
 
     def close(self) -> None:
         self._writer.close()
@@ -110,6 +114,29 @@ class MediaPool:
                 continue
         raise RefusedError(422, "crashes the decoder; check that the file plays")
 
+    async def cut(self, work: Cut) -> AsyncGenerator[Window, None]:
+        """Cut a long video, in a worker of its own; a window is cut when it is asked for.
+
+        Raises:
+            RefusedError: the video can't be decoded or is over a limit, or a window takes too long.
+        """
+        worker = await self._fork()
+        line = WORK.dump_json(work) + b"\n"
+        try:
+            while True:
+                async with asyncio.timeout(self._limits.media_seconds):
+                    piece = PIECE.validate_json(await worker.told(line))
+                if piece.refused:
+                    raise RefusedError(422, f"video: {piece.refused}; check that the file plays")
+                if piece.window is None:
+                    return
+                yield piece.window
+                line = NEXT
+        except (TimeoutError, _DiedError):
+            raise RefusedError(422, "video: crashes the decoder or is too slow to decode") from None
+        finally:
+            self._spawn(self._end(worker))
+
     @asynccontextmanager
     async def _lent(self) -> AsyncIterator[_Worker]:
         """A worker for one job; one that does not end it well, or has done many, is replaced."""
@@ -134,9 +161,19 @@ class MediaPool:
         task.add_done_callback(self._tasks.discard)
 
     async def _replace(self, worker: _Worker) -> None:
+        self._idle.put_nowait(await self._fork(self._closed(worker)))
+
+    async def _end(self, worker: _Worker) -> None:
+        number = self._closed(worker)
+        async with self._lock:
+            if self._nursery is not None:
+                with suppress(OSError):
+                    await asyncio.to_thread(self._nursery.kill, number)
+
+    def _closed(self, worker: _Worker) -> int:
         worker.close()
         self._workers.discard(worker)
-        self._idle.put_nowait(await self._fork(worker.number))
+        return worker.number
 
     async def _fork(self, instead_of: int | None = None) -> _Worker:
         """A new worker; where the nursery is gone, from a new one."""

@@ -59,13 +59,12 @@ async def read_one(request: Request, folder: Path, limits: ServeParams) -> Known
     if kind_of(request) == JSON:
         whole = validated(PredictRequest, await request.body() or b"{}")
         return await _stored(whole, {name: getattr(whole, name) for name in FILES}, folder, limits)
-    async with _form(request) as form:
-        _only(form, {*FILES, "utterance", "context"})
-        context = await _text(form.get("context"))
+    async with opened_form(request, {*FILES, "utterance", "context"}) as form:
+        context = await field_text(form.get("context"))
         asked = Asked(
-            utterance=await _text(form.get("utterance")), context=validated(Context, context) if context else None
+            utterance=await field_text(form.get("utterance")), context=validated(Context, context) if context else None
         )
-        return await _stored(asked, {name: _file(form, name) for name in FILES}, folder, limits)
+        return await _stored(asked, {name: file_part(form, name) for name in FILES}, folder, limits)
 
 
 async def read_items(request: Request, folder: Path, limits: ServeParams) -> list[Known | RefusedError]:
@@ -77,8 +76,8 @@ async def read_items(request: Request, folder: Path, limits: ServeParams) -> lis
     if kind_of(request) == JSON:
         items = _items(await request.body(), limits)
         return [await _item(raw, index, None, folder, limits) for index, raw in enumerate(items)]
-    async with _form(request) as form:
-        items = _items((await _text(form.get("items")) or "").encode(), limits)
+    async with opened_form(request) as form:
+        items = _items((await field_text(form.get("items")) or "").encode(), limits)
         return [await _item(raw, index, form, folder, limits) for index, raw in enumerate(items)]
 
 
@@ -112,30 +111,39 @@ async def _item(raw: Any, index: int, form: FormData | None, folder: Path, limit
 def _named(form: FormData, part: str | None, name: str) -> UploadFile | None:
     if part is None:
         return None
-    found = _file(form, part)
+    found = file_part(form, part)
     if found is None:
         raise RefusedError(422, f"{name}: found no file part {part!r}; send it as one (curl -F {part}=@clip.mp4)")
     return found
 
 
 @asynccontextmanager
-async def _form(request: Request) -> AsyncIterator[FormData]:
+async def opened_form(request: Request, fields: set[str] | None = None) -> AsyncIterator[FormData]:
+    """A multipart body, each of its fields once; only those named where any are.
+
+    Raises:
+        RefusedError: it is broken or has other fields.
+    """
     try:
         async with request.form(max_part_size=FORM_BYTES) as form:  # closes the spooled files of an upload
             if len(form.multi_items()) > len(form):
                 raise RefusedError(422, "found a field twice, expected each once")
+            unknown = sorted(set(form) - fields) if fields else []
+            if fields and unknown:
+                raise RefusedError(
+                    422, f"found unknown fields {', '.join(unknown)}; expected {', '.join(sorted(fields))}"
+                )
             yield form
     except HTTPException as error:  # what Starlette makes of a broken multipart body
         raise RefusedError(400, f"found a broken multipart body: {error.detail}; {ASK}") from None
 
 
-def _only(form: FormData, expected: set[str]) -> None:
-    unknown = sorted(set(form) - expected)
-    if unknown:
-        raise RefusedError(422, f"found unknown fields {', '.join(unknown)}; expected {', '.join(sorted(expected))}")
+def file_part(form: FormData, name: str) -> UploadFile | None:
+    """A file of a form.
 
-
-def _file(form: FormData, name: str) -> UploadFile | None:
+    Raises:
+        RefusedError: it is a text.
+    """
     part = form.get(name)
     if isinstance(part, str) and part:
         raise RefusedError(
@@ -144,7 +152,8 @@ def _file(form: FormData, name: str) -> UploadFile | None:
     return part if isinstance(part, UploadFile) else None
 
 
-async def _text(part: UploadFile | str | None) -> str | None:
+async def field_text(part: UploadFile | str | None) -> str | None:
+    """A text of a form, whether sent as a field or as a file."""
     return (await part.read()).decode("utf-8", "replace") if isinstance(part, UploadFile) else part
 
 
@@ -160,7 +169,7 @@ async def _stored(
     for name, file in files.items():
         if file is not None:
             paths[name] = folder / name
-            size = await run_in_threadpool(_store, file, paths[name])
+            size = await run_in_threadpool(store, file, paths[name])
             if size == 0:
                 raise RefusedError(422, f"{name}: found an empty file (0 bytes), expected a clip such as mp4 or wav")
     if not paths and not text.strip():
@@ -168,7 +177,8 @@ async def _stored(
     return Known(text, context, paths)
 
 
-def _store(file: UploadFile | bytes, path: Path) -> int:
+def store(file: UploadFile | bytes, path: Path) -> int:
+    """Write an uploaded file; returns its bytes."""
     with path.open("wb") as target:
         if isinstance(file, bytes):
             target.write(file)
