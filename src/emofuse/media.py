@@ -230,6 +230,24 @@ def timed_frames(
         raise MediaError("video track without frames")
 
 
+def gray_picture(data: bytes, width: int) -> NDArray[np.uint8]:
+    """A still picture, such as a JPEG, in gray and no wider than `width`.
+
+    Raises:
+        MediaError: it can't be decoded.
+    """
+    try:
+        gray = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
+    except cv2.error:
+        gray = None
+    if gray is None:
+        raise MediaError("picture can't be decoded")
+    if gray.shape[1] > width:
+        size = width, max(1, round(gray.shape[0] * width / gray.shape[1]))
+        gray = cv2.resize(gray, size, interpolation=cv2.INTER_AREA)
+    return gray.astype(np.uint8, copy=False)
+
+
 def _gray(frame: av.VideoFrame, width: int) -> NDArray[np.uint8]:
     """A frame as it is meant to be seen: black 0, white 255, turned as its display matrix says."""
     turns = round(frame.rotation / 90) % 4  # quarters, counterclockwise

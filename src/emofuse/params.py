@@ -180,6 +180,10 @@ class ServeParams(Section):
     timeline_bytes: Positive
     timeline_seconds: Annotated[float, Field(gt=0)]
     timeline_window: Annotated[float, Field(gt=0)]
+    lives: Positive
+    live_bytes: Positive
+    rate: Annotated[float, Field(gt=0)]
+    rate_burst: Positive
     queue_seconds: Annotated[float, Field(gt=0)]
     media_seconds: Annotated[float, Field(gt=0)]
     worker_mb: Positive

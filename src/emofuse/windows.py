@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from emofuse.errors import MediaError
 from emofuse.media import sound_parts, timed_frames
 
+Shot = tuple[float, NDArray[np.uint8]]  # time in seconds, gray picture
 MILLISECOND = Fraction(1, 1000)
 
 
@@ -75,7 +76,7 @@ def cut_windows(
         if not seen and not len(heard) and frames.ended and sound.ended:
             break
         path = folder / f"{number}.nut"
-        _write(path, seen, heard, look)
+        write_window(path, seen, heard, look)
         cut += 1
         yield Window(start, end, path)
     if not cut:
@@ -85,13 +86,13 @@ def cut_windows(
 class _Frames:
     """The frames of a video, of which those of the current window are held."""
 
-    def __init__(self, frames: Iterator[tuple[float, NDArray[np.uint8]]]) -> None:
+    def __init__(self, frames: Iterator[Shot]) -> None:
         self._frames = frames
-        self._held: list[tuple[float, NDArray[np.uint8]]] = []
+        self._held: list[Shot] = []
         self.ended = False
         self.missing = ""
 
-    def between(self, start: float, end: float) -> list[tuple[float, NDArray[np.uint8]]]:
+    def between(self, start: float, end: float) -> list[Shot]:
         """Those from start to before end, with their times from start; what is before start is dropped."""
         while not self.ended and not (self._held and self._held[-1][0] >= end):
             self._held = [(time, frame) for time, frame in self._held if time >= start]
@@ -135,7 +136,8 @@ class _Sound:
         self._held, self._first = self._held[gone:], self._first + gone
 
 
-def _write(path: Path, frames: list[tuple[float, NDArray[np.uint8]]], samples: NDArray[np.int32], look: Look) -> None:
+def write_window(path: Path, frames: list[Shot], samples: NDArray[np.int32], look: Look) -> None:
+    """Write frames, with their times in seconds, and samples, uncompressed."""
     with av.open(str(path), "w", format="nut") as container:
         picture = sound = None
         if frames:

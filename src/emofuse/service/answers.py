@@ -7,16 +7,17 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from emofuse.datasets.text import clean_text
-from emofuse.params import ServeParams
+from emofuse.params import AudioParams, ServeParams, VisualParams
 from emofuse.predictor import Prediction, Predictor
 from emofuse.schema import CONTEXT_LINES, Extracted, Line, Utterance
 from emofuse.service.batcher import Batcher
 from emofuse.service.clock import timed
 from emofuse.service.messages import Context, Modality, PredictResponse
-from emofuse.service.nursery import Job
+from emofuse.service.nursery import Glimpse, Job
 from emofuse.service.pool import MediaPool
 from emofuse.service.reading import Known
 from emofuse.service.refusal import RefusedError
+from emofuse.windows import Look
 
 # Of the files that may be sent, those that a modality is extracted from: the first that there is.
 SOURCES = {"audio": ("audio", "video"), "visual": ("video",), "metadata": ("video", "audio")}
@@ -56,6 +57,39 @@ class Answers:
         """Answer one utterance whose clip is the service's own, so that it need not be checked."""
         return await self._answer(utterance, {"video": clip}, checked=True)
 
+    async def answer_glimpse(
+        self, utterance: Utterance, frames: list[tuple[float, bytes]], sound: bytes, sample_rate: int, folder: Path
+    ) -> PredictResponse:
+        """Answer a window of a live camera.
+
+        Args:
+            utterance: what is known of it.
+            frames: times in seconds, and JPEG pictures.
+            sound: mono, 16 bits, signed, little endian.
+            sample_rate: of the sound, in Hz.
+            folder: where a worker may put a file.
+
+        Raises:
+            RefusedError: a picture can't be decoded, or no worker is free.
+        """
+        seconds: dict[str, float] = {}
+        with timed(seconds, "total"):
+            wanted = tuple(modality for modality in SOURCES if modality in self._modalities)
+            glimpse = Glimpse(utterance, frames, sound, sample_rate, folder, wanted, self.look)
+            rows = await self._done(glimpse, seconds)
+            prediction, spent = await self._batcher.answer(utterance, rows)
+        return as_response(prediction, seconds | spent)
+
+    @property
+    def look(self) -> Look:
+        """What the extractors look at of a video."""
+        visual, audio = (self.predictor.bundle.extractors.get(modality) for modality in ("visual", "audio"))
+        return Look(
+            fps=visual.fps if isinstance(visual, VisualParams) else 1,
+            width=visual.width if isinstance(visual, VisualParams) else 64,
+            sample_rate=audio.sample_rate if isinstance(audio, AudioParams) else 8000,
+        )
+
     async def _answer(self, utterance: Utterance, files: Mapping[str, Path], checked: bool = False) -> PredictResponse:
         seconds: dict[str, float] = {}
         with timed(seconds, "total"):
@@ -74,7 +108,9 @@ class Answers:
             for modality in SOURCES
             if modality in self._modalities
         }
-        job = Job(utterance, files, chosen, checked)
+        return await self._done(Job(utterance, files, chosen, checked), seconds)
+
+    async def _done(self, job: Job | Glimpse, seconds: dict[str, float]) -> dict[str, Extracted]:
         with timed(seconds, "workers"):
             done = await self.pool.extract(job)
         if done.refused:

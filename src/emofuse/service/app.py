@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request, WebSocket
 from fastapi.responses import JSONResponse, StreamingResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from emofuse.params import ServeParams
 from emofuse.predictor import Predictor
+from emofuse.service.access import Access
 from emofuse.service.answers import Answers
 from emofuse.service.body import BodyLimit
+from emofuse.service.live import Live
 from emofuse.service.messages import BatchResponse, PredictResponse, Problem
 from emofuse.service.openapi import NDJSON, REFUSALS, TIMELINE_RESPONSES, batch_body, predict_body, timeline_body
 from emofuse.service.reading import Known, read_items, read_one
@@ -49,23 +51,31 @@ def create_app(load: Callable[[], Predictor], limits: ServeParams) -> FastAPI:
         lifespan=lifespan,
     )
     app.add_middleware(BodyLimit, limits=limits)
+    access = Access.from_environment(limits)
+
+    def known(request: Request) -> None:
+        access.check(request.headers)
+
     place = Places(limits.concurrent, limits.request_seconds)
+    live_place = Places(limits.lives, limits.request_seconds)
     long_place = Places(limits.timelines, limits.request_seconds)
 
-    @app.post("/predict", responses=REFUSALS, openapi_extra=predict_body(limits))
+    @app.post("/predict", dependencies=[Depends(known)], responses=REFUSALS, openapi_extra=predict_body(limits))
     async def predict(request: Request) -> PredictResponse:
         """Recognise the emotion of one utterance from what is known of it."""
         async with place.taken() as folder:
             return await answers[0].answer(await read_one(request, folder, limits))
 
-    @app.post("/predict_batch", responses=REFUSALS, openapi_extra=batch_body(limits))
+    @app.post("/predict_batch", dependencies=[Depends(known)], responses=REFUSALS, openapi_extra=batch_body(limits))
     async def predict_batch(request: Request) -> BatchResponse:
         """Answer several utterances, in order; one that can't be answered has its error in its place."""
         async with place.taken() as folder:
             items = await read_items(request, folder, limits)
             return BatchResponse(answers=await asyncio.gather(*(_one(answers[0], item) for item in items)))
 
-    @app.post("/timeline", responses=TIMELINE_RESPONSES, openapi_extra=timeline_body(limits))
+    @app.post(
+        "/timeline", dependencies=[Depends(known)], responses=TIMELINE_RESPONSES, openapi_extra=timeline_body(limits)
+    )
     async def timeline(request: Request) -> StreamingResponse:
         """Answer each window of a long video, a line of JSON each, as soon as it is done."""
         async with AsyncExitStack() as stack:
@@ -75,6 +85,18 @@ def create_app(load: Callable[[], Predictor], limits: ServeParams) -> FastAPI:
             first = await anext(lines)  # what is no video is refused before anything is sent
             return StreamingResponse(streamed(first, lines, stack.pop_all()), media_type=NDJSON)
         raise AssertionError("unreachable")
+
+    @app.websocket("/live")
+    async def live(socket: WebSocket) -> None:
+        """Answer a live camera every hop."""
+        await socket.accept()
+        try:
+            async with live_place.taken(timed=False) as folder:
+                await Live(answers[0], access, limits).serve(socket, folder)
+        except RefusedError as error:
+            await socket.send_text(Problem(error=str(error)).model_dump_json())
+        with suppress(RuntimeError):  # closed already
+            await socket.close()
 
     @app.exception_handler(RefusedError)
     async def _refused(_: Request, error: RefusedError) -> JSONResponse:

@@ -155,6 +155,33 @@ class TimelineEnd(BaseModel):
     seconds: Annotated[float, Field(description="time that it all took, in seconds")]
 
 
+class LiveOptions(BaseModel):
+    """The first message of a live session."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    window: Annotated[float, Field(ge=0.5, le=10, description="seconds that an answer looks back")] = 3.0
+    hop: Annotated[float, Field(ge=0.2, le=10, description="seconds from one answer to the next")] = 0.5
+    sample_rate: Annotated[int, Field(ge=8000, le=48000, description="of the sound, in Hz")] = 16000
+    key: Annotated[str | None, Field(description="the API key, for browsers, which can't send headers here")] = None
+
+
+class LiveText(BaseModel):
+    """What was said; it counts until the next one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    utterance: str
+
+
+class LiveAnswer(PredictResponse):
+    """The answer for the newest window."""
+
+    time: Annotated[float, Field(description="the newest moment that it looks at, in seconds of the client's clock")]
+    latency: Annotated[float, Field(description="seconds from the end of the hop to the answer")]
+    dropped: Annotated[int, Field(description="frames so far that came more often than they are looked at")]
+
+
 class BatchRequest(BaseModel):
     """Several utterances."""
 

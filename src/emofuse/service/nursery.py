@@ -19,17 +19,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import TypeAdapter
+from pydantic import Base64Bytes, TypeAdapter
 
 from emofuse.errors import MediaError
 from emofuse.features.base import Extractor
 from emofuse.features.registry import make_extractor
 from emofuse.features.workers import one_thread
-from emofuse.media import Bounds, check_clip
+from emofuse.media import Bounds, check_clip, gray_picture
 from emofuse.params import EXTRACTOR_PARAMS, ExtractorParams
 from emofuse.schema import Extracted, Utterance
 from emofuse.service.clock import timed
-from emofuse.windows import Look, Window, cut_windows, even_spans
+from emofuse.windows import Look, Window, cut_windows, even_spans, write_window
 
 READY = b"ready\n"
 FORK, KILL = b"f", b"k"  # what the nursery is asked
@@ -108,6 +108,29 @@ class Cut:
 
 
 @dataclass(frozen=True)
+class Glimpse:
+    """A window of a live camera to extract.
+
+    Attributes:
+        utterance: what is known of it, less the clip.
+        frames: times in seconds, and JPEG pictures.
+        sound: mono, 16 bits, signed, little endian.
+        sample_rate: of the sound, in Hz.
+        folder: where it may put a file.
+        modalities: those that are wanted.
+        look: what is kept of it.
+    """
+
+    utterance: Utterance
+    frames: list[tuple[float, Base64Bytes]]
+    sound: Base64Bytes
+    sample_rate: int
+    folder: Path
+    modalities: tuple[str, ...]
+    look: Look
+
+
+@dataclass(frozen=True)
 class Piece:
     """A window, or, at the end of the video, none, and why it ended where that is an error."""
 
@@ -116,7 +139,7 @@ class Piece:
 
 
 SETUP, DONE, PIECE = TypeAdapter(Setup), TypeAdapter(Done), TypeAdapter(Piece)
-WORK: TypeAdapter[Job | Cut] = TypeAdapter(Job | Cut)
+WORK: TypeAdapter[Job | Cut | Glimpse] = TypeAdapter(Job | Cut | Glimpse)
 NEXT = b"next\n"
 
 
@@ -163,8 +186,12 @@ def _work(channel: socket.socket, extractors: Mapping[str, Extractor], setup: Se
         with channel.makefile("rb") as lines:
             while line := lines.readline():
                 work = WORK.validate_json(line)
-                if isinstance(work, Job):
-                    channel.sendall(DONE.dump_json(_extract(work, extractors, setup.bounds)) + b"\n")
+                if not isinstance(work, Cut):
+                    if isinstance(work, Job):
+                        done = _extract(work, extractors, setup.bounds)
+                    else:
+                        done = _see(work, extractors, setup.bounds)
+                    channel.sendall(DONE.dump_json(done) + b"\n")
                     continue
                 for piece in _cut(work):
                     channel.sendall(PIECE.dump_json(piece) + b"\n")
@@ -196,9 +223,9 @@ def _extract(job: Job, extractors: Mapping[str, Extractor], bounds: Bounds) -> D
     seconds: dict[str, float] = {}
     rows = {}
     try:
-        for name, file in job.files.items() if not job.checked else ():
+        if not job.checked:
             with timed(seconds, "check"):
-                _check(name, file, bounds)
+                _check(job.files, bounds)
         for modality, source in job.modalities.items():
             clip = None if source is None else job.files[source]
             with timed(seconds, modality):
@@ -211,6 +238,25 @@ def _extract(job: Job, extractors: Mapping[str, Extractor], bounds: Bounds) -> D
     except Exception as error:  # a library that a broken clip upset; the next clip is another
         return Done({}, seconds, f"can't be decoded: {type(error).__name__}")
     return Done(rows, seconds)
+
+
+def _see(work: Glimpse, extractors: Mapping[str, Extractor], bounds: Bounds) -> Done:
+    seconds: dict[str, float] = {}
+    clip = work.folder / f"{os.getpid()}.nut"
+    try:
+        with timed(seconds, "frames"):
+            frames = [(at - work.frames[0][0], gray_picture(data, work.look.width)) for at, data in work.frames]
+            samples = np.frombuffer(work.sound, "<i2").astype(np.int32) << 16
+            write_window(clip, frames, samples, replace(work.look, sample_rate=work.sample_rate))
+        job = Job(work.utterance, {"video": clip}, dict.fromkeys(work.modalities, "video"), checked=True)
+        done = _extract(job, extractors, bounds)
+        return replace(done, seconds=seconds | dict(done.seconds))
+    except MediaError as error:
+        return Done({}, seconds, str(error))
+    except Exception as error:
+        return Done({}, seconds, f"can't be decoded: {type(error).__name__}")
+    finally:
+        clip.unlink(missing_ok=True)
 
 
 def _cut(work: Cut) -> Iterator[Piece]:
@@ -228,11 +274,12 @@ def _cut(work: Cut) -> Iterator[Piece]:
         yield Piece(None, f"can't be decoded: {type(error).__name__}")
 
 
-def _check(name: str, file: Path, bounds: Bounds) -> None:
-    try:
-        check_clip(file, bounds)
-    except MediaError as error:
-        raise MediaError(f"{name}: {error}") from None
+def _check(files: Mapping[str, Path], bounds: Bounds) -> None:
+    for name, file in files.items():
+        try:
+            check_clip(file, bounds)
+        except MediaError as error:
+            raise MediaError(f"{name}: {error}") from None
 
 
 if __name__ == "__main__":

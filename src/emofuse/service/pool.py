@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from emofuse.features.workers import available_cores
 from emofuse.media import Bounds
 from emofuse.params import ExtractorParams, ServeParams
-from emofuse.service.nursery import DONE, NEXT, PIECE, WORK, Cut, Done, Job, Setup
+from emofuse.service.nursery import DONE, NEXT, PIECE, WORK, Cut, Done, Glimpse, Job, Setup
 from emofuse.service.nursery_process import NurseryProcess
 from emofuse.service.refusal import RefusedError, busy
 from emofuse.windows import Window
@@ -32,7 +32,7 @@ class _Worker:
         self.jobs = 0
         self._reader, self._writer = reader, writer
 
-    async def ask(self, job: Job) -> Done:
+    async def ask(self, job: Job | Glimpse) -> Done:
         self.jobs += 1
         return DONE.validate_json(await self.told(WORK.dump_json(job) + b"\n"))
 
@@ -97,7 +97,7 @@ class MediaPool:
         assert self._nursery is not None
         return self._nursery.number
 
-    async def extract(self, job: Job) -> Done:
+    async def extract(self, job: Job | Glimpse) -> Done:
         """Extract a clip.
 
         Raises:

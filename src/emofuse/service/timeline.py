@@ -15,7 +15,7 @@ from starlette.datastructures import UploadFile
 
 from emofuse.errors import DataError
 from emofuse.media import Bounds
-from emofuse.params import AudioParams, ServeParams, VisualParams
+from emofuse.params import ServeParams
 from emofuse.schema import Utterance
 from emofuse.service.answers import Answers
 from emofuse.service.messages import Problem, TimelineAnswer, TimelineEnd, TimelineOptions
@@ -23,7 +23,7 @@ from emofuse.service.nursery import Cut
 from emofuse.service.reading import FORM, field_text, file_part, kind_of, opened_form, store, validated
 from emofuse.service.refusal import RefusedError
 from emofuse.transcript import Transcript, parse_transcript
-from emofuse.windows import Look, Window
+from emofuse.windows import Window
 
 Lines = AsyncGenerator[bytes, None]
 MOST_FPS = 240  # of a video whose frames are counted
@@ -110,19 +110,10 @@ class Timelines:
             window=window,
             hop=options.hop or window,
             folder=folder,
-            look=self._look(),
+            look=self._answers.look,
             bounds=Bounds(
                 limits.streams, limits.pixels, limits.timeline_seconds, round(limits.timeline_seconds * MOST_FPS)
             ),
-        )
-
-    def _look(self) -> Look:
-        extractors = self._answers.predictor.bundle.extractors
-        visual, audio = extractors.get("visual"), extractors.get("audio")
-        return Look(
-            fps=visual.fps if isinstance(visual, VisualParams) else 1,
-            width=visual.width if isinstance(visual, VisualParams) else 64,
-            sample_rate=audio.sample_rate if isinstance(audio, AudioParams) else 8000,
         )
 
     async def _window(self, window: Window, transcript: Transcript) -> TimelineAnswer:
