@@ -12,7 +12,7 @@ from emofuse.errors import guard
 from emofuse.params import load_params
 from emofuse.predictor import Predictor
 from emofuse.schema import read_json
-from emofuse.service.app import create_app
+from emofuse.service.app import Served, create_app
 
 README = Path("README.md")
 CLIP = Path("data/corpus/output_repeated_splits_test/dia0_utt0.mp4")
@@ -34,7 +34,7 @@ def results_table() -> str:
 def answer() -> str:
     """What the champion answers to the request that the README prints."""
     predictor = Predictor.load(Path("models/champion"))
-    with TestClient(create_app(lambda: predictor, load_params().serve)) as client, CLIP.open("rb") as clip:
+    with TestClient(create_app(lambda: Served(predictor), load_params().serve)) as client, CLIP.open("rb") as clip:
         data = {"utterance": "What a surprise!", "context": '{"position": 0, "dialogue_length": 9}'}
         body = client.post("/predict", files={"video": clip}, data=data).json()
     body["probabilities"] = {label: round(value, 4) for label, value in body["probabilities"].items()}

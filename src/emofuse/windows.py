@@ -15,6 +15,7 @@ from emofuse.errors import MediaError
 from emofuse.media import sound_parts, timed_frames
 
 Shot = tuple[float, NDArray[np.uint8]]  # time in seconds, gray picture
+LEAST_SECONDS = 0.25  # of sound alone at the end of a video: encoders pad it by less
 MILLISECOND = Fraction(1, 1000)
 
 
@@ -73,7 +74,8 @@ def cut_windows(
     cut = 0
     for number, (start, end) in enumerate(spans):
         seen, heard = frames.between(start, end), sound.between(start, end)
-        if not seen and not len(heard) and frames.ended and sound.ended:
+        little = not seen and len(heard) < LEAST_SECONDS * look.sample_rate
+        if frames.ended and sound.ended and little and (cut or not len(heard)):
             break
         path = folder / f"{number}.nut"
         write_window(path, seen, heard, look)

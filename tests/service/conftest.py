@@ -1,4 +1,4 @@
-"""The application over a real predictor, started once a module."""
+"""The application over a real predictor, started once."""
 
 from __future__ import annotations
 
@@ -6,16 +6,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from emofuse.params import Params
 from emofuse.predictor import Predictor
-from emofuse.service.app import create_app
+from emofuse.service.app import Served, create_app
 
 
 @pytest.fixture(scope="package")
-def client(bundle: Path, params: Params) -> Iterator[TestClient]:
-    with TestClient(create_app(lambda: Predictor.load(bundle), params.serve)) as client:
+def application(bundle: Path, params: Params) -> FastAPI:
+    return create_app(lambda: Served(Predictor.load(bundle), {"dev_weighted_f1": 0.5}, "# Card"), params.serve)
+
+
+@pytest.fixture(scope="package")
+def client(application: FastAPI) -> Iterator[TestClient]:
+    with TestClient(application) as client:
         yield client
 
 

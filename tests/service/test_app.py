@@ -177,3 +177,25 @@ def test_requests_beyond_the_places_are_told_to_come_back() -> None:
 def test_openapi_names_both_ways_of_sending(client: TestClient) -> None:
     post = client.get("/openapi.json").json()["paths"]["/predict"]["post"]
     assert set(post["requestBody"]["content"]) == {"application/json", "multipart/form-data"}
+
+
+def test_the_model_is_described(client: TestClient, bundle: Path) -> None:
+    told = client.get("/model").json()
+    described = json.loads((bundle / "bundle.json").read_text())
+    assert (told["name"], told["labels"]) == (described["model"], described["labels"])
+    assert told["metrics"] == {"dev_weighted_f1": 0.5}
+    assert told["limits"]["seconds"] == LIMITS.seconds
+    assert told["card"] == "# Card"
+
+
+def test_the_page_may_load_nothing_from_elsewhere(client: TestClient) -> None:
+    for path in ("/", "/page.js", "/style.css", "/sound.js", "/icon.svg"):
+        answer = client.get(path)
+        assert answer.status_code == 200
+        assert answer.headers["content-security-policy"].startswith("default-src 'none'; script-src 'self'")
+        assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", answer.text)
+
+
+def test_other_pages_may_not_ask(client: TestClient) -> None:
+    answer = client.get("/model", headers={"Origin": "https://example.com"})
+    assert "access-control-allow-origin" not in answer.headers

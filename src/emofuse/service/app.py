@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from fastapi import Depends, FastAPI, Request, WebSocket
@@ -19,25 +20,37 @@ from emofuse.service.access import Access
 from emofuse.service.answers import Answers
 from emofuse.service.body import BodyLimit
 from emofuse.service.live import Live
-from emofuse.service.messages import BatchResponse, PredictResponse, Problem
+from emofuse.service.messages import BatchResponse, ModelResponse, PredictResponse, Problem
 from emofuse.service.openapi import NDJSON, REFUSALS, TIMELINE_RESPONSES, batch_body, predict_body, timeline_body
+from emofuse.service.page import add_page
 from emofuse.service.reading import Known, read_items, read_one
 from emofuse.service.refusal import RefusedError, busy
 from emofuse.service.timeline import Timelines, answer_lines, read_timeline, streamed
 
 
-def create_app(load: Callable[[], Predictor], limits: ServeParams) -> FastAPI:
+@dataclass(frozen=True)
+class Served:
+    """What is served: the predictor, its scores by split, and its card as Markdown."""
+
+    predictor: Predictor
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    card: str | None = None
+
+
+def create_app(load: Callable[[], Served], limits: ServeParams) -> FastAPI:
     """The application.
 
     Args:
-        load: gives the predictor, at start.
+        load: gives what is served, at start.
         limits: what is refused.
     """
+    served: list[Served] = []
     answers: list[Answers] = []
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        answers[:] = [Answers(await asyncio.to_thread(load), limits)]
+        served[:] = [await asyncio.to_thread(load)]
+        answers[:] = [Answers(served[0].predictor, limits)]
         await answers[0].start()
         yield
         await answers[0].stop()
@@ -72,6 +85,21 @@ def create_app(load: Callable[[], Predictor], limits: ServeParams) -> FastAPI:
         async with place.taken() as folder:
             items = await read_items(request, folder, limits)
             return BatchResponse(answers=await asyncio.gather(*(_one(answers[0], item) for item in items)))
+
+    @app.get("/model", dependencies=[Depends(known)], responses={status: REFUSALS[status] for status in (401, 429)})
+    async def model() -> ModelResponse:
+        """Describe the model: its labels, modalities, scores, limits and card."""
+        bundle = answers[0].predictor.bundle
+        return ModelResponse(
+            name=bundle.name,
+            version=bundle.version,
+            labels=list(bundle.labels),
+            modalities=list(bundle.features),
+            features={modality: len(names) for modality, names in bundle.features.items()},
+            metrics=dict(served[0].metrics),
+            limits=limits.model_dump(),
+            card=served[0].card,
+        )
 
     @app.post(
         "/timeline", dependencies=[Depends(known)], responses=TIMELINE_RESPONSES, openapi_extra=timeline_body(limits)
@@ -110,6 +138,7 @@ def create_app(load: Callable[[], Predictor], limits: ServeParams) -> FastAPI:
     async def _gone(_: Request, error: ClientDisconnect) -> JSONResponse:
         return JSONResponse({"error": "the client is gone"}, 400)  # which nobody reads
 
+    add_page(app)
     return app
 
 

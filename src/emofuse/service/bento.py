@@ -6,12 +6,14 @@ from pathlib import Path
 
 import bentoml
 
+from emofuse.bundle import CARD
 from emofuse.params import load_params
 from emofuse.predictor import Predictor
-from emofuse.service.app import create_app
+from emofuse.schema import SPLITS
+from emofuse.service.app import Served, create_app
 from emofuse.service.store import champion_tag
 
-_loaded: list[Predictor] = []
+_loaded: list[Served] = []
 _limits = load_params().serve
 
 
@@ -24,4 +26,12 @@ class Emofuse:
     model = bentoml.models.BentoModel(champion_tag(Path("models/champion")))
 
     def __init__(self) -> None:
-        _loaded[:] = [Predictor.load(Path(self.model.path))]
+        folder, labels = Path(self.model.path), self.model.info.labels
+        card = folder / CARD
+        _loaded[:] = [
+            Served(
+                predictor=Predictor.load(folder),
+                metrics={name: float(value) for name, value in labels.items() if name.startswith(SPLITS)},
+                card=card.read_text(encoding="utf-8") if card.exists() else None,
+            )
+        ]

@@ -182,6 +182,22 @@ class LiveAnswer(PredictResponse):
     dropped: Annotated[int, Field(description="frames so far that came more often than they are looked at")]
 
 
+class ModelResponse(BaseModel):
+    """The model that answers, and what it was measured at."""
+
+    name: str
+    version: Annotated[str, Field(description="sha256 of the model bundle")]
+    labels: Annotated[list[str], Field(description="the classes, in the order of its probability vectors")]
+    modalities: list[str]
+    features: Annotated[dict[str, int], Field(description="number of features of each modality")]
+    metrics: Annotated[dict[str, float], Field(description="scores by split, 0 to 1; empty where unknown")]
+    limits: Annotated[
+        dict[str, float | None],
+        Field(description="what is refused beyond: bytes, seconds, pixels of a frame, characters of a text, ..."),
+    ]
+    card: Annotated[str | None, Field(description="the model card, as Markdown; null where there is none")]
+
+
 class BatchRequest(BaseModel):
     """Several utterances."""
 
