@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import pysubs2
@@ -61,6 +62,20 @@ class Transcript:
 def _share(line: tuple[float, float], window: tuple[float, float]) -> float:
     common = min(line[1], window[1]) - max(line[0], window[0])
     return common / max(min(line[1] - line[0], window[1] - window[0]), 1e-6)
+
+
+def read_transcript(path: Path) -> Transcript:
+    """Read a transcript's file.
+
+    Raises:
+        DataError: it can't be read, or is none.
+    """
+    try:
+        return parse_transcript(path.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: can't be read: {error}; expected UTF-8") from None
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
 
 
 def parse_transcript(text: str) -> Transcript:

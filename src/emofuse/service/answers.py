@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 
+from emofuse.answering import look_of
 from emofuse.datasets.text import clean_text
-from emofuse.params import AudioParams, ServeParams, VisualParams
+from emofuse.params import ServeParams
 from emofuse.predictor import Prediction, Predictor
 from emofuse.schema import CONTEXT_LINES, Extracted, Line, Utterance
 from emofuse.service.batcher import Batcher
@@ -83,12 +84,7 @@ class Answers:
     @property
     def look(self) -> Look:
         """What the extractors look at of a video."""
-        visual, audio = (self.predictor.bundle.extractors.get(modality) for modality in ("visual", "audio"))
-        return Look(
-            fps=visual.fps if isinstance(visual, VisualParams) else 1,
-            width=visual.width if isinstance(visual, VisualParams) else 64,
-            sample_rate=audio.sample_rate if isinstance(audio, AudioParams) else 8000,
-        )
+        return look_of(self.predictor)
 
     async def _answer(self, utterance: Utterance, files: Mapping[str, Path], checked: bool = False) -> PredictResponse:
         seconds: dict[str, float] = {}
