@@ -215,7 +215,7 @@ async def killed(client: httpx.AsyncClient, clip: bytes, server: psutil.Process)
     working = asyncio.gather(*(work() for _ in range(4)))
     await asyncio.sleep(5)
     nursery = next(p for p in server.children(recursive=True) if "emofuse.service.nursery" in p.cmdline())
-    workers = nursery.children()
+    workers = [process for process in nursery.children() if process.status() != psutil.STATUS_ZOMBIE]
     os.kill(workers[0].pid, signal.SIGKILL)
     began = time.perf_counter()
     while len([p for p in nursery.children() if p.status() != psutil.STATUS_ZOMBIE]) < len(workers):

@@ -6,8 +6,11 @@ import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
+
 from emofuse.answering import look_of
 from emofuse.datasets.text import clean_text
+from emofuse.features.workers import available_cores
 from emofuse.params import ServeParams
 from emofuse.predictor import Prediction, Predictor
 from emofuse.schema import CONTEXT_LINES, Extracted, Line, Utterance
@@ -37,6 +40,8 @@ class Answers:
 
     async def start(self) -> None:
         """Load and warm up everything."""
+        # The workers decode on the other cores; threads that wait for a core by spinning would cost ten times more.
+        torch.set_num_threads(max(1, available_cores() // 2))
         here = [modality for modality in self._modalities if modality not in MEDIA]
         await asyncio.gather(self.pool.start(), asyncio.to_thread(self.predictor.warm_up, here))
         await self.answer(Known("warm up", Context()))

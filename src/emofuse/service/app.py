@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fastapi import Depends, FastAPI, Request, WebSocket
+from fastapi import Depends, FastAPI, Request, WebSocket, WebSocketDisconnect
 from fastapi.responses import JSONResponse, StreamingResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -123,7 +123,7 @@ def create_app(load: Callable[[], Served], limits: ServeParams) -> FastAPI:
                 await Live(answers[0], access, limits).serve(socket, folder)
         except RefusedError as error:
             await socket.send_text(Problem(error=str(error)).model_dump_json())
-        with suppress(RuntimeError):  # closed already
+        with suppress(RuntimeError, WebSocketDisconnect):  # closed already
             await socket.close()
 
     @app.exception_handler(RefusedError)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -160,5 +161,6 @@ class Live:
 
 
 async def _end(socket: WebSocket, why: str) -> None:
-    await socket.send_text(Problem(error=why).model_dump_json())
-    await socket.close(REFUSED)
+    with suppress(RuntimeError, WebSocketDisconnect):  # the client may have left meanwhile
+        await socket.send_text(Problem(error=why).model_dump_json())
+        await socket.close(REFUSED)
