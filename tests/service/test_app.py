@@ -135,6 +135,11 @@ def test_a_sound_file_goes_before_the_sound_of_the_video(client: TestClient, cli
     assert both["audio"]["probabilities"] == pytest.approx(alone["audio"]["probabilities"])
 
 
+def test_a_sound_without_a_voice_is_answered(client: TestClient, tmp_path: Path) -> None:
+    sound = write_clip(tmp_path / "a.wav", video=False, tone=7000, codec="pcm_s16le").read_bytes()
+    assert untimed(client.post("/predict", files={"audio": sound}))["modalities"]["audio"]["present"]
+
+
 def test_a_batch_is_answered_in_order_with_errors_in_their_place(client: TestClient) -> None:
     items = [{"utterance": "I am so happy!"}, {"utterance": 7}, {"video": "aGVsbG8="}, {"utterance": "Oh no."}]
     answers = client.post("/predict_batch", json={"items": items}).json()["answers"]

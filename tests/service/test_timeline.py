@@ -59,7 +59,8 @@ def test_nothing_of_a_video_is_left(
     [
         ({}, b"junk", "video: can't be decoded"),
         ({}, b"", "found an empty file"),
-        ({"window": "wide"}, b"junk", "JSON"),
+        ({"window": "wide"}, b"junk", "window: found 'wide', expected seconds"),
+        ({"window": "nan"}, b"junk", "window: Input should be"),
         ({"window": "0"}, b"junk", "window: Input should be greater than or equal to 0.5"),
         ({"transcript": "hello"}, b"junk", "transcript: found a transcript without lines"),
         ({"transcript": '[{"text": 1}]'}, b"junk", "transcript: no transcript"),

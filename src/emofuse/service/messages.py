@@ -198,18 +198,6 @@ class ModelResponse(BaseModel):
     card: Annotated[str | None, Field(description="the model card, as Markdown; null where there is none")]
 
 
-class BatchRequest(BaseModel):
-    """Several utterances."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        strict=True,
-        json_schema_extra={"examples": [{"items": [{"utterance": "Oh no."}, {"utterance": "We won!"}]}]},
-    )
-
-    items: Annotated[list[PredictRequest], Field(min_length=1)]
-
-
 class BatchResponse(BaseModel):
     """An answer an item, in order; an item that can't be answered has a problem in its place."""
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import Base64Bytes, TypeAdapter
+from pydantic import Base64Bytes, ConfigDict, TypeAdapter
 
 from emofuse.errors import MediaError
 from emofuse.features.base import Extractor
@@ -71,6 +71,8 @@ class Done:
 
     `refused` says why nothing was extracted.
     """
+
+    __pydantic_config__ = ConfigDict(ser_json_inf_nan="constants")  # a feature that is unknown is NaN
 
     rows: Mapping[str, tuple[list[float] | None, str]]
     seconds: Mapping[str, float]

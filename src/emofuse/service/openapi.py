@@ -7,9 +7,7 @@ from typing import Any
 from emofuse.params import ServeParams
 from emofuse.service.messages import (
     EXAMPLE_CONTEXT,
-    BatchRequest,
     Context,
-    NamedItem,
     PredictRequest,
     Problem,
     TimelineOptions,
@@ -30,6 +28,7 @@ TIMELINE_RESPONSES: dict[int | str, dict[str, Any]] = REFUSALS | {
         "content": {NDJSON: {"schema": {"type": "string"}}},
     }
 }
+SOMETHING = {"anyOf": [{"required": [name]} for name in ("video", "audio", "utterance")]}
 FILE = {"type": "string", "format": "binary"}
 
 
@@ -46,12 +45,19 @@ def predict_body(limits: ServeParams) -> dict[str, Any]:
         },
     }
     example = {"utterance": "I can't believe you did that!", "context": EXAMPLE_CONTEXT}
-    return _body(_schema(PredictRequest, limits), form, example, {"context": {"contentType": "application/json"}})
+    return _body(
+        _schema(PredictRequest, limits) | SOMETHING,
+        form | SOMETHING,
+        example,
+        {"context": {"contentType": "application/json"}},
+    )
 
 
 def batch_body(limits: ServeParams) -> dict[str, Any]:
     """The body of `/predict_batch`."""
-    items = {"type": "array", "items": _schema(NamedItem, limits), "minItems": 1, "maxItems": limits.items}
+    # What is wrong with an item is told in its place, so that as far as the body goes, items may be anything.
+    loose: dict[str, Any] = {"description": "an object as in the body of /predict", "example": {"utterance": "Oh no."}}
+    items = {"type": "array", "items": loose, "minItems": 1, "maxItems": limits.items}
     form = {
         "type": "object",
         "required": ["items"],
@@ -59,8 +65,7 @@ def batch_body(limits: ServeParams) -> dict[str, Any]:
         "additionalProperties": FILE,
     }
     example = {"items": [{"utterance": "Oh no."}, {"utterance": "We won!"}]}
-    schema = _schema(BatchRequest, limits)
-    schema["properties"]["items"]["maxItems"] = limits.items
+    schema = {"type": "object", "required": ["items"], "additionalProperties": False, "properties": {"items": items}}
     return _body(schema, form, example, {"items": {"contentType": "application/json"}})
 
 

@@ -7,6 +7,8 @@ import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
 
+from pydantic import ValidationError
+
 from emofuse.features.workers import available_cores
 from emofuse.media import Bounds
 from emofuse.params import ExtractorParams, ServeParams
@@ -34,7 +36,10 @@ class _Worker:
 
     async def ask(self, job: Job | Glimpse) -> Done:
         self.jobs += 1
-        return DONE.validate_json(await self.told(WORK.dump_json(job) + b"\n"))
+        try:
+            return DONE.validate_json(await self.told(WORK.dump_json(job) + b"\n"))
+        except ValidationError:  # no answer of ours: it is not to be trusted any more
+            raise _DiedError from None
 
     async def told(self, line: bytes) -> bytes:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections import deque
 from collections.abc import AsyncGenerator
@@ -48,8 +49,9 @@ async def read_timeline(request: Request, folder: Path) -> Asked:
         raise RefusedError(422, "found JSON; send the video as multipart/form-data (curl -F video=@film.mp4)")
     async with opened_form(request, {"video", "window", "hop", "transcript"}) as form:
         numbers = {name: await field_text(form.get(name)) for name in ("window", "hop")}
-        raw = ", ".join(f'"{name}": {value}' for name, value in numbers.items() if value)
-        options = validated(TimelineOptions, f"{{{raw}}}")
+        options = validated(
+            TimelineOptions, json.dumps({name: _number(name, text) for name, text in numbers.items() if text})
+        )
         said = await field_text(form.get("transcript"))
         try:
             transcript = parse_transcript(said) if said and said.strip() else Transcript()
@@ -62,6 +64,13 @@ async def read_timeline(request: Request, folder: Path) -> Asked:
         if await asyncio.to_thread(store, part, video) == 0:
             raise RefusedError(422, "video: found an empty file (0 bytes), expected a video such as mp4 or webm")
     return Asked(video, options, transcript)
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise RefusedError(422, f"{name}: found {text[:40]!r}, expected seconds such as 2.5") from None
 
 
 class Timelines:
