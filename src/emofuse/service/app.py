@@ -50,10 +50,11 @@ def create_app(load: Callable[[], Served], limits: ServeParams) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         served[:] = [await asyncio.to_thread(load)]
-        answers[:] = [Answers(served[0].predictor, limits)]
-        await answers[0].start()
+        running = Answers(served[0].predictor, limits)
+        answers[:] = [running]
+        await running.start()
         yield
-        await answers[0].stop()
+        await running.stop()
 
     app = FastAPI(
         title="emofuse",

@@ -74,20 +74,27 @@ async def read_items(request: Request, folder: Path, limits: ServeParams) -> lis
         RefusedError: the body is not as described.
     """
     if kind_of(request) == JSON:
-        items = _items(await request.body(), limits)
+        whole = parsed(await request.body() or b"{}")
+        items = _items(whole.get("items") if isinstance(whole, dict) and set(whole) == {"items"} else None, limits)
         return [await _item(raw, index, None, folder, limits) for index, raw in enumerate(items)]
     async with opened_form(request) as form:
-        items = _items((await field_text(form.get("items")) or "").encode(), limits)
+        items = _items(parsed((await field_text(form.get("items")) or "[]").encode()), limits)
         return [await _item(raw, index, form, folder, limits) for index, raw in enumerate(items)]
 
 
-def _items(raw: bytes, limits: ServeParams) -> list[Any]:
+def parsed(raw: bytes) -> Any:
+    """Any JSON.
+
+    Raises:
+        RefusedError: it is none.
+    """
     try:
-        items = from_json(raw or b"[]", allow_inf_nan=False)
+        return from_json(raw, allow_inf_nan=False)
     except ValueError as error:
         raise RefusedError(422, f"items: found no JSON: {error}") from None
-    if isinstance(items, dict) and set(items) == {"items"}:
-        items = items["items"]
+
+
+def _items(items: Any, limits: ServeParams) -> list[Any]:
     if not isinstance(items, list) or not items:
         raise RefusedError(422, 'found no list of items; expected {"items": [{"utterance": "..."}, ...]}')
     if len(items) > limits.items:
