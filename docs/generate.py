@@ -40,6 +40,10 @@ def answer() -> str:
     body["probabilities"] = {label: round(value, 4) for label, value in body["probabilities"].items()}
     for modality in body["modalities"].values():
         modality["weight"] = round(modality["weight"], 4)
+        modality["probabilities"] = {
+            label: round(value, 4) for label, value in (modality["probabilities"] or {}).items()
+        }
+    del body["seconds"]  # other in every run
     return "```json\n" + json.dumps(body, indent=2) + "\n```"
 
 
