@@ -13,9 +13,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from emofuse.errors import guard
 from emofuse.evaluation.pages import score, signed, spread
+from emofuse.params import load_params
 from emofuse.predictor import Predictor
 from emofuse.schema import read_json
-from emofuse.service.app import create_app
+from emofuse.service.app import Served, create_app
 
 README, EVALUATION = Path("README.md"), Path("docs/evaluation.md")
 IMAGES = Path("docs/images")
@@ -131,12 +132,16 @@ def bars(title: str, rows: Sequence[Mapping[str, Any]]) -> str:
 def answer() -> str:
     """What the champion answers to the request that the README prints."""
     predictor = Predictor.load(Path("models/champion"))
-    with TestClient(create_app(lambda: predictor)) as client, CLIP.open("rb") as clip:
+    with TestClient(create_app(lambda: Served(predictor), load_params().serve)) as client, CLIP.open("rb") as clip:
         data = {"utterance": "What a surprise!", "context": '{"position": 0, "dialogue_length": 9}'}
         body = client.post("/predict", files={"video": clip}, data=data).json()
     body["probabilities"] = {label: round(value, 4) for label, value in body["probabilities"].items()}
     for modality in body["modalities"].values():
         modality["weight"] = round(modality["weight"], 4)
+        modality["probabilities"] = {
+            label: round(value, 4) for label, value in (modality["probabilities"] or {}).items()
+        }
+    del body["seconds"]  # other in every run
     return "```json\n" + json.dumps(body, indent=2) + "\n```"
 
 

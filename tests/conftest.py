@@ -39,11 +39,12 @@ def write_clip(
     size: tuple[int, int] = (160, 90),
     tone: float | None = 220.0,
     video: bool = True,
+    codec: str = "aac",
 ) -> Path:
     """Write a clip of a brightening gray field with a sine tone (or none)."""
     with av.open(str(path), "w") as container:
         picture = container.add_stream("libx264", rate=fps) if video else None
-        sound = container.add_stream("aac", rate=16000, layout="mono") if tone else None
+        sound = container.add_stream(codec, rate=16000, layout="mono") if tone else None
         if picture is not None:
             picture.width, picture.height, picture.pix_fmt = *size, "yuv420p"
             count = round(seconds * fps)

@@ -28,7 +28,10 @@ from emofuse.fusion.registry import make_model
 from emofuse.params import EXTRACTOR_PARAMS, ExtractorParams, TrainParams
 
 FORMAT = 2
-DESCRIPTION, WEIGHTS = "bundle.json", "weights.safetensors"
+DESCRIPTION, WEIGHTS, CARD = "bundle.json", "weights.safetensors", "model_card.md"
+# What Python or torch would run code from: by name, and by how pickles and the zip files of torch.save begin.
+RUNNABLE = {".pkl", ".pickle", ".pt", ".pth", ".bin", ".ckpt", ".joblib", ".dill", ".npy", ".npz", ".py", ".pyc", ".so"}
+RUNNABLE_STARTS = (*(bytes([0x80, protocol]) for protocol in range(2, 6)), b"PK\x03\x04")
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,7 @@ def load_bundle(folder: Path) -> Bundle:
         BundleError: it is incomplete, altered, or of a format that this release doesn't read.
     """
     raw, weights = _read(folder / DESCRIPTION), _read(folder / WEIGHTS)
+    _refuse_code(folder)
     try:
         described = json.loads(raw)
         if described["format"] != FORMAT:
@@ -138,6 +142,19 @@ def load_bundle(folder: Path) -> Bundle:
         return _build(described, load(weights), hashlib.sha256(raw).hexdigest())
     except (KeyError, TypeError, ValueError, ValidationError, SafetensorError, RuntimeError) as error:
         raise BundleError(f"{folder}: not a bundle of format {FORMAT}: {error}; train again") from None
+
+
+def _refuse_code(folder: Path) -> None:
+    """A bundle holds numbers and texts; whoever put code beside them expects it to be run."""
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        with path.open("rb") as file:
+            start = file.read(4)
+        ours = path.parent == folder and path.name in (DESCRIPTION, WEIGHTS)  # whose first bytes may be any
+        if path.suffix.lower() in RUNNABLE or (start.startswith(RUNNABLE_STARTS) and not ours):
+            raise BundleError(
+                f"{path}: found a file that could run code when it is loaded, expected {DESCRIPTION}, {WEIGHTS} and "
+                f"{CARD}; don't trust this folder: fetch the bundle again or train again"
+            )
 
 
 def _read(path: Path) -> bytes:
@@ -171,6 +188,11 @@ def _build(described: dict[str, Any], tensors: dict[str, np.ndarray[Any, Any]], 
     train = TrainParams.model_validate(described["train"])
     scalers = scalers_from_tensors(tensors)
     dims = {modality: scalers[modality].width for modality in features}
+    for modality, names in features.items():
+        if len(names) != len(scalers[modality].mean):
+            raise ValueError(f"{modality} has {len(names)} feature names, but scalers of {len(scalers[modality].mean)}")
+    if len(set(described["labels"])) < len(described["labels"]):
+        raise ValueError(f"labels are not unique: {described['labels']}")
     members = []
     for number, kind in enumerate(described["members"]):
         member = make_model(kind, dims, len(described["labels"]), train)

@@ -3,27 +3,117 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from emofuse.errors import guard
+from emofuse.errors import DataError, MediaError, guard
 from emofuse.features.cache import FeatureCache
 from emofuse.params import load_params
 from emofuse.probing.command import probe
+from emofuse.progress import progress
+from emofuse.schema import MODELS_DIR
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Emotion recognition in filmed dialogues.")
 cache = typer.Typer(no_args_is_help=True, help="What was extracted once, so that it is not extracted again.")
 app.add_typer(cache, name="cache")
 app.command()(probe)
 
+Model = Annotated[Path, typer.Option(help="the folder of a bundle")]
+JsonLines = Annotated[bool, typer.Option("--json", help="a line of JSON each, not a table")]
 Gigabytes = Annotated[float | None, typer.Option(min=0, help="leave so much; extract.cache_gb unless given")]
 
 
 @app.callback()
 def main() -> None:
     """Emotion recognition in filmed dialogues."""
+
+
+@app.command()
+def predict(
+    clips: Annotated[list[Path] | None, typer.Argument(help="video or sound files", show_default=False)] = None,
+    text: Annotated[str, typer.Option(help="what was said in them")] = "",
+    csv: Annotated[Path | None, typer.Option(help="rows with clip, text, dialogue, speaker")] = None,
+    out: Annotated[Path | None, typer.Option(help="where the rows are written with their answers")] = None,
+    model: Model = MODELS_DIR / "champion",
+    json_lines: JsonLines = False,
+) -> None:
+    """Answer clips, a text, or the rows of a CSV file; a bad one is an error in its place."""
+    with guard():
+        from emofuse.answering import answered, as_line, read_rows, row_utterances, write_rows
+        from emofuse.datasets.text import clean_text
+        from emofuse.predictor import Predictor
+        from emofuse.schema import Utterance
+
+        if (csv is None) != (out is None):
+            raise DataError("found one of --csv and --out; expected both or neither")
+        if csv is not None and out is not None:
+            rows = read_rows(csv)
+            utterances = row_utterances(rows, csv.parent)
+            found = answered(Predictor.load(model), utterances)
+            answers = list(progress(found, "predict", len(utterances), "utterance"))
+            write_rows(rows, answers, out)
+            wrong = sum("error" in answer for answer in answers)
+            typer.echo(f"{out}: {len(answers)} rows, {wrong} with an error")
+            return
+        if not clips and not text:
+            raise DataError("found nothing to answer; give clips, --text, or --csv with --out")
+        said = Utterance(text=text, clean_text=clean_text(text))
+        asked = [replace(said, clip=clip) for clip in clips or []] or [said]
+        wrong = 0
+        for utterance, answer in zip(asked, answered(Predictor.load(model), asked), strict=True):
+            wrong += "error" in answer
+            typer.echo(as_line({"clip": str(utterance.clip or text)}, answer, json_lines))
+        raise typer.Exit(bool(wrong))
+
+
+@app.command()
+def timeline(
+    video: Annotated[Path, typer.Argument(help="a long video")],
+    transcript: Annotated[Path | None, typer.Option(help="what was said: SRT, VTT, or JSON with times")] = None,
+    window: Annotated[float | None, typer.Option(min=0.5, help="seconds; the transcript's lines unless given")] = None,
+    hop: Annotated[float | None, typer.Option(min=0.5, help="seconds from one window to the next")] = None,
+    model: Model = MODELS_DIR / "champion",
+    json_lines: JsonLines = False,
+) -> None:
+    """Answer a long video window by window."""
+    with guard():
+        from emofuse import answering
+        from emofuse.media import probe_duration
+        from emofuse.predictor import Predictor
+        from emofuse.transcript import Transcript, read_transcript
+
+        limits = load_params().serve
+        said = read_transcript(transcript) if transcript else Transcript()
+        length = window or hop or (0 if said.lines else limits.timeline_window)
+        try:
+            total = len(said.lines) if not length else int(probe_duration(video) / (hop or length)) + 1
+            found = answering.timeline(
+                Predictor.load(model), video, said, length, hop or length, limits.timeline_seconds
+            )
+            for answer in progress(found, "timeline", total, "window"):
+                named = {name: answer.pop(name) for name in ("start", "end", "text")}
+                typer.echo(answering.as_line(named, answer, json_lines))
+        except MediaError as error:
+            raise DataError(f"{video}: {error}") from None
+
+
+@app.command()
+def deploy(
+    back: Annotated[bool, typer.Option("--back", help="to the version before")] = False,
+) -> None:
+    """Make a Bento of the model that has the alias `champion` in MLflow's registry; run where params.yaml is."""
+    with guard():
+        from emofuse.service.store import build_bento, known_bento
+        from emofuse.tracking import fetched_champion, step_back
+
+        if back:
+            typer.echo(f"champion is version {step_back()} again")
+        with fetched_champion() as folder:
+            tag = (known_bento(folder) if back else None) or build_bento(folder)
+        typer.echo(f"{tag} is ready; serve it with `bentoml serve {tag}`")
 
 
 def _opened() -> tuple[FeatureCache, Path, float]:

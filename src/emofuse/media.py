@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -74,6 +75,55 @@ def probe_streams(clip: Path) -> None:
             raise MediaError("no video or sound track")
 
 
+@dataclass(frozen=True)
+class Bounds:
+    """How large a clip may be: tracks, pixels of a frame, seconds, and frames of a video track."""
+
+    streams: int
+    pixels: int
+    seconds: float
+    frames: int
+
+
+def check_clip(clip: Path, bounds: Bounds) -> None:
+    """Check a clip's header, then count and time its packets, which a header can lie about. Nothing is decoded.
+
+    Raises:
+        MediaError: the file is no clip, has neither a video nor a sound track, or is over a bound.
+    """
+    with _opened(clip) as container:
+        videos = _video_streams(container)
+        if not videos and not container.streams.audio:
+            raise MediaError("no video or sound track")
+        _within("tracks", len(container.streams), bounds.streams)
+        for stream in videos:
+            if stream.codec_context is not None:
+                _within("pixels a frame", stream.codec_context.width * stream.codec_context.height, bounds.pixels)
+            _within("frames", stream.frames, bounds.frames)
+        _within("seconds", _claimed(container) or 0, bounds.seconds)
+        _check_packets(container, bounds)
+
+
+def _check_packets(container: InputContainer, bounds: Bounds) -> None:
+    counts = [0] * len(container.streams)
+    first: float | None = None
+    for packet in container.demux():
+        if packet.size == 0:
+            continue
+        if packet.stream.type == "video":
+            counts[packet.stream_index] += 1
+            _within("frames", counts[packet.stream_index], bounds.frames)
+        if packet.pts is not None and packet.stream.type in ("video", "audio"):
+            time = float(packet.pts * packet.time_base)
+            first = time if first is None else min(first, time)
+            _within("seconds", time - first, bounds.seconds)
+
+
+def _within(what: str, found: float, most: float) -> None:
+    if found > most:
+        raise MediaError(f"found {found:g} {what}, expected at most {most:g}")
+
+
 def probe_duration(clip: Path) -> float:
     """Length of a clip in seconds, from its header.
 
@@ -81,12 +131,17 @@ def probe_duration(clip: Path) -> float:
         MediaError: the file is missing, empty, or no clip, or its header gives no length.
     """
     with _opened(clip) as container:
-        lengths = [float(s.duration * s.time_base) for s in container.streams if s.duration and s.time_base]
-        if container.duration:
-            lengths.append(container.duration / av.time_base)
-        if not lengths:
-            raise MediaError("header gives no length")
-        return max(lengths)
+        length = _claimed(container)
+    if length is None:
+        raise MediaError("header gives no length")
+    return length
+
+
+def _claimed(container: InputContainer) -> float | None:
+    lengths = [float(s.duration * s.time_base) for s in container.streams if s.duration and s.time_base]
+    if container.duration:
+        lengths.append(container.duration / av.time_base)
+    return max(lengths, default=None)
 
 
 def audio_samples(clip: Path, sample_rate: int) -> NDArray[np.float32]:
@@ -102,18 +157,22 @@ def audio_samples(clip: Path, sample_rate: int) -> NDArray[np.float32]:
     Raises:
         MediaError: the file can't be decoded, has no sound track, no samples in it, or too many for an utterance.
     """
+    parts = list(sound_parts(clip, sample_rate))
+    return np.concatenate(parts).astype(np.float32) / np.float32(2**31)
+
+
+def sound_parts(clip: Path, sample_rate: int, most_seconds: float = MAX_SECONDS) -> Iterator[NDArray[np.int32]]:
+    """The same as it is decoded: int32 of shape (samples,), a part at a time."""
     with _opened(clip) as container:
         stream = _best(container.streams.audio, "sound")
-        parts = []
-        left = MAX_SECONDS * sample_rate
+        found = 0
         for part in _mono(container.decode(stream), sample_rate):
-            left -= len(part)
-            if left < 0:
-                raise MediaError(f"longer than {MAX_SECONDS} s; cut it into utterances")
-            parts.append(part)
-    if not parts:
+            found += len(part)
+            if found > most_seconds * sample_rate:
+                raise MediaError(f"longer than {most_seconds:g} s; cut it into utterances")
+            yield part
+    if not found:
         raise MediaError("sound track without samples")
-    return np.concatenate(parts).astype(np.float32) / np.float32(2**31)
 
 
 def _mono(frames: Iterable[av.AudioFrame], rate: int) -> Iterator[NDArray[np.int32]]:
@@ -139,14 +198,16 @@ def gray_frames(clip: Path, fps: float, width: int) -> Iterator[NDArray[np.uint8
     return (frame for _, frame in timed_frames(clip, fps, width))
 
 
-def timed_frames(clip: Path, fps: float, width: int) -> Iterator[tuple[float, NDArray[np.uint8]]]:
+def timed_frames(
+    clip: Path, fps: float, width: int, most_seconds: float = MAX_SECONDS
+) -> Iterator[tuple[float, NDArray[np.uint8]]]:
     """Frames of the best video track, `fps` a second of clip time, upright, in gray and no wider than `width`.
 
     Yields:
         Seconds from the first frame, and uint8 of shape (height, width), aspect ratio kept.
 
     Raises:
-        MediaError: the file can't be decoded, has no video track, no frame in it, or lasts too long for an utterance.
+        MediaError: the file can't be decoded, has no video track, no frame in it, or lasts longer than `most_seconds`.
     """
     with _opened(clip) as container:
         stream = _best(_video_streams(container), "video")
@@ -157,8 +218,8 @@ def timed_frames(clip: Path, fps: float, width: int) -> Iterator[tuple[float, ND
             time = frame.time if frame.time is not None else number / rate
             if first is None or due is None:
                 first = due = time
-            if time - first > MAX_SECONDS:
-                raise MediaError(f"longer than {MAX_SECONDS} s; cut it into utterances")
+            if time - first > most_seconds:
+                raise MediaError(f"longer than {most_seconds:g} s; cut it into utterances")
             if time < due - 1e-6:
                 continue
             due = max(due + 1 / fps, time)
@@ -194,6 +255,24 @@ def middle_frame(clip: Path, width: int) -> NDArray[np.uint8]:
         return picture
     height = max(1, round(picture.shape[0] * width / picture.shape[1]))
     return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+
+
+def gray_picture(data: bytes, width: int) -> NDArray[np.uint8]:
+    """A still picture, such as a JPEG, in gray and no wider than `width`.
+
+    Raises:
+        MediaError: it can't be decoded.
+    """
+    try:
+        gray = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
+    except cv2.error:
+        gray = None
+    if gray is None:
+        raise MediaError("picture can't be decoded")
+    if gray.shape[1] > width:
+        size = width, max(1, round(gray.shape[0] * width / gray.shape[1]))
+        gray = cv2.resize(gray, size, interpolation=cv2.INTER_AREA)
+    return gray.astype(np.uint8, copy=False)
 
 
 def _gray(frame: av.VideoFrame, width: int) -> NDArray[np.uint8]:

@@ -231,6 +231,34 @@ class EvaluateParams(Section):
     slice_rows: Positive
 
 
+class ServeParams(Section):
+    """Limits of the service."""
+
+    bytes: Positive
+    json_bytes: Positive
+    seconds: Annotated[float, Field(gt=0, le=600)]
+    pixels: Positive
+    frames: Positive
+    streams: Positive
+    text: Positive
+    items: Positive
+    concurrent: Positive
+    request_seconds: Annotated[float, Field(gt=0)]
+    timelines: Positive
+    timeline_bytes: Positive
+    timeline_seconds: Annotated[float, Field(gt=0)]
+    timeline_window: Annotated[float, Field(gt=0)]
+    lives: Positive
+    live_bytes: Positive
+    rate: Annotated[float, Field(gt=0)]
+    rate_burst: Positive
+    queue_seconds: Annotated[float, Field(gt=0)]
+    media_seconds: Annotated[float, Field(gt=0)]
+    worker_mb: Positive
+    workers: Positive | None
+    batch: Positive
+
+
 class Params(Section):
     """All of params.yaml."""
 
@@ -245,6 +273,7 @@ class Params(Section):
     scale: ScaleParams
     train: TrainParams
     evaluate: EvaluateParams
+    serve: ServeParams
 
     def extractor(self, modality: str) -> ExtractorParams:
         """The section of a modality's extractor."""

@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from emofuse.bundle import Bundle, load_bundle
 from emofuse.calibration import heated
 from emofuse.device import pick_device
 from emofuse.features.base import Extractor
 from emofuse.features.registry import make_extractor
+from emofuse.fusion.base import Batch
 from emofuse.fusion.context import Lines, manifest_lines, utterance_lines
 from emofuse.fusion.inputs import make_batch
-from emofuse.schema import FeatureTable, Utterance
+from emofuse.schema import Extracted, FeatureTable, Utterance
 
 
 @dataclass(frozen=True)
 class ModalityUse:
-    """What a modality did for one answer: whether it was there, why not, and its share of the answer (0 to 1)."""
+    """What a modality did for one answer: whether it was there, why not, and its share of the answer (0 to 1).
+
+    Its own probabilities are what the model answers from it alone; None where it is absent.
+    """
 
     present: bool
     reason: str
     weight: float
+    probabilities: dict[str, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,7 @@ class Predictor:
 
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
+        self._extractors: dict[str, Extractor] = {}
 
     @classmethod
     def load(cls, folder: Path) -> Predictor:
@@ -60,32 +66,67 @@ class Predictor:
         """
         return cls(load_bundle(folder))
 
-    @cached_property
-    def extractors(self) -> dict[str, Extractor]:
-        """The extractor of each modality, loaded at first use."""
-        return {modality: make_extractor(params, pick_device()) for modality, params in self.bundle.extractors.items()}
+    def extractor(self, modality: str) -> Extractor:
+        """The extractor of a modality, loaded at first use."""
+        if modality not in self._extractors:
+            self._extractors[modality] = make_extractor(self.bundle.extractors[modality], pick_device())
+        return self._extractors[modality]
 
-    def warm_up(self) -> None:
-        """Load every extractor and compile what compiles at first use: the first request is as fast as others."""
-        for extractor in self.extractors.values():
-            extractor.warm_up()
-        self.predict([Utterance()])
+    def warm_up(self, modalities: Iterable[str] | None = None) -> None:
+        """Load extractors and compile what compiles at first use: the first request is as fast as others.
+
+        Args:
+            modalities: those that are extracted here; all unless given.
+        """
+        for modality in self.bundle.extractors if modalities is None else modalities:
+            self.extractor(modality).warm_up()
+        self.answer({m: FeatureTable.stack(names, [Extracted(None)]) for m, names in self.bundle.features.items()})
 
     def predict(self, utterances: Sequence[Utterance]) -> list[Prediction]:
         """Extract and answer n utterances, in order."""
-        tables = {modality: self._extract(modality, utterances) for modality in self.extractors}
-        lines = None
-        if self.bundle.reads_context:
-            lines = utterance_lines(utterances, partial(self._extract, "text"), self.bundle.train.attention)
+        return self.answer(self.extract(utterances, [{} for _ in utterances]), self.lines(utterances))
+
+    def extract(
+        self, utterances: Sequence[Utterance], known: Sequence[Mapping[str, Extracted]]
+    ) -> dict[str, FeatureTable]:
+        """Extract n utterances.
+
+        Args:
+            utterances: n utterances.
+            known: of each utterance the modalities that were extracted elsewhere.
+        """
+        tables = {}
+        for modality, names in self.bundle.features.items():
+            missing = [u for u, rows in zip(utterances, known, strict=True) if modality not in rows]
+            fresh = iter(self.extractor(modality).extract(missing) if missing else ())
+            rows = [rows[modality] if modality in rows else next(fresh) for rows in known]
+            tables[modality] = FeatureTable.stack(names, rows)
+        return tables
+
+    def lines(self, utterances: Sequence[Utterance]) -> Lines | None:
+        """The lines said before n utterances, extracted; None where the model doesn't read them."""
+        if not self.bundle.reads_context:
+            return None
+        return utterance_lines(utterances, self._said, self.bundle.train.attention)
+
+    def answer(self, tables: Mapping[str, FeatureTable], lines: Lines | None = None) -> list[Prediction]:
+        """Answer n utterances whose features, and the lines before them, are extracted."""
+        labels = self.bundle.labels
         probabilities, weights = self._answer(tables, lines)
+        alone = self.alone(tables)
         return [
             Prediction(
-                label=self.bundle.labels[int(row.argmax())],
-                probabilities=dict(zip(self.bundle.labels, row.tolist(), strict=True)),
+                label=labels[int(row.argmax())],
+                probabilities=dict(zip(labels, row.tolist(), strict=True)),
                 uncertain=bool(row.max() < self.bundle.train.abstain),
                 modalities={
-                    modality: ModalityUse(bool(table.present[index]), table.reasons[index], float(share))
-                    for (modality, table), share in zip(tables.items(), weights[index], strict=True)
+                    modality: ModalityUse(
+                        bool(table.present[index]),
+                        table.reasons[index],
+                        float(weights[index, number]),
+                        dict(zip(labels, alone[index, number].tolist(), strict=True)) if table.present[index] else None,
+                    )
+                    for number, (modality, table) in enumerate(tables.items())
                 },
                 version=self.bundle.version,
             )
@@ -112,19 +153,38 @@ class Predictor:
             lines = manifest_lines(manifest, tables["text"], self.bundle.train.attention)
         return self._answer(tables, lines, weighed)
 
-    def _extract(self, modality: str, utterances: Sequence[Utterance]) -> FeatureTable:
-        extractor = self.extractors[modality]
-        return FeatureTable.stack(extractor.names, list(extractor.extract(utterances)))
+    def _said(self, utterances: Sequence[Utterance]) -> FeatureTable:
+        return FeatureTable.stack(self.bundle.features["text"], list(self.extractor("text").extract(utterances)))
 
     @torch.inference_mode()
     def _answer(
         self, tables: Mapping[str, FeatureTable], lines: Lines | None, weighed: bool = True
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         batch = make_batch(tables, self.bundle.scalers, tuple(self.bundle.features), lines)
-        shares = torch.tensor(self.bundle.shares, dtype=torch.float64)[:, None, None]
-        answers = torch.stack([member(batch).double().softmax(dim=1) for member in self.bundle.members])
-        calibrated = heated((shares * answers).sum(dim=0).numpy(), self.bundle.temperature)
+        calibrated = self._mean(batch)
         if not weighed:
             return calibrated, np.zeros((len(calibrated), 0))
-        weights = torch.stack([member.modality_weights(batch).double() for member in self.bundle.members])
-        return calibrated, (shares * weights).sum(dim=0).numpy()
+        return calibrated, self._weighted([member.modality_weights(batch) for member in self.bundle.members])
+
+    @torch.inference_mode()
+    def alone(self, tables: Mapping[str, FeatureTable]) -> NDArray[np.float64]:
+        """What n rows get from each modality alone, the others and the lines before hidden.
+
+        Returns:
+            Probabilities of shape (n, modalities, classes), calibrated, means over the members.
+        """
+        batch = make_batch(tables, self.bundle.scalers, tuple(self.bundle.features))
+        others = ~torch.eye(batch.mask.shape[1], dtype=torch.bool)
+        shown = [batch.hide(hidden.expand_as(batch.mask)) for hidden in others]
+        return np.stack([self._mean(one) for one in shown], axis=1)
+
+    def _mean(self, batch: Batch) -> NDArray[np.float64]:
+        """The members' weighted mean answer, calibrated."""
+        answers = self._weighted([member(batch).double().softmax(dim=1) for member in self.bundle.members])
+        return heated(answers, self.bundle.temperature)
+
+    def _weighted(self, found: list[Tensor]) -> NDArray[np.float64]:
+        """The mean of what the members give, each by its share."""
+        shares = torch.tensor(self.bundle.shares, dtype=torch.float64)[:, None, None]
+        mean: NDArray[np.float64] = (shares * torch.stack(found).double()).sum(dim=0).numpy()
+        return mean

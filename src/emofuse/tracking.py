@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ from mlflow.tracking import MlflowClient
 from mlflow.types.schema import ColSpec, Schema
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 
+from emofuse.bundle import DESCRIPTION
 from emofuse.errors import TrackingError
 
 EXPERIMENT = REGISTERED_MODEL = "emofuse"
@@ -232,3 +234,35 @@ def _register(client: MlflowClient, experiment: str, run_id: str, version: str) 
 def _commit() -> str:
     answer = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
     return answer.stdout.strip() if answer.returncode == 0 else ""
+
+
+@contextmanager
+def fetched_champion() -> Iterator[Path]:
+    """The bundle of the model that has the alias, in a folder that is gone when the block ends.
+
+    Raises:
+        TrackingError: the server can't be reached, or no model has the alias.
+    """
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    with _server(), tempfile.TemporaryDirectory(prefix="emofuse-") as folder:
+        fetched = Path(mlflow.artifacts.download_artifacts(f"models:/{REGISTERED_MODEL}@{ALIAS}", dst_path=folder))
+        found = next(fetched.rglob(DESCRIPTION), None)
+        if found is None:
+            raise TrackingError(f"{REGISTERED_MODEL}@{ALIAS}: found no bundle in it; run `dvc repro`")
+        yield found.parent
+
+
+def step_back() -> str:
+    """Give the alias to the version before the one that has it; returns its number.
+
+    Raises:
+        TrackingError: the server can't be reached, or there is none before.
+    """
+    with _server() as client:
+        now = int(client.get_model_version_by_alias(REGISTERED_MODEL, ALIAS).version)
+        known = sorted(int(found.version) for found in client.search_model_versions(f"name = '{REGISTERED_MODEL}'"))
+        before = [version for version in known if version < now]
+        if not before:
+            raise TrackingError(f"{REGISTERED_MODEL}: found no version before {now}; set the alias in `make ui`")
+        client.set_registered_model_alias(REGISTERED_MODEL, ALIAS, str(before[-1]))
+        return str(before[-1])

@@ -181,6 +181,15 @@ def test_a_bento_served_elsewhere_gives_the_same_answers(checkout: Checkout, tmp
 
 
 @pytest.mark.slow
+def test_the_champion_is_deployed_in_one_command(checkout: Checkout) -> None:
+    done = checkout.run("emofuse", "deploy")
+    assert re.search(r"emofuse:\w+ is ready", done.stdout), done.stdout + done.stderr
+    back = checkout.run("emofuse", "deploy", "--back")
+    assert back.returncode == 2
+    assert "found no version before 1" in back.stderr
+
+
+@pytest.mark.slow
 def test_outs_are_the_same_to_the_byte_when_made_anew(checkout: Checkout) -> None:
     lock = checkout.read("dvc.lock")
     for name in (

@@ -2,36 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import re
 import tempfile
-from collections.abc import Iterator
+import wave
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
+from httpx import Response
 
-from emofuse.predictor import Predictor
-from emofuse.service import app
+from emofuse.params import load_params
+from emofuse.service.app import Places
+from emofuse.service.refusal import RefusedError
 from tests.conftest import write_clip
+from tests.pipeline.imports import ROOT
 
+LIMITS = load_params(ROOT / "params.yaml").serve
+JSON = {"content-type": "application/json"}
 CONTEXT = {"position": 2, "dialogue_length": 5}
 
 
-@pytest.fixture(scope="module")
-def client(bundle: Path) -> Iterator[TestClient]:
-    predictor = Predictor.load(bundle)
-    predictor.warm_up()
-    with TestClient(app.create_app(lambda: predictor)) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-def clip(corpus: Path) -> bytes:
-    clips = (corpus / "output_repeated_splits_test").glob("*.mp4")
-    return max(clips, key=lambda path: path.stat().st_size).read_bytes()
+def untimed(answer: Response) -> dict[str, Any]:
+    assert answer.status_code == 200, answer.text
+    return {key: value for key, value in answer.json().items() if key != "seconds"}
 
 
 def test_multipart_with_everything_uses_every_modality(client: TestClient, clip: bytes) -> None:
@@ -44,18 +42,20 @@ def test_multipart_with_everything_uses_every_modality(client: TestClient, clip:
     assert sum(body["probabilities"].values()) == pytest.approx(1)
     assert all(modality["present"] for modality in body["modalities"].values())
     assert sum(modality["weight"] for modality in body["modalities"].values()) == pytest.approx(1)
+    assert all(sum(m["probabilities"].values()) == pytest.approx(1) for m in body["modalities"].values())
+    assert {"check", "audio", "visual", "text", "fusion", "total"} <= set(body["seconds"])
 
 
 def test_json_and_multipart_give_the_same_answer(client: TestClient, clip: bytes) -> None:
     form = client.post("/predict", files={"video": clip}, data={"utterance": "Really?", "context": json.dumps(CONTEXT)})
     body = {"video": base64.b64encode(clip).decode(), "utterance": "Really?", "context": CONTEXT}
-    assert client.post("/predict", json=body).json() == form.json()
+    assert untimed(client.post("/predict", json=body)) == untimed(form)
 
 
 def test_text_alone_is_answered_and_says_what_was_missing(client: TestClient) -> None:
     modalities = client.post("/predict", json={"utterance": "I am so happy!"}).json()["modalities"]
     assert modalities["text"]["present"]
-    assert modalities["audio"] == {"present": False, "reason": "no video sent", "weight": 0}
+    assert modalities["audio"] == {"present": False, "reason": "no video sent", "weight": 0, "probabilities": None}
     assert modalities["metadata"]["reason"] == "no dialogue context"
 
 
@@ -63,7 +63,7 @@ def test_text_alone_is_answered_and_says_what_was_missing(client: TestClient) ->
 def test_text_that_looks_like_json_is_text(client: TestClient, text: str) -> None:
     form = client.post("/predict", files={"utterance": (None, text)})
     assert form.status_code == 200
-    assert form.json() == client.post("/predict", json={"utterance": text}).json()
+    assert untimed(form) == untimed(client.post("/predict", json={"utterance": text}))
 
 
 @pytest.mark.parametrize(
@@ -73,19 +73,29 @@ def test_text_that_looks_like_json_is_text(client: TestClient, text: str) -> Non
         ({"json": {}}, 422, "found neither; send at least one of video"),
         ({"json": {"utterance": "  "}}, 422, "found neither"),
         ({"files": {"video": b""}}, 422, r"found an empty file \(0 bytes\)"),
-        ({"files": {"video": b"hello"}}, 422, r"can't be decoded.*\(5 bytes\), expected a clip"),
+        ({"files": {"video": b"hello"}}, 422, "video: can't be decoded.*expected a clip"),
         ({"files": {"video": (None, "http://127.0.0.1:9/a.mp4")}}, 422, "found text, expected a file"),
-        ({"files": {"film": b"hello"}}, 422, "found unknown fields film; expected video"),
+        ({"files": {"film": b"hello"}}, 422, "found unknown fields film; expected audio"),
         ({"json": {"utterance": 7}}, 422, "utterance: Input should be a valid string"),
         ({"json": {"video": "abc"}}, 422, "video: Base64 decoding error"),
         ({"json": {"utterance": "a", "context": {"position": -1}}}, 422, r"context\.position"),
+        ({"json": {"utterance": "a", "context": {"start": 2.0, "end": 1.0}}}, 422, "end 1 s is before start 2 s"),
+        (
+            {"json": {"utterance": "a", "context": {"lines": [{"text": "b" * 10_001}]}}},
+            422,
+            r"lines\.0\.text: found 10001",
+        ),
+        ({"json": {"utterance": "a", "context": {"position": "1"}}}, 422, "valid integer"),
+        ({"files": [("utterance", (None, "a"))] * 2}, 422, "found a field twice"),
         ({"json": {"utterance": "a", "context": {"position": 5, "dialogue_length": 5}}}, 422, "not inside a dialogue"),
-        ({"json": {"utterance": "a" * 10_001}}, 422, "at most 10000 characters"),
+        ({"json": {"utterance": "a" * 10_001}}, 422, "found 10001 characters, expected at most 10000"),
         ({"files": {"utterance": (None, "a"), "context": (None, "{")}}, 422, "JSON"),
         ({"content": b"x", "headers": {"content-type": "text/plain"}}, 422, "found content type text/plain"),
         ({"content": b"{", "headers": {"content-type": "application/json"}}, 422, "JSON"),
         ({"content": b"x", "headers": {"content-type": "multipart/form-data"}}, 400, "broken multipart body"),
-        ({"content": b"", "headers": {"content-length": str(2**40)}}, 413, f"expected at most {app.MAX_BYTES}"),
+        ({"content": b"{}", "headers": JSON | {"content-length": str(2**40)}}, 413, "expected at most 8388608"),
+        ({"content": b" " * (LIMITS.json_bytes + 1), "headers": JSON}, 413, "as multipart/form-data"),
+        ({"files": {"video": bytes(LIMITS.bytes + 2**20)}}, 413, "send a shorter clip"),
     ],
 )
 def test_a_bad_request_is_told_what_to_send(
@@ -112,6 +122,97 @@ def test_a_silent_faceless_clip_is_answered_from_the_rest(client: TestClient, tm
     assert modalities["visual"]["reason"] == "no face found"
 
 
+def test_earlier_lines_give_the_position(client: TestClient) -> None:
+    lines = [{"text": "You got the job!", "speaker": "Ann"}, {"text": "I did?", "speaker": "Ben"}]
+    told = client.post("/predict", json={"utterance": "You did!", "context": {"lines": lines}})
+    assert told.json()["modalities"]["metadata"]["present"]
+
+
+def test_a_sound_file_goes_before_the_sound_of_the_video(client: TestClient, clip: bytes, tmp_path: Path) -> None:
+    sound = write_clip(tmp_path / "a.wav", video=False, tone=300, codec="pcm_s16le").read_bytes()
+    alone = client.post("/predict", files={"audio": sound}).json()["modalities"]
+    both = client.post("/predict", files={"audio": sound, "video": clip}).json()["modalities"]
+    assert alone["visual"]["reason"] == "no video sent"
+    assert both["visual"]["present"]
+    assert both["audio"]["probabilities"] == pytest.approx(alone["audio"]["probabilities"])
+
+
+def test_a_sound_without_a_voice_is_answered(client: TestClient, tmp_path: Path) -> None:
+    noise = np.random.default_rng(13).integers(-8000, 8000, 16000, dtype=np.int16)  # its pitch is unknown
+    with wave.open(str(tmp_path / "a.wav"), "wb") as file:
+        file.setparams((1, 2, 16000, 0, "NONE", ""))
+        file.writeframes(noise.tobytes())
+    sound = (tmp_path / "a.wav").read_bytes()
+    assert untimed(client.post("/predict", files={"audio": sound}))["modalities"]["audio"]["present"]
+
+
+def test_a_batch_is_answered_in_order_with_errors_in_their_place(client: TestClient) -> None:
+    items = [{"utterance": "I am so happy!"}, {"utterance": 7}, {"video": "aGVsbG8="}, {"utterance": "Oh no."}]
+    answers = client.post("/predict_batch", json={"items": items}).json()["answers"]
+    assert answers[0]["probabilities"] == pytest.approx(client.post("/predict", json=items[0]).json()["probabilities"])
+    assert answers[3]["probabilities"] == pytest.approx(client.post("/predict", json=items[3]).json()["probabilities"])
+    assert "valid string" in answers[1]["error"]
+    assert "can't be decoded" in answers[2]["error"]
+
+
+def test_a_batch_as_a_form_names_its_files(client: TestClient, clip: bytes) -> None:
+    items = json.dumps([{"video": "first"}, {"utterance": "Hello"}, {"video": "second"}])
+    answers = client.post("/predict_batch", data={"items": items}, files={"first": clip}).json()["answers"]
+    assert answers[0]["modalities"]["visual"]["present"]
+    assert answers[1]["modalities"]["text"]["present"]
+    assert "found no file part 'second'" in answers[2]["error"]
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"", "found no list"),
+        (b"[1]", "found no list"),
+        (b'{"items": []}', "found no list"),
+        (b"{", "found no JSON"),
+        (b'{"items": [1' + b",1" * 40 + b"]}", "found 41, expected at most 32"),
+    ],
+)
+def test_a_bad_batch_is_told_what_to_send(client: TestClient, body: bytes, message: str) -> None:
+    answer = client.post("/predict_batch", content=body, headers=JSON)
+    assert answer.status_code == 422
+    assert message in answer.json()["error"]
+
+
+def test_requests_beyond_the_places_are_told_to_come_back() -> None:
+    async def crowd() -> None:
+        places = Places(1, 60)
+        async with places.taken(), places.taken():
+            pass
+
+    with pytest.raises(RefusedError, match="1 requests are worked on, at most 1") as refused:
+        asyncio.run(crowd())
+    assert refused.value.status == 503
+    assert refused.value.headers == {"Retry-After": "1"}
+
+
 def test_openapi_names_both_ways_of_sending(client: TestClient) -> None:
     post = client.get("/openapi.json").json()["paths"]["/predict"]["post"]
     assert set(post["requestBody"]["content"]) == {"application/json", "multipart/form-data"}
+
+
+def test_the_model_is_described(client: TestClient, bundle: Path) -> None:
+    told = client.get("/model").json()
+    described = json.loads((bundle / "bundle.json").read_text())
+    assert (told["name"], told["labels"]) == (described["model"], described["labels"])
+    assert told["metrics"] == {"dev_weighted_f1": 0.5}
+    assert told["limits"]["seconds"] == LIMITS.seconds
+    assert told["card"] == "# Card"
+
+
+def test_the_page_may_load_nothing_from_elsewhere(client: TestClient) -> None:
+    for path in ("/", "/page.js", "/style.css", "/sound.js", "/icon.svg"):
+        answer = client.get(path)
+        assert answer.status_code == 200
+        assert answer.headers["content-security-policy"].startswith("default-src 'none'; script-src 'self'")
+        assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", answer.text)
+
+
+def test_other_pages_may_not_ask(client: TestClient) -> None:
+    answer = client.get("/model", headers={"Origin": "https://example.com"})
+    assert "access-control-allow-origin" not in answer.headers

@@ -20,6 +20,7 @@ from emofuse.bundle import Bundle, bundle_version, load_bundle, save_bundle
 from emofuse.calibration import heated
 from emofuse.datasets.manifest import build_manifest
 from emofuse.errors import BundleError, DataError
+from emofuse.features.registry import make_extractor
 from emofuse.features.scaling import Scaler
 from emofuse.features.text import TextExtractor
 from emofuse.fusion.base import Batch, Fusion, balanced
@@ -471,11 +472,12 @@ def test_a_bundle_of_several_kinds_answers_with_the_weighted_mean(
 
 def test_an_answer_below_the_threshold_says_that_it_is_uncertain(bundle: Bundle, params: Params) -> None:
     torch.manual_seed(0)
-    scaler = Scaler(np.zeros(4, np.float32), np.ones(4, np.float32), 10.0)
-    member = make_model("metadata", {"metadata": 4}, 3, params.train).eval()
+    names = make_extractor(params.metadata).names
+    scaler = Scaler(np.zeros(len(names), np.float32), np.ones(len(names), np.float32), 10.0)
+    member = make_model("metadata", {"metadata": len(names)}, 3, params.train).eval()
     only = replace(
         bundle,
-        features={"metadata": tuple("abcd")},
+        features={"metadata": names},
         extractors={"metadata": params.metadata},
         scalers={"metadata": scaler},
         members=[member],

@@ -1,196 +1,183 @@
-"""The HTTP interface, independent of how it is served.
-
-BentoML's own request parsing is not used: it fetches URLs that stand in file fields and reads the text "123" as a
-number.
-"""
+"""The HTTP interface, independent of how it is served."""
 
 from __future__ import annotations
 
-import os
+import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Lock
-from typing import Any
 
-from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse
-from pydantic import ValidationError
-from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import FormData, UploadFile
+from fastapi import Depends, FastAPI, Request, WebSocket, WebSocketDisconnect
+from fastapi.responses import JSONResponse, StreamingResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
-from emofuse.datasets.text import clean_text
-from emofuse.errors import MediaError
-from emofuse.media import probe_streams
+from emofuse.params import ServeParams
 from emofuse.predictor import Predictor
-from emofuse.schema import Utterance
-from emofuse.service.messages import Context, Modality, PredictRequest, PredictResponse, Problem
-
-MAX_BYTES = 100 * 2**20
-ASK = "send at least one of video (a clip) and utterance (a text), as multipart/form-data or JSON"
-
-
-class RefusedError(Exception):
-    """A request that can't be answered, with its HTTP status."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
+from emofuse.service.access import Access
+from emofuse.service.answers import Answers
+from emofuse.service.body import BodyLimit
+from emofuse.service.live import Live
+from emofuse.service.messages import BatchResponse, ModelResponse, PredictResponse, Problem
+from emofuse.service.openapi import NDJSON, REFUSALS, TIMELINE_RESPONSES, batch_body, predict_body, timeline_body
+from emofuse.service.page import add_page
+from emofuse.service.reading import Known, read_items, read_one
+from emofuse.service.refusal import RefusedError, busy
+from emofuse.service.timeline import Timelines, answer_lines, read_timeline, streamed
 
 
-def create_app(predictor: Callable[[], Predictor]) -> FastAPI:
+@dataclass(frozen=True)
+class Served:
+    """What is served: the predictor, its scores by split, and its card as Markdown."""
+
+    predictor: Predictor
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    card: str | None = None
+
+
+def create_app(load: Callable[[], Served], limits: ServeParams) -> FastAPI:
     """The application.
 
     Args:
-        predictor: gives the loaded predictor; called once a request.
+        load: gives what is served, at start.
+        limits: what is refused.
     """
-    app = FastAPI(title="emofuse", docs_url=None, redoc_url=None, summary="Emotion of an utterance in a dialogue")
-    # OpenCV's cascade keeps buffers between calls, so answers are computed one at a time.
-    turn = Lock()
+    served: list[Served] = []
+    answers: list[Answers] = []
 
-    def _answer(utterance: Utterance) -> PredictResponse:
-        with turn:
-            prediction = predictor().predict([utterance])[0]
-        return PredictResponse(
-            label=prediction.label,
-            probabilities=prediction.probabilities,
-            modalities={
-                name: Modality(present=use.present, reason=use.reason, weight=use.weight)
-                for name, use in prediction.modalities.items()
-            },
-            version=prediction.version,
-        )
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        served[:] = [await asyncio.to_thread(load)]
+        running = Answers(served[0].predictor, limits)
+        answers[:] = [running]
+        await running.start()
+        yield
+        await running.stop()
 
-    @app.post("/predict", responses={status: {"model": Problem} for status in (400, 413, 422)}, openapi_extra=_BODY)
+    app = FastAPI(
+        title="emofuse",
+        summary="Emotion of an utterance in a dialogue",
+        description="A score of emotion is not a reading of inner feeling.",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.add_middleware(BodyLimit, limits=limits)
+    access = Access.from_environment(limits)
+
+    def known(request: Request) -> None:
+        access.check(request.headers)
+
+    place = Places(limits.concurrent, limits.request_seconds)
+    live_place = Places(limits.lives, limits.request_seconds)
+    long_place = Places(limits.timelines, limits.request_seconds)
+
+    @app.post("/predict", dependencies=[Depends(known)], responses=REFUSALS, openapi_extra=predict_body(limits))
     async def predict(request: Request) -> PredictResponse:
         """Recognise the emotion of one utterance from what is known of it."""
-        asked = await read_request(request)
-        async with clip_file(asked.video) as clip:
-            text = asked.utterance or ""
-            if clip is None and not text.strip():
-                raise RefusedError(422, f"found neither; {ASK}")
-            context = asked.context or Context.model_construct(position=None, dialogue_length=None)
-            utterance = Utterance(
-                clip=clip,
-                text=text,
-                clean_text=clean_text(text),
-                position=context.position,
-                dialogue_length=context.dialogue_length,
-                clip_reason="no video sent",
-            )
-            return await run_in_threadpool(_answer, utterance)
+        async with place.taken() as folder:
+            return await answers[0].answer(await read_one(request, folder, limits))
+
+    @app.post("/predict_batch", dependencies=[Depends(known)], responses=REFUSALS, openapi_extra=batch_body(limits))
+    async def predict_batch(request: Request) -> BatchResponse:
+        """Answer several utterances, in order; one that can't be answered has its error in its place."""
+        async with place.taken() as folder:
+            items = await read_items(request, folder, limits)
+            return BatchResponse(answers=await asyncio.gather(*(_one(answers[0], item) for item in items)))
+
+    @app.get("/model", dependencies=[Depends(known)], responses={status: REFUSALS[status] for status in (401, 429)})
+    async def model() -> ModelResponse:
+        """Describe the model: its labels, modalities, scores, limits and card."""
+        bundle = answers[0].predictor.bundle
+        return ModelResponse(
+            name=bundle.name,
+            version=bundle.version,
+            labels=list(bundle.labels),
+            modalities=list(bundle.features),
+            features={modality: len(names) for modality, names in bundle.features.items()},
+            metrics=dict(served[0].metrics),
+            limits=limits.model_dump(),
+            card=served[0].card,
+        )
+
+    @app.post(
+        "/timeline", dependencies=[Depends(known)], responses=TIMELINE_RESPONSES, openapi_extra=timeline_body(limits)
+    )
+    async def timeline(request: Request) -> StreamingResponse:
+        """Answer each window of a long video, a line of JSON each, as soon as it is done."""
+        async with AsyncExitStack() as stack:
+            folder = await stack.enter_async_context(long_place.taken(timed=False))
+            await stack.enter_async_context(place.taken(timed=False))
+            lines = answer_lines(Timelines(answers[0], limits), await read_timeline(request, folder), folder)
+            first = await anext(lines)  # what is no video is refused before anything is sent
+            return StreamingResponse(streamed(first, lines, stack.pop_all()), media_type=NDJSON)
+        raise AssertionError("unreachable")
+
+    @app.websocket("/live")
+    async def live(socket: WebSocket) -> None:
+        """Answer a live camera every hop."""
+        await socket.accept()
+        try:
+            async with live_place.taken(timed=False) as folder:
+                await Live(answers[0], access, limits).serve(socket, folder)
+        except RefusedError as error:
+            await socket.send_text(Problem(error=str(error)).model_dump_json())
+        with suppress(RuntimeError, WebSocketDisconnect):  # closed already
+            await socket.close()
 
     @app.exception_handler(RefusedError)
     async def _refused(_: Request, error: RefusedError) -> JSONResponse:
-        return JSONResponse({"error": str(error)}, error.status)
+        return JSONResponse({"error": str(error)}, error.status, error.headers)
 
     @app.exception_handler(HTTPException)
     async def _other(_: Request, error: HTTPException) -> JSONResponse:
         return JSONResponse({"error": error.detail}, error.status_code, error.headers)
 
+    @app.exception_handler(ClientDisconnect)
+    async def _gone(_: Request, error: ClientDisconnect) -> JSONResponse:
+        return JSONResponse({"error": "the client is gone"}, 400)  # which nobody reads
+
+    add_page(app)
     return app
 
 
-async def read_request(request: Request) -> PredictRequest:
-    """Parse a JSON or multipart body.
-
-    Raises:
-        RefusedError: the body is too large, of another type, or not as described.
-    """
-    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    length = request.headers.get("content-length", "0")
-    if length.isdigit() and int(length) > MAX_BYTES:
-        raise RefusedError(413, f"found a body of {length} bytes, expected at most {MAX_BYTES}; send a shorter clip")
-    if kind == "application/json":
-        raw = await request.body()
-        try:
-            return PredictRequest.model_validate_json(raw or b"{}")
-        except ValidationError as error:
-            raise RefusedError(422, _told(error.errors())) from None
-    if kind in ("multipart/form-data", "application/x-www-form-urlencoded"):
-        return await _read_form(request)
-    raise RefusedError(422, f"found {'content type ' + kind if kind else 'an empty request'}; {ASK}")
-
-
-async def _read_form(request: Request) -> PredictRequest:
+async def _one(answers: Answers, item: Known | RefusedError) -> PredictResponse | Problem:
     try:
-        async with request.form() as form:  # closes the spooled files of an upload
-            return await _from_form(form)
-    except HTTPException as error:  # what Starlette makes of a broken multipart body
-        raise RefusedError(400, f"found a broken multipart body: {error.detail}; {ASK}") from None
-    except ValidationError as error:
-        raise RefusedError(422, _told(error.errors())) from None
+        if isinstance(item, RefusedError):
+            raise item
+        return await answers.answer(item)
+    except RefusedError as error:
+        return Problem(error=str(error))
 
 
-async def _from_form(form: FormData) -> PredictRequest:
-    unknown = sorted(set(form) - {"video", "utterance", "context"})
-    if unknown:
-        raise RefusedError(422, f"found unknown fields {', '.join(unknown)}; expected video, utterance, context")
-    video, utterance, context = form.get("video"), form.get("utterance"), form.get("context")
-    if isinstance(video, str) and video:
-        raise RefusedError(422, "video: found text, expected a file; send it as a file part (curl -F video=@clip.mp4)")
-    return PredictRequest.model_construct(
-        video=await video.read() if isinstance(video, UploadFile) else None,
-        utterance=PredictRequest.model_validate({"utterance": await _text(utterance)}).utterance,
-        context=Context.model_validate_json(str(await _text(context))) if context else None,
-    )
+class Places:
+    """The requests that are worked on or wait, each with a folder for its files, which is gone when it is answered."""
 
+    def __init__(self, most: int, seconds: float) -> None:
+        self._most = most
+        self._seconds = seconds
+        self._taken = 0
 
-async def _text(field: UploadFile | str | None) -> str | None:
-    return (await field.read()).decode("utf-8", "replace") if isinstance(field, UploadFile) else field
+    @asynccontextmanager
+    async def taken(self, timed: bool = True) -> AsyncIterator[Path]:
+        """Take a place.
 
+        Args:
+            timed: whether the time of a request is limited.
 
-@asynccontextmanager
-async def clip_file(video: bytes | None) -> AsyncIterator[Path | None]:
-    """Put an uploaded clip where decoders can open it; it is gone when the block ends.
-
-    Raises:
-        RefusedError: it is empty or no clip.
-    """
-    if video is None:
-        yield None
-        return
-    if not video:
-        raise RefusedError(422, "video: found an empty file (0 bytes), expected a clip such as mp4, mov or webm")
-    handle, name = tempfile.mkstemp(prefix="emofuse-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(video)
+        Raises:
+            RefusedError: all are taken, or the request took too long.
+        """
+        if self._taken >= self._most:
+            raise busy(f"{self._taken} requests are worked on, at most {self._most} may be")
+        self._taken += 1
         try:
-            await run_in_threadpool(probe_streams, Path(name))
-        except MediaError as error:
-            raise RefusedError(
-                422,
-                f"video: {error} ({len(video)} bytes), expected a clip such as mp4, mov or webm; check the file plays",
-            ) from None
-        yield Path(name)
-    finally:
-        Path(name).unlink()
-
-
-def _told(errors: Any) -> str:
-    return "; ".join(f"{'.'.join(map(str, error['loc'])) or 'body'}: {error['msg']}" for error in errors)
-
-
-_BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {
-                "schema": PredictRequest.model_json_schema(ref_template="#/components/schemas/{model}")
-            },
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "properties": {
-                        "video": {"type": "string", "format": "binary", "description": "a clip"},
-                        "utterance": {"type": "string", "description": "what was said"},
-                        "context": {"type": "string", "description": "the dialogue context, as JSON"},
-                    },
-                }
-            },
-        },
-    }
-}
+            with tempfile.TemporaryDirectory(prefix="emofuse-") as folder:
+                async with asyncio.timeout(self._seconds if timed else None):
+                    yield Path(folder)
+        except TimeoutError:
+            raise busy(f"no answer in {self._seconds:g} s") from None
+        finally:
+            self._taken -= 1

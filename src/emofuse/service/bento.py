@@ -6,21 +6,32 @@ from pathlib import Path
 
 import bentoml
 
+from emofuse.bundle import CARD
+from emofuse.params import load_params
 from emofuse.predictor import Predictor
-from emofuse.service.app import create_app
+from emofuse.schema import SPLITS
+from emofuse.service.app import Served, create_app
 from emofuse.service.store import champion_tag
 
-_loaded: list[Predictor] = []
+_loaded: list[Served] = []
+_limits = load_params().serve
 
 
-@bentoml.asgi_app(create_app(lambda: _loaded[0]), path="/")
-@bentoml.service(name="emofuse", traffic={"timeout": 60}, http={"port": 3000})
+# The time limits are those of params.yaml; BentoML's own would also cut a long video's upload.
+@bentoml.asgi_app(create_app(lambda: _loaded[0], _limits), path="/")
+@bentoml.service(name="emofuse", traffic={"timeout": 3600}, http={"port": 3000})
 class Emofuse:
-    """Serves the champion. BentoML answers /readyz only once the constructor, and so the warm-up, is through."""
+    """Serves the champion. BentoML answers /readyz once the app has started, and so is warm."""
 
     model = bentoml.models.BentoModel(champion_tag(Path("models/champion")))
 
     def __init__(self) -> None:
-        predictor = Predictor.load(Path(self.model.path))
-        predictor.warm_up()
-        _loaded[:] = [predictor]
+        folder, labels = Path(self.model.path), self.model.info.labels
+        card = folder / CARD
+        _loaded[:] = [
+            Served(
+                predictor=Predictor.load(folder),
+                metrics={name: float(value) for name, value in labels.items() if name.startswith(SPLITS)},
+                card=card.read_text(encoding="utf-8") if card.exists() else None,
+            )
+        ]

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
+import subprocess
+import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import bentoml
 
-from emofuse.bundle import WEIGHTS, bundle_version
+from emofuse.bundle import WEIGHTS, bundle_version, load_bundle
+from emofuse.errors import BundleError
 
 MODEL_NAME = "emofuse"
+CONTEXT = ("params.yaml", "bentofile.yaml", "README.md", "requirements-serve.lock")  # what a Bento is built from
 
 
 def model_tag(folder: Path) -> str:
@@ -44,3 +51,34 @@ def store_bundle(folder: Path, labels: Mapping[str, str] | None = None) -> str:
         for path in folder.iterdir():
             shutil.copy(path, model.path_of(path.name))
     return tag
+
+
+def known_bento(folder: Path) -> str | None:
+    """The tag of the newest Bento in the store that serves the bundle in a folder."""
+    model = model_tag(folder)
+    known = [b for b in bentoml.list(MODEL_NAME) if model in {str(found.tag) for found in b.info.all_models}]
+    return str(max(known, key=lambda bento: bento.info.creation_time).tag) if known else None
+
+
+def build_bento(folder: Path) -> str:
+    """Build a Bento of the bundle in a folder and the code of the checkout at hand; returns its tag.
+
+    Raises:
+        BundleError: the bundle is incomplete or altered, or no Bento can be built of it.
+    """
+    load_bundle(folder)
+    store_bundle(folder)
+    with tempfile.TemporaryDirectory(prefix="emofuse-") as name:
+        context = Path(name)
+        for part in ("src", *CONTEXT):
+            source = Path(part)
+            shutil.copytree(source, context / part) if source.is_dir() else shutil.copy(source, context / part)
+        shutil.copytree(folder, context / "models" / "champion")
+        # In a process of its own: BentoML imports the service from the folder that it builds.
+        env = os.environ | {"PYTHONPATH": str(context / "src")}
+        command = [sys.executable, "-m", "bentoml", "build", "--output", "tag"]
+        done = subprocess.run(command, cwd=context, env=env, capture_output=True, text=True, check=False)
+    found = re.search(rf"{MODEL_NAME}:\w+", done.stdout)
+    if done.returncode or not found:
+        raise BundleError(f"bentoml build failed: {done.stderr.strip()[-500:]}")
+    return found.group()

@@ -1,0 +1,289 @@
+"""The processes that open uploads, seen from inside.
+
+The nursery loads the extractors and warms them up, which takes seconds, and then forks a worker whenever the service
+asks for one, which takes milliseconds. It never opens an upload itself and holds a single thread, so that forking is
+safe. A worker answers jobs, a line of JSON each: nothing of it is unpickled, so that a decoder taken over by a hostile
+clip can't take over the service.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import socket
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import Base64Bytes, ConfigDict, TypeAdapter
+
+from emofuse.errors import MediaError
+from emofuse.features.base import Extractor
+from emofuse.features.registry import make_extractor
+from emofuse.features.workers import one_thread
+from emofuse.media import Bounds, check_clip, gray_picture
+from emofuse.params import EXTRACTOR_PARAMS, ExtractorParams
+from emofuse.schema import Extracted, Utterance
+from emofuse.service.clock import timed
+from emofuse.windows import Look, Window, cut_windows, even_spans, write_window
+
+READY = b"ready\n"
+FORK, KILL = b"f", b"k"  # what the nursery is asked
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a nursery is told at its start: the extractors of its workers, and their bounds."""
+
+    extractors: Mapping[str, dict[str, Any]]
+    bounds: Bounds
+    worker_mb: int
+
+    def params(self) -> dict[str, ExtractorParams]:
+        """The params of each modality's extractor."""
+        return {m: EXTRACTOR_PARAMS[m].model_validate(found) for m, found in self.extractors.items()}
+
+
+@dataclass(frozen=True)
+class Job:
+    """A clip to extract.
+
+    Attributes:
+        utterance: what is known of it, less the clip.
+        files: by name.
+        modalities: those that are wanted, each with the name of its file; None where it has none.
+        checked: whether the files are the service's own, so that nothing has to be checked.
+    """
+
+    utterance: Utterance
+    files: Mapping[str, Path]
+    modalities: Mapping[str, str | None]
+    checked: bool = False
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a worker made of a job: the values of each modality or the reason why there are none, and the seconds spent.
+
+    `refused` says why nothing was extracted.
+    """
+
+    __pydantic_config__ = ConfigDict(ser_json_inf_nan="constants")  # a feature that is unknown is NaN
+
+    rows: Mapping[str, tuple[list[float] | None, str]]
+    seconds: Mapping[str, float]
+    refused: str = ""
+
+    def extracted(self) -> dict[str, Extracted]:
+        """The rows as extractors give them."""
+        return {
+            modality: Extracted(None if values is None else np.array(values, dtype=np.float32), reason)
+            for modality, (values, reason) in self.rows.items()
+        }
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A long video to cut.
+
+    Attributes:
+        video: its file.
+        spans: start and end of each window in seconds; where there are none, `window` and `hop` make them.
+        window: seconds.
+        hop: seconds from one window to the next.
+        folder: where the windows are put.
+        look: what is kept of the video.
+        bounds: of the video.
+    """
+
+    video: Path
+    spans: list[tuple[float, float]]
+    window: float
+    hop: float
+    folder: Path
+    look: Look
+    bounds: Bounds
+
+
+@dataclass(frozen=True)
+class Glimpse:
+    """A window of a live camera to extract.
+
+    Attributes:
+        utterance: what is known of it, less the clip.
+        frames: times in seconds, and JPEG pictures.
+        sound: mono, 16 bits, signed, little endian.
+        sample_rate: of the sound, in Hz.
+        folder: where it may put a file.
+        modalities: those that are wanted.
+        look: what is kept of it.
+    """
+
+    utterance: Utterance
+    frames: list[tuple[float, Base64Bytes]]
+    sound: Base64Bytes
+    sample_rate: int
+    folder: Path
+    modalities: tuple[str, ...]
+    look: Look
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A window, or, at the end of the video, none, and why it ended where that is an error."""
+
+    window: Window | None
+    refused: str = ""
+
+
+SETUP, DONE, PIECE = TypeAdapter(Setup), TypeAdapter(Done), TypeAdapter(Piece)
+WORK: TypeAdapter[Job | Cut | Glimpse] = TypeAdapter(Job | Cut | Glimpse)
+NEXT = b"next\n"
+
+
+def main(control: socket.socket) -> None:
+    """Warm up, say so, and fork or kill workers as asked, until the service is gone."""
+    one_thread()
+    with control.makefile("rb") as lines:
+        setup = SETUP.validate_json(lines.readline())
+    extractors = {modality: make_extractor(params) for modality, params in setup.params().items()}
+    for extractor in extractors.values():
+        extractor.warm_up()
+    control.sendall(READY)
+    children: set[int] = set()
+    while True:
+        asked, handles, _, _ = socket.recv_fds(control, 16, 1)
+        # A child that ended keeps its number until it is collected here, so that none of another process is killed.
+        children = {child for child in children if os.waitpid(child, os.WNOHANG) == (0, 0)}
+        if not asked:
+            break
+        if asked[:1] == KILL:
+            _kill({int(asked[1:])} & children)
+            control.sendall(READY)
+            continue
+        child = os.fork()
+        if child == 0:
+            control.close()
+            _work(socket.socket(fileno=handles[0]), extractors, setup)
+        os.close(handles[0])
+        children.add(child)
+        control.sendall(f"{child}\n".encode())
+    _kill(children)
+
+
+def _kill(children: set[int]) -> None:
+    for child in children:
+        os.kill(child, signal.SIGKILL)
+
+
+def _work(channel: socket.socket, extractors: Mapping[str, Extractor], setup: Setup) -> None:
+    """Answer jobs until the service closes the channel; never returns."""
+    try:
+        _silence()
+        _bound(setup.worker_mb)
+        with channel.makefile("rb") as lines:
+            while line := lines.readline():
+                work = WORK.validate_json(line)
+                if not isinstance(work, Cut):
+                    if isinstance(work, Job):
+                        done = _extract(work, extractors, setup.bounds)
+                    else:
+                        done = _see(work, extractors, setup.bounds)
+                    channel.sendall(DONE.dump_json(done) + b"\n")
+                    continue
+                for piece in _cut(work):
+                    channel.sendall(PIECE.dump_json(piece) + b"\n")
+                    if lines.readline() != NEXT:
+                        return
+    finally:
+        os._exit(0)
+
+
+def _silence() -> None:
+    """What decoders print may hold parts of an upload."""
+    with Path(os.devnull).open("w") as nothing:
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(nothing.fileno(), stream.fileno())
+
+
+def _bound(megabytes: int) -> None:
+    """Let this process take so much memory beyond what it has, and write no larger files."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (megabytes * 2**20, megabytes * 2**20))
+    status = Path("/proc/self/status")
+    if status.exists():  # Linux; elsewhere the time bound alone holds a worker
+        held = next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmData"))
+        limit = (held + megabytes * 1024) * 1024
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+
+
+def _extract(job: Job, extractors: Mapping[str, Extractor], bounds: Bounds) -> Done:
+    seconds: dict[str, float] = {}
+    rows = {}
+    try:
+        if not job.checked:
+            with timed(seconds, "check"):
+                _check(job.files, bounds)
+        for modality, source in job.modalities.items():
+            clip = None if source is None else job.files[source]
+            with timed(seconds, modality):
+                (row,) = extractors[modality].extract([replace(job.utterance, clip=clip)])
+            rows[modality] = (None if row.values is None else row.values.tolist(), row.reason)
+    except MediaError as error:
+        return Done({}, seconds, str(error))
+    except MemoryError:
+        return Done({}, seconds, "takes too much memory to decode")
+    except Exception as error:  # a library that a broken clip upset; the next clip is another
+        return Done({}, seconds, f"can't be decoded: {type(error).__name__}")
+    return Done(rows, seconds)
+
+
+def _see(work: Glimpse, extractors: Mapping[str, Extractor], bounds: Bounds) -> Done:
+    seconds: dict[str, float] = {}
+    clip = work.folder / f"{os.getpid()}.nut"
+    try:
+        with timed(seconds, "frames"):
+            frames = [(at - work.frames[0][0], gray_picture(data, work.look.width)) for at, data in work.frames]
+            samples = np.frombuffer(work.sound, "<i2").astype(np.int32) << 16
+            write_window(clip, frames, samples, replace(work.look, sample_rate=work.sample_rate))
+        job = Job(work.utterance, {"video": clip}, dict.fromkeys(work.modalities, "video"), checked=True)
+        done = _extract(job, extractors, bounds)
+        return replace(done, seconds=seconds | dict(done.seconds))
+    except MediaError as error:
+        return Done({}, seconds, str(error))
+    except Exception as error:
+        return Done({}, seconds, f"can't be decoded: {type(error).__name__}")
+    finally:
+        clip.unlink(missing_ok=True)
+
+
+def _cut(work: Cut) -> Iterator[Piece]:
+    spans = work.spans or even_spans(work.window, work.hop)
+    try:
+        check_clip(work.video, work.bounds)
+        for window in cut_windows(work.video, spans, work.folder, work.look, work.bounds.seconds):
+            yield Piece(window)
+        yield Piece(None)
+    except MediaError as error:
+        yield Piece(None, str(error))
+    except MemoryError:
+        yield Piece(None, "takes too much memory to decode")
+    except Exception as error:
+        yield Piece(None, f"can't be decoded: {type(error).__name__}")
+
+
+def _check(files: Mapping[str, Path], bounds: Bounds) -> None:
+    for name, file in files.items():
+        try:
+            check_clip(file, bounds)
+        except MediaError as error:
+            raise MediaError(f"{name}: {error}") from None
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the service's to answer
+    main(socket.socket(fileno=int(sys.argv[1])))

@@ -1,0 +1,265 @@
+"use strict";
+
+const $ = (id) => document.getElementById(id);
+const COLOURS = ["#c0392b", "#7d8c2f", "#7b4fb5", "#d99a00", "#8a93a3", "#2f6fc9", "#d1568f", "#1f9a8a", "#a0643a"];
+const LIVE = { hop: 0.5, window: 3, fps: 5, width: 640, height: 360, rate: 16000 };
+let model = { labels: [], limits: { seconds: 60 } };
+let camera = null;
+
+const percent = (share) => `${Math.round(share * 100)}%`;
+const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
+const colour = (label) => COLOURS[Math.max(0, model.labels.indexOf(label)) % COLOURS.length];
+const best = (probabilities) => Object.entries(probabilities).sort((a, b) => b[1] - a[1])[0];
+
+function make(tag, text = "", properties = {}) {
+  return Object.assign(document.createElement(tag), { textContent: text }, properties);
+}
+
+function bar(share) {
+  const outer = make("div", "", { className: "bar" });
+  const inner = make("div");
+  inner.style.width = `${share * 100}%`;
+  outer.append(inner);
+  outer.setAttribute("aria-hidden", "true");
+  return outer;
+}
+
+function row(name, ...cells) {
+  const line = make("tr");
+  line.append(make("th", name, { scope: "row" }), ...cells);
+  return line;
+}
+
+function drawn(share) {
+  const cell = make("td", "", { className: "drawn" });
+  cell.append(bar(share));
+  return cell;
+}
+
+function show(answer) {
+  $("result").hidden = false;
+  $("label").textContent = answer.label;
+  $("score").textContent = percent(answer.probabilities[answer.label]) + (answer.uncertain ? ", uncertain" : "");
+  const classes = Object.entries(answer.probabilities).sort((a, b) => b[1] - a[1]);
+  $("classes").tBodies[0].replaceChildren(
+    ...classes.map(([name, share]) => row(name, drawn(share), make("td", percent(share), { className: "number" }))),
+  );
+  $("modalities").tBodies[0].replaceChildren(
+    ...Object.entries(answer.modalities).map(([name, use]) => {
+      const said = use.present ? best(use.probabilities) : null;
+      const words = said ? `${said[0]}, ${percent(said[1])}` : `absent: ${use.reason}`;
+      const share = make("td", percent(use.weight));
+      share.append(bar(use.weight));
+      return row(name, make("td", words), share);
+    }),
+  );
+  const steps = Object.entries(answer.seconds).filter(([name]) => name !== "total" && name !== "workers");
+  $("time").textContent =
+    `${Math.round(answer.seconds.total * 1000)} ms: ` +
+    steps.map(([name, spent]) => `${name} ${Math.round(spent * 1000)}`).join(", ");
+}
+
+function tell(status, error = "") {
+  $("status").textContent = status;
+  $("error").textContent = error;
+}
+
+async function ask(path, body) {
+  const key = $("key").value;
+  const answer = await fetch(path, { method: "POST", body, headers: key ? { "X-API-Key": key } : {} });
+  if (answer.ok) return answer;
+  if (answer.status === 401) for (const part of document.querySelectorAll(".key")) part.hidden = false;
+  let told = `status ${answer.status}`;
+  try {
+    told = (await answer.json()).error;
+  } catch {
+    // no JSON: something between here and the service answered
+  }
+  throw new Error(told);
+}
+
+function context() {
+  const lines = $("before").value.split("\n").filter((line) => line.trim()).map((line) => {
+    const [, speaker, text] = line.match(/^([^:]{1,40}):\s*(.+)$/) ?? [null, null, line];
+    return { speaker, text };
+  });
+  const speaker = $("speaker").value.trim() || null;
+  return lines.length || speaker ? JSON.stringify({ lines, speaker }) : null;
+}
+
+async function predict(file) {
+  const form = new FormData();
+  if (file) form.append(file.type.startsWith("audio/") ? "audio" : "video", file);
+  if ($("said").value.trim()) form.append("utterance", $("said").value);
+  if (context()) form.append("context", context());
+  show(await (await ask("predict", form)).json());
+  tell(`${$("label").textContent}, ${$("score").textContent}`);
+  $("timeline").hidden = true;
+}
+
+async function timeline(file) {
+  const form = new FormData();
+  form.append("video", file);
+  if ($("window").value) form.append("window", $("window").value);
+  if ($("transcript").files[0]) form.append("transcript", await $("transcript").files[0].text());
+  const answer = await ask("timeline", form);
+  $("strip").replaceChildren();
+  $("windows").replaceChildren();
+  $("legend").replaceChildren();
+  $("timeline").hidden = false;
+  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    const { done, value } = await reader.read();
+    const lines = (rest + (value ?? "")).split("\n");
+    rest = lines.pop();
+    lines.forEach((line) => addWindow(JSON.parse(line)));
+    if (done) return;
+  }
+}
+
+function addWindow(answer) {
+  if (answer.error) throw new Error(answer.error);
+  if (answer.windows !== undefined) {
+    tell(`${answer.windows} windows, ${clock(answer.video_seconds)} of video in ${answer.seconds.toFixed(1)} s`);
+    return;
+  }
+  const part = make("div", "", { title: `${clock(answer.start)} ${answer.label}` });
+  part.style.background = colour(answer.label);
+  part.style.opacity = 0.35 + 0.65 * answer.probabilities[answer.label];
+  part.style.flexGrow = answer.end - answer.start;
+  $("strip").append(part);
+  if (![...$("legend").children].some((known) => known.textContent === answer.label)) {
+    const known = make("span", answer.label);
+    const mark = make("i");
+    mark.style.background = colour(answer.label);
+    known.prepend(mark);
+    $("legend").append(known);
+  }
+  const button = make("button", `${clock(answer.start)} to ${clock(answer.end)}: ${answer.label} `, { type: "button" });
+  button.append(make("small", `${percent(answer.probabilities[answer.label])} ${answer.text}`));
+  button.addEventListener("click", () => {
+    $("shown").currentTime = answer.start;
+    show(answer);
+  });
+  const item = make("li");
+  item.append(button);
+  $("windows").append(item);
+  tell(`${clock(answer.end)} answered`);
+}
+
+function choose(file) {
+  stopCamera();
+  tell("");
+  $("limit").textContent = file ? file.name : "a video or a sound file";
+  if ($("shown").src) URL.revokeObjectURL($("shown").src);
+  $("shown").hidden = !file;
+  if (file) $("shown").src = URL.createObjectURL(file);
+}
+
+async function send(event) {
+  event.preventDefault();
+  const file = $("file").files[0];
+  tell("Working…");
+  $("send").disabled = true;
+  try {
+    const long = file && ($("shown").duration > model.limits.seconds || $("transcript").files[0] || $("window").value);
+    await (long ? timeline(file) : predict(file));
+  } catch (error) {
+    tell("", error.message);
+  } finally {
+    $("send").disabled = false;
+  }
+}
+
+const packed = (kind, time, bytes) => new Blob([JSON.stringify({ kind, time }), "\n", bytes]);
+
+async function startCamera() {
+  const media = await navigator.mediaDevices.getUserMedia({
+    video: { width: LIVE.width, height: LIVE.height }, audio: true,
+  });
+  const video = $("shown");
+  video.hidden = false;
+  video.removeAttribute("src");
+  video.srcObject = media;
+  await video.play();
+  const sound = new AudioContext({ sampleRate: LIVE.rate });
+  const socket = new WebSocket(new URL("live", location.href.replace(/^http/, "ws")));
+  camera = { media, socket, sound };
+  const picture = Object.assign(document.createElement("canvas"), { width: LIVE.width, height: LIVE.height });
+  const began = performance.now();
+  const now = () => (performance.now() - began) / 1000;
+  const put = (message) => {
+    if (socket.readyState === WebSocket.OPEN && socket.bufferedAmount < 1e6) socket.send(message);
+  };
+  const said = () => put(JSON.stringify({ utterance: $("said").value }));
+  socket.addEventListener("open", () => {
+    put(JSON.stringify({ hop: LIVE.hop, window: LIVE.window, sample_rate: LIVE.rate, key: $("key").value || null }));
+    said();
+  });
+  socket.addEventListener("message", (event) => {
+    const answer = JSON.parse(event.data);
+    if (answer.error) return tell("", answer.error);
+    show(answer);
+    $("status").textContent = `live, ${Math.round(answer.latency * 1000)} ms behind`;
+  });
+  socket.addEventListener("close", () => stopCamera());
+  $("said").oninput = said;
+  camera.timer = setInterval(() => {
+    picture.getContext("2d").drawImage(video, 0, 0, LIVE.width, LIVE.height);
+    const time = now();
+    picture.toBlob((blob) => blob && put(packed("frame", time, blob)), "image/jpeg", 0.8);
+  }, 1000 / LIVE.fps);
+  await sound.audioWorklet.addModule("sound.js");
+  const worklet = new AudioWorkletNode(sound, "sound");
+  worklet.port.onmessage = ({ data }) => put(packed("sound", now() - data.byteLength / 2 / LIVE.rate, data));
+  sound.createMediaStreamSource(media).connect(worklet);
+}
+
+function stopCamera() {
+  if (!camera) return;
+  const { media, socket, sound, timer } = camera;
+  camera = null;
+  clearInterval(timer);
+  socket.close();
+  sound.close();
+  for (const track of media.getTracks()) track.stop();
+  $("shown").srcObject = null;
+  $("shown").hidden = true;
+  $("said").oninput = null;
+  $("camera").textContent = "Start camera";
+  $("camera").setAttribute("aria-pressed", "false");
+  $("status").removeAttribute("aria-live");
+  $("status").setAttribute("aria-live", "polite");
+}
+
+async function toggleCamera() {
+  if (camera) return stopCamera();
+  tell("Starting the camera…");
+  $("camera").textContent = "Stop camera";
+  $("camera").setAttribute("aria-pressed", "true");
+  $("status").setAttribute("aria-live", "off"); // twice a second would drown a screen reader
+  try {
+    await startCamera();
+  } catch (error) {
+    tell("", `The camera can't be used: ${error.message}`);
+    camera ??= null;
+    $("camera").textContent = "Start camera";
+    $("camera").setAttribute("aria-pressed", "false");
+  }
+}
+
+async function about() {
+  const key = $("key").value;
+  const answer = await fetch("model", { headers: key ? { "X-API-Key": key } : {} });
+  if (!answer.ok) return;
+  model = await answer.json();
+  $("about").textContent = `${model.name} fusion of ${model.modalities.join(", ")}; version ${model.version.slice(0, 8)}`;
+}
+
+$("form").addEventListener("submit", send);
+$("camera").addEventListener("click", toggleCamera);
+$("file").addEventListener("change", () => choose($("file").files[0]));
+for (const name of ["dragenter", "dragover"]) $("drop").addEventListener(name, () => $("drop").classList.add("over"));
+for (const name of ["dragleave", "drop"]) $("drop").addEventListener(name, () => $("drop").classList.remove("over"));
+about();

@@ -1,0 +1,153 @@
+"""Long videos: windows are answered as they are cut, and sent as they are answered."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import deque
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, aclosing, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from fastapi import Request
+from starlette.datastructures import UploadFile
+
+from emofuse.errors import DataError
+from emofuse.media import Bounds
+from emofuse.params import ServeParams
+from emofuse.schema import Utterance
+from emofuse.service.answers import Answers
+from emofuse.service.messages import Problem, TimelineAnswer, TimelineEnd, TimelineOptions
+from emofuse.service.nursery import Cut
+from emofuse.service.reading import FORM, field_text, file_part, kind_of, opened_form, store, validated
+from emofuse.service.refusal import RefusedError
+from emofuse.transcript import Transcript, parse_transcript
+from emofuse.windows import Window
+
+Lines = AsyncGenerator[bytes, None]
+MOST_FPS = 240  # of a video whose frames are counted
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A long video and how it is cut."""
+
+    video: Path
+    options: TimelineOptions
+    transcript: Transcript
+
+
+async def read_timeline(request: Request, folder: Path) -> Asked:
+    """Read a request.
+
+    Raises:
+        RefusedError: it is not as described.
+    """
+    if kind_of(request) != FORM:
+        raise RefusedError(422, "found JSON; send the video as multipart/form-data (curl -F video=@film.mp4)")
+    async with opened_form(request, {"video", "window", "hop", "transcript"}) as form:
+        numbers = {name: await field_text(form.get(name)) for name in ("window", "hop")}
+        options = validated(
+            TimelineOptions, json.dumps({name: _number(name, text) for name, text in numbers.items() if text})
+        )
+        said = await field_text(form.get("transcript"))
+        try:
+            transcript = parse_transcript(said) if said and said.strip() else Transcript()
+        except DataError as error:
+            raise RefusedError(422, f"transcript: {error}") from None
+        part = file_part(form, "video")
+        if not isinstance(part, UploadFile):
+            raise RefusedError(422, "found no video; send one (curl -F video=@film.mp4)")
+        video = folder / "video"
+        if await asyncio.to_thread(store, part, video) == 0:
+            raise RefusedError(422, "video: found an empty file (0 bytes), expected a video such as mp4 or webm")
+    return Asked(video, options, transcript)
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise RefusedError(422, f"{name}: found {text[:40]!r}, expected seconds such as 2.5") from None
+
+
+class Timelines:
+    """Answers long videos with the service's own workers.
+
+    Args:
+        answers: answers a window.
+        limits: of the videos.
+    """
+
+    def __init__(self, answers: Answers, limits: ServeParams) -> None:
+        self._answers = answers
+        self._limits = limits
+
+    async def answer(self, asked: Asked, folder: Path) -> AsyncGenerator[TimelineAnswer | TimelineEnd, None]:
+        """Answer each window, in order, then say how many there were.
+
+        A few windows are worked on ahead; no more is cut than is answered, so that memory and disk stay flat.
+
+        Raises:
+            RefusedError: the video can't be decoded, or is over a limit.
+        """
+        began, count, end = time.perf_counter(), 0, 0.0
+        waiting: deque[asyncio.Task[TimelineAnswer]] = deque()
+        try:
+            async with aclosing(self._answers.pool.cut(self._cut(asked, folder))) as windows:
+                async for window in windows:
+                    count, end = count + 1, window.end
+                    waiting.append(asyncio.create_task(self._window(window, asked.transcript)))
+                    while len(waiting) > self._answers.pool.size:
+                        yield await waiting.popleft()
+            while waiting:
+                yield await waiting.popleft()
+        finally:
+            for task in waiting:
+                task.cancel()
+        yield TimelineEnd(windows=count, video_seconds=end, seconds=round(time.perf_counter() - began, 3))
+
+    def _cut(self, asked: Asked, folder: Path) -> Cut:
+        limits, options = self._limits, asked.options
+        window = options.window or limits.timeline_window
+        spans = asked.transcript.spans() if options.window is None and options.hop is None else []
+        return Cut(
+            video=asked.video,
+            spans=[(start, min(end, start + limits.seconds)) for start, end in spans],
+            window=window,
+            hop=options.hop or window,
+            folder=folder,
+            look=self._answers.look,
+            bounds=Bounds(
+                limits.streams, limits.pixels, limits.timeline_seconds, round(limits.timeline_seconds * MOST_FPS)
+            ),
+        )
+
+    async def _window(self, window: Window, transcript: Transcript) -> TimelineAnswer:
+        said = transcript.during(window.start, window.end) if transcript.lines else Utterance()
+        try:
+            answer = await self._answers.answer_clip(replace(said, clip_reason="no video sent"), window.clip)
+        finally:
+            with suppress(FileNotFoundError):
+                window.clip.unlink()
+        return TimelineAnswer(start=window.start, end=window.end, text=said.text, **dict(answer))
+
+
+async def answer_lines(timelines: Timelines, asked: Asked, folder: Path) -> Lines:
+    """The answers as lines of JSON."""
+    async with aclosing(timelines.answer(asked, folder)) as found:
+        async for answer in found:
+            yield answer.model_dump_json().encode() + b"\n"
+
+
+async def streamed(first: bytes, lines: Lines, stack: AsyncExitStack) -> Lines:
+    """The lines; what goes wrong after the first is the last one. At the end the stack is closed."""
+    async with stack, aclosing(lines):
+        yield first
+        try:
+            async for line in lines:
+                yield line
+        except RefusedError as error:
+            yield Problem(error=str(error)).model_dump_json().encode() + b"\n"

@@ -1,0 +1,51 @@
+"""The application over a real predictor, started once."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import uvicorn
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from emofuse.params import Params
+from emofuse.predictor import Predictor
+from emofuse.service.app import Served, create_app
+
+
+@pytest.fixture(scope="package")
+def application(bundle: Path, params: Params) -> Callable[[], FastAPI]:
+    return lambda: create_app(lambda: Served(Predictor.load(bundle), {"dev_weighted_f1": 0.5}, "# Card"), params.serve)
+
+
+@pytest.fixture(scope="package")
+def client(application: Callable[[], FastAPI]) -> Iterator[TestClient]:
+    with TestClient(application()) as client:
+        yield client
+
+
+@pytest.fixture(scope="package")
+def address(application: Callable[[], FastAPI]) -> Iterator[str]:
+    """Where a real server answers, on loopback."""
+    server = uvicorn.Server(uvicorn.Config(application(), log_level="error", ws="wsproto"))
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        while not server.started and thread.is_alive():
+            time.sleep(0.1)
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/"
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture(scope="package")
+def clip(corpus: Path) -> bytes:
+    """A clip of the built-in corpus with a face and a voice."""
+    clips = (corpus / "output_repeated_splits_test").glob("*.mp4")
+    return max(clips, key=lambda path: path.stat().st_size).read_bytes()

@@ -1,0 +1,105 @@
+"""The page in a real browser, over a real server on loopback."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import write_clip
+
+api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+FLAGS = ["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+PATIENCE = 60_000  # milliseconds
+SHOTS = os.environ.get("EMOFUSE_SHOTS")  # a folder for pictures of the page, to look at
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the path; apt-get install chromium, or set CHROMIUM"),
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[api.Browser]:
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(params=[("light", 1200), ("dark", 360)], ids=["light-wide", "dark-narrow"])
+def page(request: pytest.FixtureRequest, browser: api.Browser, address: str) -> Iterator[api.Page]:
+    scheme, width = request.param
+    context = browser.new_context(
+        color_scheme=scheme, viewport={"width": width, "height": 900}, permissions=["camera", "microphone"]
+    )
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE)
+    complaints: list[str] = []
+    asked: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda sent: asked.append(sent.url))
+    page.goto(address)
+    yield page
+    if SHOTS:
+        name = request.node.name.replace("[", "-").replace("]", "")
+        page.screenshot(path=Path(SHOTS) / f"{name}.png", full_page=True)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page scrolls sideways"
+    assert [url for url in asked if not url.startswith((address, "blob:", "ws://127.0.0.1"))] == []
+    assert [text for text in complaints if "status of 4" not in text] == []
+    context.close()
+
+
+@pytest.fixture(scope="module")
+def film(clip: bytes, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("film") / "clip.mp4"
+    path.write_bytes(clip)
+    return path
+
+
+def test_a_clip_and_a_text_are_answered(page: api.Page, film: Path) -> None:
+    page.set_input_files("#file", film)
+    page.get_by_label("What was said").fill("Oh, what a surprise!")
+    page.get_by_role("button", name="Recognise").click()
+    page.get_by_role("heading", name="The answer").wait_for()
+    label = page.locator("#label").inner_text()
+    assert page.locator("#status").inner_text().startswith(label)
+    shares = page.locator("#classes td.number").all_inner_texts()
+    assert sum(int(share.rstrip("%")) for share in shares) == pytest.approx(100, abs=len(shares))
+    modalities = page.locator("#modalities tbody tr").all_inner_texts()
+    assert {text.split()[0] for text in modalities} == {"text", "audio", "visual", "metadata"}
+    assert any("absent: no dialogue context" in text for text in modalities)
+
+
+def test_a_long_video_gets_a_timeline(page: api.Page, tmp_path: Path) -> None:
+    page.set_input_files("#file", write_clip(tmp_path / "a.mp4", seconds=6))
+    page.get_by_text("Dialogue and long videos").click()
+    page.get_by_label("Seconds of a window of a long video").fill("2")
+    page.get_by_role("button", name="Recognise").click()
+    api.expect(page.locator("#status")).to_contain_text("3 windows", timeout=PATIENCE)
+    assert page.locator("#strip div").count() == 3
+    page.locator("#windows button").nth(1).click()
+    assert page.evaluate("document.getElementById('shown').currentTime") == 2
+
+
+def test_a_camera_is_answered_while_it_runs(page: api.Page) -> None:
+    page.get_by_role("button", name="Start camera").click()
+    api.expect(page.locator("#status")).to_contain_text("ms behind", timeout=PATIENCE)
+    api.expect(page.locator("#modalities")).to_contain_text("audio")
+    page.get_by_role("button", name="Stop camera").click()
+    page.get_by_role("button", name="Start camera").wait_for()
+
+
+def test_what_is_wrong_is_told(page: api.Page, tmp_path: Path) -> None:
+    page.get_by_role("button", name="Recognise").press("Enter")  # by keyboard alone
+    api.expect(page.get_by_role("alert")).to_contain_text("send at least one of video", timeout=PATIENCE)
+    junk = tmp_path / "a.mp4"
+    junk.write_bytes(b"no clip")
+    page.set_input_files("#file", junk)
+    page.get_by_role("button", name="Recognise").click()
+    api.expect(page.get_by_role("alert")).to_contain_text("can't be decoded", timeout=PATIENCE)

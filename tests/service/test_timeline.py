@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+
+from emofuse.features.registry import make_extractor
+from emofuse.params import Params
+from emofuse.schema import Utterance
+from emofuse.windows import Look, cut_windows
+from tests.conftest import write_clip
+
+SRT = "1\n00:00:00,500 --> 00:00:02,000\nYou got the job!\n\n2\n00:00:02,500 --> 00:00:04,000\nI <i>did</i>?\n"
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    return write_clip(tmp_path_factory.mktemp("film") / "a.mp4", seconds=5).read_bytes()
+
+
+def lines(client: TestClient, video: bytes, **form: Any) -> list[dict[str, Any]]:
+    answer = client.post("/timeline", files={"video": video}, data=form)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "application/x-ndjson"
+    return [json.loads(line) for line in answer.text.splitlines()]
+
+
+def test_windows_are_answered_in_order_and_counted(client: TestClient, film: bytes) -> None:
+    *answers, end = lines(client, film, window=2, hop=1.5)
+    assert [(answer["start"], answer["end"]) for answer in answers] == [(0, 2), (1.5, 3.5), (3, 5), (4.5, 6.5)]
+    assert all(answer["modalities"]["audio"]["present"] for answer in answers)
+    assert end["windows"] == 4
+
+
+def test_the_lines_of_a_transcript_are_the_windows(client: TestClient, film: bytes) -> None:
+    first, second, end = lines(client, film, transcript=SRT)
+    assert (first["start"], first["end"], first["text"]) == (0.5, 2, "You got the job!")
+    assert second["text"] == "I did?"
+    assert second["modalities"]["metadata"]["present"]
+    assert end["windows"] == 2
+
+
+def test_nothing_of_a_video_is_left(
+    client: TestClient, film: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    lines(client, film, window=1)
+    client.post("/timeline", files={"video": b"junk"})
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("form", "video", "message"),
+    [
+        ({}, b"junk", "video: can't be decoded"),
+        ({}, b"", "found an empty file"),
+        ({"window": "wide"}, b"junk", "window: found 'wide', expected seconds"),
+        ({"window": "nan"}, b"junk", "window: Input should be"),
+        ({"window": "0"}, b"junk", "window: Input should be greater than or equal to 0.5"),
+        ({"transcript": "hello"}, b"junk", "transcript: found a transcript without lines"),
+        ({"transcript": '[{"text": 1}]'}, b"junk", "transcript: no transcript"),
+        ({"film": "a"}, b"junk", "found unknown fields film; expected hop, transcript, video, window"),
+    ],
+)
+def test_a_bad_request_is_told_what_to_send(
+    client: TestClient, form: dict[str, str], video: bytes, message: str
+) -> None:
+    answer = client.post("/timeline", data=form, files={"video": video})
+    assert answer.status_code == 422
+    assert message in answer.json()["error"]
+
+
+def test_a_window_has_the_features_of_the_clip_itself(params: Params, corpus: Path, tmp_path: Path) -> None:
+    clip = max((corpus / "output_repeated_splits_test").glob("*.mp4"), key=lambda path: path.stat().st_size)
+    look = Look(params.visual.fps, params.visual.width, params.audio.sample_rate)
+    (window,) = cut_windows(clip, [(0.0, 60.0)], tmp_path, look, 600)
+    for modality in ("audio", "visual"):
+        extractor = make_extractor(params.extractor(modality))
+        whole, cut = extractor.extract([Utterance(clip=clip), Utterance(clip=window.clip)])
+        assert whole.values is not None and cut.values is not None
+        # Loudness is measured at a rate of its own, which the window's sound was not kept at.
+        np.testing.assert_allclose(cut.values, whole.values, atol=1e-3)

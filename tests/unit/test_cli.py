@@ -1,0 +1,86 @@
+"""`emofuse predict` and `emofuse timeline`, on a real bundle."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner, Result
+
+from emofuse.cli import app
+from tests.conftest import write_clip
+from tests.pipeline.imports import ROOT
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_clip(tmp_path_factory.mktemp("film") / "a.mp4", seconds=2)
+
+
+@pytest.fixture(autouse=True)
+def _at_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+
+
+def run(*words: object) -> Result:
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def test_clips_are_answered_and_a_bad_one_is_an_error_in_its_place(bundle: Path, film: Path) -> None:
+    done = run("predict", "nowhere.mp4", film, "--text", "Oh no.", "--json", "--model", bundle)
+    first, second = map(json.loads, done.stdout.splitlines())
+    assert first == {"clip": "nowhere.mp4", "error": "clip: file not found"}
+    assert second["clip"] == str(film)
+    assert sum(second["probabilities"].values()) == pytest.approx(1)
+    assert done.exit_code == 1
+
+
+def test_the_table_names_what_was_absent(bundle: Path) -> None:
+    done = run("predict", "--text", "Oh no.", "--model", bundle)
+    assert "without audio, visual, metadata" in done.stdout
+    assert done.exit_code == 0
+
+
+def test_rows_keep_their_order_and_dialogues_their_context(bundle: Path, film: Path, tmp_path: Path) -> None:
+    rows = pd.DataFrame(
+        {
+            "clip": [film.name, "", "gone.mp4"],
+            "text": ["Hi", "Oh, no", "x"],
+            "dialogue": ["a", "a", ""],
+            "id": list("xyz"),
+        }
+    )
+    rows.to_csv(film.parent / "in.csv", index=False)
+    done = run("predict", "--csv", film.parent / "in.csv", "--out", tmp_path / "out.csv", "--model", bundle)
+    assert "3 rows, 1 with an error" in done.stdout
+    out = pd.read_csv(tmp_path / "out.csv", keep_default_na=False)
+    assert out["id"].tolist() == list("xyz")
+    assert out["error"].tolist() == ["", "", "clip: file not found"]
+    assert all(out["label"][:2])
+    assert list(tmp_path.iterdir()) == [tmp_path / "out.csv"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["predict"], "found nothing to answer"),
+        (["predict", "--csv", "a.csv"], "found one of --csv and --out"),
+        (["predict", "--csv", "a.csv", "--out", "b.csv"], "a.csv: can't be read as CSV"),
+        (["timeline", "README.md"], "README.md: can't be decoded"),
+        (["timeline", "README.md", "--transcript", "README.md"], "README.md: "),
+    ],
+)
+def test_a_mistake_is_told_without_a_stack_trace(bundle: Path, words: list[str], message: str) -> None:
+    done = run(*words, "--model", bundle)
+    assert done.exit_code == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_long_video_is_answered_window_by_window(bundle: Path, film: Path) -> None:
+    done = run("timeline", film, "--window", 1, "--json", "--model", bundle)
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(answer["start"], answer["end"]) for answer in answers] == [(0, 1), (1, 2)]
+    assert all(answer["modalities"]["audio"]["present"] for answer in answers)

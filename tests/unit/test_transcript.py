@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import pytest
+
+from emofuse.errors import DataError
+from emofuse.transcript import parse_transcript
+
+SRT = "1\n00:00:01,000 --> 00:00:02,500\nHello\nthere.\n\n2\n00:00:03,000 --> 00:00:04,000\nHi.\n"
+VTT = "WEBVTT\n\n00:01.000 --> 00:02.500\nHello\nthere.\n\n00:03.000 --> 00:04.000\nHi.\n"
+JSON = '[{"text": "Hi.", "start": 3, "end": 4}, {"text": "Hello there.", "start": 1, "end": 2.5, "speaker": "Ann"}]'
+
+
+@pytest.mark.parametrize("text", [SRT, VTT, JSON])
+def test_each_format_gives_the_same_lines(text: str) -> None:
+    found = parse_transcript(text)
+    assert [(line.text, line.start, line.end) for line in found.lines] == [("Hello there.", 1, 2.5), ("Hi.", 3, 4)]
+
+
+def test_a_window_holds_what_was_said_in_it_and_what_came_before() -> None:
+    found = parse_transcript(JSON)
+    said = found.during(2.8, 4.8)
+    assert (said.text, said.position, said.dialogue_length) == ("Hi.", 1, 2)
+    assert [line.speaker for line in said.context] == ["Ann"]
+    assert found.during(5, 6).text == ""
+    assert len(found.during(5, 6).context) == 2
+
+
+@pytest.mark.parametrize("text", ["hello", "[1]", '[{"text": "a", "start": 2, "end": 1}]', "[", "WEBVTT"])
+def test_what_is_no_transcript_is_refused_with_an_example(text: str) -> None:
+    with pytest.raises(DataError, match=r'expected SRT, VTT, or JSON: \[{"text"'):
+        parse_transcript(text)
