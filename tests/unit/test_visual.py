@@ -14,6 +14,7 @@ from emofuse.features.alignment import FACE, MARGIN, PATCH, Aligner, plain
 from emofuse.features.face_columns import edges, hog, mean_and_peak, pixels
 from emofuse.features.faces import FaceFinder, Gray, cut_out, overlap
 from emofuse.features.motion import MOTION, Loudness, motion
+from emofuse.features.patterns import CELL, GRID, PATTERNS, lbp
 from emofuse.features.tracks import Sighting, follow, speaker
 from emofuse.features.visual import GROUPS, SHARE, VisualExtractor, groups
 from emofuse.media import timed_frames
@@ -100,7 +101,7 @@ def test_drawn_faces_are_found_and_measured(corpus: Path, visual: VisualExtracto
     assert all(np.isfinite(values[known]).all() for values in found)
 
 
-@pytest.mark.parametrize("chosen", [["edges"], ["hog", "pixels"], ["motion"]])
+@pytest.mark.parametrize("chosen", [["edges"], ["hog", "pixels"], ["lbp"], ["motion"]])
 def test_groups_are_params_and_name_the_columns(corpus: Path, params: Params, chosen: list[str]) -> None:
     section = params.visual.model_copy(update={"groups": chosen})
     extractor = VisualExtractor(section)
@@ -188,6 +189,36 @@ def test_edges_are_counted_where_they_are() -> None:
 def test_a_face_and_its_mirror_image_have_one_histogram() -> None:
     face = np.random.default_rng(0).integers(0, 255, (FACE, FACE), np.uint8)
     np.testing.assert_allclose(hog([face]), hog([np.ascontiguousarray(face[:, ::-1])]), atol=1e-6)
+
+
+def test_a_face_and_its_mirror_image_have_the_same_patterns() -> None:
+    face = np.random.default_rng(0).integers(0, 255, (FACE, FACE), np.uint8)
+    np.testing.assert_allclose(lbp([face]), lbp([np.ascontiguousarray(face[:, ::-1])]))
+
+
+def test_patterns_are_shares_of_a_cell() -> None:
+    face = np.random.default_rng(0).integers(0, 255, (FACE, FACE), np.uint8)
+    shares = lbp([face, face[::-1].copy()]).reshape(GRID, GRID // 2, PATTERNS) ** 2
+    np.testing.assert_allclose(shares.sum(axis=2), 1, rtol=1e-6)
+
+
+def test_an_edge_changes_the_patterns_of_its_own_cell_alone() -> None:
+    flat = np.full((FACE, FACE), 90, np.uint8)
+    marked = flat.copy()
+    marked[CELL + 12, CELL + 8 : CELL + 16] = 200  # well within the second cell of the second row
+    changed = (lbp([flat]) != lbp([marked])).reshape(GRID, GRID // 2, PATTERNS).any(axis=2)
+    assert np.argwhere(changed).tolist() == [[1, 1]]
+
+
+def test_patterns_do_not_depend_on_the_light() -> None:
+    face = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 120, (FACE, FACE), np.uint8), (0, 0), 3)
+    np.testing.assert_array_equal(lbp([face]), lbp([(face + 40).astype(np.uint8)]))
+
+
+def test_patterns_of_a_clip_are_the_shares_over_all_its_faces() -> None:
+    faces = list(np.random.default_rng(0).integers(0, 255, (2, FACE, FACE), np.uint8))
+    each = np.stack([lbp([face]) for face in faces]) ** 2
+    np.testing.assert_allclose(lbp(faces) ** 2, each.mean(axis=0), rtol=1e-5)
 
 
 def test_the_peak_is_the_frame_that_differs_most() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,6 +20,7 @@ EYE_LEAST, EYE_MOST = 14, 36  # pixels
 # Where each eye is looked for, and where both lie in a face that the frontal cascade found upright; pixels of a face.
 WINDOWS = ((18, 55, 6, 50), (18, 55, 46, 90))
 PLACES = np.array([[27.8, 37.2], [67.1, 36.9]])
+EYE_FRAMES = 6  # of a clip, at most, in which the eyes are looked for: it costs most of what follows detection
 MOST_TURN, LEAST_SIZE, MOST_SIZE = 0.35, 0.85, 1.2  # radians; farther off, an eyebrow or a nostril was taken for an eye
 Points = NDArray[np.float64]
 
@@ -32,9 +34,11 @@ class Aligner:
     def faces(self, patches: Sequence[Gray]) -> list[Gray]:
         """The faces of patches of one clip, upright: uint8 of shape (96, 96) each.
 
-        Eyes are found in some frames only, and not always where they are, so their median places hold for the clip.
+        Eyes are found in some frames only, and not always where they are, so they are looked for in several over the
+        clip, and their median places hold for all.
         """
-        found = [eyes for eyes in map(self._eyes, patches) if eyes is not None]
+        tried = patches[:: math.ceil(len(patches) / EYE_FRAMES)]
+        found = [eyes for eyes in map(self._eyes, tried) if eyes is not None]
         if not found:
             return [plain(patch) for patch in patches]
         turn = _similarity(np.median(found, axis=0))

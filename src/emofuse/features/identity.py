@@ -21,6 +21,7 @@ SOURCES = {
         "features.face_columns",
         "features.faces",
         "features.motion",
+        "features.patterns",
         "features.tracks",
         "features.visual",
         "media",
