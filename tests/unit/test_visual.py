@@ -11,10 +11,10 @@ from emofuse.corpus.cast import CAST
 from emofuse.corpus.clip import Picture, write_clip
 from emofuse.corpus.scene import film
 from emofuse.features.alignment import FACE, MARGIN, PATCH, Aligner, plain
-from emofuse.features.face_columns import edges, hog, mean_and_peak, pixels
+from emofuse.features.face_columns import edges, hog, mean_and_peak, mouth, pixels
 from emofuse.features.faces import FaceFinder, Gray, cut_out, overlap
 from emofuse.features.motion import MOTION, Loudness, motion
-from emofuse.features.patterns import CELL, GRID, PATTERNS, lbp
+from emofuse.features.patterns import CELL, GRID, PATTERNS, RADII, lbp
 from emofuse.features.tracks import Sighting, follow, speaker
 from emofuse.features.visual import GROUPS, SHARE, VisualExtractor, groups
 from emofuse.media import timed_frames
@@ -101,7 +101,7 @@ def test_drawn_faces_are_found_and_measured(corpus: Path, visual: VisualExtracto
     assert all(np.isfinite(values[known]).all() for values in found)
 
 
-@pytest.mark.parametrize("chosen", [["edges"], ["hog", "pixels"], ["lbp"], ["motion"]])
+@pytest.mark.parametrize("chosen", [["edges"], ["hog", "pixels"], ["lbp", "mouth"], ["motion"]])
 def test_groups_are_params_and_name_the_columns(corpus: Path, params: Params, chosen: list[str]) -> None:
     section = params.visual.model_copy(update={"groups": chosen})
     extractor = VisualExtractor(section)
@@ -191,6 +191,15 @@ def test_a_face_and_its_mirror_image_have_one_histogram() -> None:
     np.testing.assert_allclose(hog([face]), hog([np.ascontiguousarray(face[:, ::-1])]), atol=1e-6)
 
 
+def test_the_mouth_is_measured_apart_from_the_brow() -> None:
+    face = np.random.default_rng(0).integers(0, 255, (FACE, FACE), np.uint8)
+    brow, lips = face.copy(), face.copy()
+    brow[20:40], lips[70:80] = 0, 0
+    assert (mouth([face]) == mouth([brow])).all()
+    assert (mouth([face]) != mouth([lips])).any()
+    np.testing.assert_allclose(mouth([face]), mouth([np.ascontiguousarray(face[:, ::-1])]), atol=1e-6)
+
+
 def test_a_face_and_its_mirror_image_have_the_same_patterns() -> None:
     face = np.random.default_rng(0).integers(0, 255, (FACE, FACE), np.uint8)
     np.testing.assert_allclose(lbp([face]), lbp([np.ascontiguousarray(face[:, ::-1])]))
@@ -198,16 +207,16 @@ def test_a_face_and_its_mirror_image_have_the_same_patterns() -> None:
 
 def test_patterns_are_shares_of_a_cell() -> None:
     face = np.random.default_rng(0).integers(0, 255, (FACE, FACE), np.uint8)
-    shares = lbp([face, face[::-1].copy()]).reshape(GRID, GRID // 2, PATTERNS) ** 2
-    np.testing.assert_allclose(shares.sum(axis=2), 1, rtol=1e-6)
+    shares = lbp([face, face[::-1].copy()]).reshape(-1, PATTERNS) ** 2
+    np.testing.assert_allclose(shares.sum(axis=1), 1, rtol=1e-6)
 
 
 def test_an_edge_changes_the_patterns_of_its_own_cell_alone() -> None:
     flat = np.full((FACE, FACE), 90, np.uint8)
     marked = flat.copy()
     marked[CELL + 12, CELL + 8 : CELL + 16] = 200  # well within the second cell of the second row
-    changed = (lbp([flat]) != lbp([marked])).reshape(GRID, GRID // 2, PATTERNS).any(axis=2)
-    assert np.argwhere(changed).tolist() == [[1, 1]]
+    changed = (lbp([flat]) != lbp([marked])).reshape(len(RADII), GRID, GRID // 2, PATTERNS).any(axis=3)
+    assert np.argwhere(changed).tolist() == [[index, 1, 1] for index in range(len(RADII))]
 
 
 def test_patterns_do_not_depend_on_the_light() -> None:

@@ -11,6 +11,7 @@ from emofuse.features.base import FeatureGroup
 from emofuse.features.faces import Gray
 
 GRID = 4  # cells in a row and in a column
+RADII = (1, 2)  # pixels
 EDGE = 2  # pixels left out on each side, so that the cells are of one size
 CELL = (FACE - 2 * EDGE) // GRID
 # The neighbours of a pixel in a circle, as (down, right); the mirror image of each is at the place that MIRRORED names.
@@ -26,9 +27,10 @@ MEMBERS = np.eye(PATTERNS)[BINS]  # (256, PATTERNS), which codes a pattern has
 
 LBP = FeatureGroup(
     name="lbp",
-    columns=tuple(f"lbp_{index:03d}" for index in range(GRID * GRID // 2 * PATTERNS)),
-    formula="uniform local binary patterns (8 neighbours at 1 pixel, after a slight blur) of the upright face and its "
-    "mirror image, over the clip: square root of each pattern's share of a cell, in the left half of 4 x 4 cells",
+    columns=tuple(f"lbp_{radius}_{index:03d}" for radius in RADII for index in range(GRID * GRID // 2 * PATTERNS)),
+    formula="uniform local binary patterns (8 neighbours at 1 and at 2 pixels, after a slight blur) of the upright "
+    "face and its mirror image, over the clip: square root of each pattern's share of a cell, in the left half of "
+    "4 x 4 cells",
     unit="1 (square root of a share)",
     source="Ojala, Pietikäinen and Mäenpää, PAMI 2002; on faces Ahonen, Hadid and Pietikäinen, PAMI 2006",
 )
@@ -39,21 +41,22 @@ def lbp(faces: list[Gray]) -> NDArray[np.float32]:
 
     The square root is the Hellinger kernel of histograms: rare patterns count for more, and the columns have one scale.
     """
-    counts = np.sum([_counts(face) for face in faces], axis=0)
+    soft = [cv2.GaussianBlur(face, (0, 0), 1).astype(np.uint8, copy=False) for face in faces]
+    counts = np.stack([np.sum([_counts(face, radius) for face in soft], axis=0) for radius in RADII])
     # A cell of the mirror image is the cell across, with the codes mirrored, so no second picture need be looked at.
-    both = (counts + counts[:, ::-1, MIRROR])[:, : GRID // 2]
+    both = (counts + counts[:, :, ::-1, MIRROR])[:, :, : GRID // 2]
     shares = both @ MEMBERS / (2 * len(faces) * CELL * CELL)
     return np.asarray(np.sqrt(shares).ravel(), dtype=np.float32)
 
 
-def _counts(face: Gray) -> NDArray[np.int64]:
+def _counts(face: Gray, radius: int) -> NDArray[np.int64]:
     """How often each code is in each cell, shape (GRID, GRID, 256)."""
-    soft = cv2.GaussianBlur(face, (0, 0), 1)
     inner = slice(EDGE, FACE - EDGE)
-    middle = soft[inner, inner]
+    middle = face[inner, inner]
     codes = np.zeros(middle.shape, np.uint8)
     for bit, (down, right) in enumerate(CIRCLE):
-        there = soft[EDGE + down : FACE - EDGE + down, EDGE + right : FACE - EDGE + right]
+        top, left = EDGE + radius * down, EDGE + radius * right
+        there = face[top : top + len(middle), left : left + len(middle)]
         codes |= (there >= middle).view(np.uint8) << np.uint8(bit)
     cells = np.arange(FACE - 2 * EDGE) // CELL
     keys = (cells[:, None] * GRID + cells) * 256 + codes

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from emofuse.errors import MediaError
 from emofuse.features.alignment import MARGIN, PATCH, Aligner, plain
 from emofuse.features.base import FeatureGroup, OneByOne
-from emofuse.features.face_columns import EDGES, HOG_GROUP, PIXELS, edges, hog, pixels
+from emofuse.features.face_columns import EDGES, HOG_GROUP, MOUTH_GROUP, PIXELS, edges, hog, mouth, pixels
 from emofuse.features.faces import SAME, Box, FaceFinder, Gray, cut_out, overlap
 from emofuse.features.motion import MOTION, Loudness, motion, moved
 from emofuse.features.patterns import LBP, lbp
@@ -22,7 +22,7 @@ from emofuse.params import VisualParams
 from emofuse.schema import Extracted, Utterance
 
 SEARCH_EVERY = 10  # sampled frames
-GROUPS = {group.name: group for group in (PIXELS, EDGES, HOG_GROUP, LBP, MOTION)}
+GROUPS = {group.name: group for group in (PIXELS, EDGES, HOG_GROUP, MOUTH_GROUP, LBP, MOTION)}
 SHARE = FeatureGroup(
     name="face_share",
     columns=("face_share",),
@@ -83,6 +83,7 @@ class VisualExtractor(OneByOne):
             "pixels": lambda: pixels(faces),
             "edges": lambda: edges(faces),
             "hog": lambda: hog(upright()),
+            "mouth": lambda: mouth(upright()),
             "lbp": lambda: lbp(upright()),
             "motion": lambda: motion(face, loudness.agreement(face)),
         }
