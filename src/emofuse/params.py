@@ -37,7 +37,7 @@ def _once(groups: list[Group]) -> list[Group]:
     return sorted(groups)
 
 
-VisualGroup = Literal["pixels", "edges", "hog", "mouth", "lbp", "motion"]
+VisualGroup = Literal["pixels", "edges", "hog", "mouth", "lbp", "gabor", "motion"]
 
 
 class CorpusParams(Section):

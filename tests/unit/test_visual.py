@@ -13,6 +13,8 @@ from emofuse.corpus.scene import film
 from emofuse.features.alignment import FACE, MARGIN, PATCH, Aligner, plain
 from emofuse.features.face_columns import edges, hog, mean_and_peak, mouth, pixels
 from emofuse.features.faces import FaceFinder, Gray, cut_out, overlap
+from emofuse.features.gabor import GRID as GABOR_GRID
+from emofuse.features.gabor import gabor
 from emofuse.features.motion import MOTION, Loudness, motion
 from emofuse.features.patterns import CELL, GRID, PATTERNS, RADII, lbp
 from emofuse.features.tracks import Sighting, follow, speaker
@@ -101,7 +103,7 @@ def test_drawn_faces_are_found_and_measured(corpus: Path, visual: VisualExtracto
     assert all(np.isfinite(values[known]).all() for values in found)
 
 
-@pytest.mark.parametrize("chosen", [["edges"], ["hog", "pixels"], ["lbp", "mouth"], ["motion"]])
+@pytest.mark.parametrize("chosen", [["edges"], ["hog", "pixels"], ["lbp", "mouth"], ["gabor"], ["motion"]])
 def test_groups_are_params_and_name_the_columns(corpus: Path, params: Params, chosen: list[str]) -> None:
     section = params.visual.model_copy(update={"groups": chosen})
     extractor = VisualExtractor(section)
@@ -261,3 +263,20 @@ def test_a_face_that_is_seen_once_has_no_motion() -> None:
     once = Sighting(0, (0, 0, 9, 9), np.zeros((PATCH, PATCH), np.uint8), (np.nan,) * 3)
     assert np.isnan(motion([once], np.nan)).all()
     assert len(motion([once], np.nan)) == len(MOTION.columns)
+
+
+def test_a_face_and_its_mirror_image_have_the_same_energies() -> None:
+    face = np.random.default_rng(0).integers(0, 255, (FACE, FACE), np.uint8)
+    np.testing.assert_allclose(gabor([face]), gabor([np.ascontiguousarray(face[:, ::-1])]), atol=1e-4)
+
+
+def test_energy_is_where_the_stripes_are() -> None:
+    face = np.full((FACE, FACE), 128, np.uint8)
+    face[60:84, ::6] = 255  # upright stripes, as far apart as the shorter wave is long
+    energies = gabor([face]).reshape(GABOR_GRID, GABOR_GRID // 2, -1)[:, :, 0]
+    assert np.argmax(energies.sum(axis=1)) in (5, 6)
+    assert energies[0].max() < 0.1 * energies[6].max()
+
+
+def test_a_flat_face_has_no_energy() -> None:
+    assert (gabor([np.full((FACE, FACE), 128, np.uint8)]) < 0.1).all()

@@ -21,7 +21,7 @@ EYE_LEAST, EYE_MOST = 14, 36  # pixels
 # Where each eye is looked for, and where both lie in a face that the frontal cascade found upright; pixels of a face.
 WINDOWS = ((18, 55, 6, 50), (18, 55, 46, 90))
 PLACES = np.array([[27.8, 37.2], [67.1, 36.9]])
-EYE_FRAMES = 6  # of a clip, at most, in which the eyes are looked for: it costs most of what follows detection
+EYE_FRAMES = 4  # of a clip, at most, in which the eyes are looked for: it costs most of what follows detection
 MOST_TURN, LEAST_SIZE, MOST_SIZE = 0.35, 0.85, 1.2  # radians; farther off, an eyebrow or a nostril was taken for an eye
 Points = NDArray[np.float64]
 

@@ -20,6 +20,7 @@ SOURCES = {
         "features.base",
         "features.face_columns",
         "features.faces",
+        "features.gabor",
         "features.motion",
         "features.patterns",
         "features.tracks",

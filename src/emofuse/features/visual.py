@@ -14,6 +14,7 @@ from emofuse.features.alignment import MARGIN, PATCH, Aligner, plain
 from emofuse.features.base import FeatureGroup, OneByOne
 from emofuse.features.face_columns import EDGES, HOG_GROUP, MOUTH_GROUP, PIXELS, edges, hog, mouth, pixels
 from emofuse.features.faces import SAME, Box, FaceFinder, Gray, cut_out, overlap
+from emofuse.features.gabor import GABOR, gabor
 from emofuse.features.motion import MOTION, Loudness, motion, moved
 from emofuse.features.patterns import LBP, lbp
 from emofuse.features.tracks import Sighting, follow, speaker
@@ -22,7 +23,7 @@ from emofuse.params import VisualParams
 from emofuse.schema import Extracted, Utterance
 
 SEARCH_EVERY = 10  # sampled frames
-GROUPS = {group.name: group for group in (PIXELS, EDGES, HOG_GROUP, MOUTH_GROUP, LBP, MOTION)}
+GROUPS = {group.name: group for group in (PIXELS, EDGES, HOG_GROUP, MOUTH_GROUP, LBP, GABOR, MOTION)}
 SHARE = FeatureGroup(
     name="face_share",
     columns=("face_share",),
@@ -85,6 +86,7 @@ class VisualExtractor(OneByOne):
             "hog": lambda: hog(upright()),
             "mouth": lambda: mouth(upright()),
             "lbp": lambda: lbp(upright()),
+            "gabor": lambda: gabor(upright()),
             "motion": lambda: motion(face, loudness.agreement(face)),
         }
 
