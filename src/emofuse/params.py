@@ -37,7 +37,6 @@ def _once(groups: list[Group]) -> list[Group]:
     return sorted(groups)
 
 
-VisualGroup = Literal["pixels", "edges", "hog", "motion"]
 TextGroup = Literal["embedding", "cues"]
 Pooling = Literal["mean", "max", "cls"]
 AudioGroup = Literal[
@@ -57,6 +56,7 @@ AudioGroup = Literal[
     "rate",
 ]
 MetadataGroup = Literal["duration", "position", "dialogue", "pause", "overlap", "change", "turn", "share"]
+VisualGroup = Literal["pixels", "edges", "hog", "mouth", "lbp", "gabor", "motion"]
 
 
 class CorpusParams(Section):

@@ -11,9 +11,12 @@ from emofuse.corpus.cast import CAST
 from emofuse.corpus.clip import Picture, write_clip
 from emofuse.corpus.scene import film
 from emofuse.features.alignment import FACE, MARGIN, PATCH, Aligner, plain
-from emofuse.features.face_columns import edges, hog, mean_and_peak, pixels
+from emofuse.features.face_columns import edges, hog, mean_and_peak, mouth, pixels
 from emofuse.features.faces import FaceFinder, Gray, cut_out, overlap
+from emofuse.features.gabor import GRID as GABOR_GRID
+from emofuse.features.gabor import gabor
 from emofuse.features.motion import MOTION, Loudness, motion
+from emofuse.features.patterns import CELL, GRID, PATTERNS, RADII, lbp
 from emofuse.features.tracks import Sighting, follow, speaker
 from emofuse.features.visual import GROUPS, SHARE, VisualExtractor, groups
 from emofuse.media import timed_frames
@@ -100,7 +103,7 @@ def test_drawn_faces_are_found_and_measured(corpus: Path, visual: VisualExtracto
     assert all(np.isfinite(values[known]).all() for values in found)
 
 
-@pytest.mark.parametrize("chosen", [["edges"], ["hog", "pixels"], ["motion"]])
+@pytest.mark.parametrize("chosen", [["edges"], ["hog", "pixels"], ["lbp", "mouth"], ["gabor"], ["motion"]])
 def test_groups_are_params_and_name_the_columns(corpus: Path, params: Params, chosen: list[str]) -> None:
     section = params.visual.model_copy(update={"groups": chosen})
     extractor = VisualExtractor(section)
@@ -190,6 +193,45 @@ def test_a_face_and_its_mirror_image_have_one_histogram() -> None:
     np.testing.assert_allclose(hog([face]), hog([np.ascontiguousarray(face[:, ::-1])]), atol=1e-6)
 
 
+def test_the_mouth_is_measured_apart_from_the_brow() -> None:
+    face = np.random.default_rng(0).integers(0, 255, (FACE, FACE), np.uint8)
+    brow, lips = face.copy(), face.copy()
+    brow[20:40], lips[70:80] = 0, 0
+    assert (mouth([face]) == mouth([brow])).all()
+    assert (mouth([face]) != mouth([lips])).any()
+    np.testing.assert_allclose(mouth([face]), mouth([np.ascontiguousarray(face[:, ::-1])]), atol=1e-6)
+
+
+def test_a_face_and_its_mirror_image_have_the_same_patterns() -> None:
+    face = np.random.default_rng(0).integers(0, 255, (FACE, FACE), np.uint8)
+    np.testing.assert_allclose(lbp([face]), lbp([np.ascontiguousarray(face[:, ::-1])]))
+
+
+def test_patterns_are_shares_of_a_cell() -> None:
+    face = np.random.default_rng(0).integers(0, 255, (FACE, FACE), np.uint8)
+    shares = lbp([face, face[::-1].copy()]).reshape(-1, PATTERNS) ** 2
+    np.testing.assert_allclose(shares.sum(axis=1), 1, rtol=1e-6)
+
+
+def test_an_edge_changes_the_patterns_of_its_own_cell_alone() -> None:
+    flat = np.full((FACE, FACE), 90, np.uint8)
+    marked = flat.copy()
+    marked[CELL + 12, CELL + 8 : CELL + 16] = 200  # well within the second cell of the second row
+    changed = (lbp([flat]) != lbp([marked])).reshape(len(RADII), GRID, GRID // 2, PATTERNS).any(axis=3)
+    assert np.argwhere(changed).tolist() == [[index, 1, 1] for index in range(len(RADII))]
+
+
+def test_patterns_do_not_depend_on_the_light() -> None:
+    face = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 120, (FACE, FACE), np.uint8), (0, 0), 3)
+    np.testing.assert_array_equal(lbp([face]), lbp([(face + 40).astype(np.uint8)]))
+
+
+def test_patterns_of_a_clip_are_the_shares_over_all_its_faces() -> None:
+    faces = list(np.random.default_rng(0).integers(0, 255, (2, FACE, FACE), np.uint8))
+    each = np.stack([lbp([face]) for face in faces]) ** 2
+    np.testing.assert_allclose(lbp(faces) ** 2, each.mean(axis=0), rtol=1e-5)
+
+
 def test_the_peak_is_the_frame_that_differs_most() -> None:
     rows = np.array([[1, 1], [1, 1], [1, 5], [1, 1]], np.float32)
     assert mean_and_peak(rows).tolist() == [1, 2, 0, 3]
@@ -221,3 +263,20 @@ def test_a_face_that_is_seen_once_has_no_motion() -> None:
     once = Sighting(0, (0, 0, 9, 9), np.zeros((PATCH, PATCH), np.uint8), (np.nan,) * 3)
     assert np.isnan(motion([once], np.nan)).all()
     assert len(motion([once], np.nan)) == len(MOTION.columns)
+
+
+def test_a_face_and_its_mirror_image_have_the_same_energies() -> None:
+    face = np.random.default_rng(0).integers(0, 255, (FACE, FACE), np.uint8)
+    np.testing.assert_allclose(gabor([face]), gabor([np.ascontiguousarray(face[:, ::-1])]), atol=1e-4)
+
+
+def test_energy_is_where_the_stripes_are() -> None:
+    face = np.full((FACE, FACE), 128, np.uint8)
+    face[60:84, ::6] = 255  # upright stripes, as far apart as the shorter wave is long
+    energies = gabor([face]).reshape(GABOR_GRID, GABOR_GRID // 2, -1)[:, :, 0]
+    assert np.argmax(energies.sum(axis=1)) in (5, 6)
+    assert energies[0].max() < 0.1 * energies[6].max()
+
+
+def test_a_flat_face_has_no_energy() -> None:
+    assert (gabor([np.full((FACE, FACE), 128, np.uint8)]) < 0.1).all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,27 +15,31 @@ from emofuse.features.faces import Gray
 FACE = 96  # pixels; a common size makes edge density independent of how near the face is
 MARGIN = 0.125  # of surroundings in a patch, on each side, so that a turned face has no empty corners
 PATCH = round(FACE * (1 + 2 * MARGIN))
-EYES = Path(cv2.__file__).parent / "data" / "haarcascade_eye.xml"
+# The second, which also knows glasses, is asked where the first finds no pair.
+EYES = [Path(cv2.__file__).parent / "data" / f"haarcascade_eye{which}.xml" for which in ("", "_tree_eyeglasses")]
 EYE_LEAST, EYE_MOST = 14, 36  # pixels
 # Where each eye is looked for, and where both lie in a face that the frontal cascade found upright; pixels of a face.
 WINDOWS = ((18, 55, 6, 50), (18, 55, 46, 90))
 PLACES = np.array([[27.8, 37.2], [67.1, 36.9]])
+EYE_FRAMES = 4  # of a clip, at most, in which the eyes are looked for: it costs most of what follows detection
 MOST_TURN, LEAST_SIZE, MOST_SIZE = 0.35, 0.85, 1.2  # radians; farther off, an eyebrow or a nostril was taken for an eye
 Points = NDArray[np.float64]
 
 
 class Aligner:
-    """Eyes by the cascade that OpenCV ships; a face whose eyes aren't found is left as it stands."""
+    """Eyes by the cascades that OpenCV ships; a face whose eyes aren't found is left as it stands."""
 
     def __init__(self) -> None:
-        self._cascade = cv2.CascadeClassifier(str(EYES))
+        self._cascades = [cv2.CascadeClassifier(str(path)) for path in EYES]
 
     def faces(self, patches: Sequence[Gray]) -> list[Gray]:
         """The faces of patches of one clip, upright: uint8 of shape (96, 96) each.
 
-        Eyes are found in some frames only, and not always where they are, so their median places hold for the clip.
+        Eyes are found in some frames only, and not always where they are, so they are looked for in several over the
+        clip, and their median places hold for all.
         """
-        found = [eyes for eyes in map(self._eyes, patches) if eyes is not None]
+        tried = patches[:: math.ceil(len(patches) / EYE_FRAMES)]
+        found = [eyes for eyes in map(self._eyes, tried) if eyes is not None]
         if not found:
             return [plain(patch) for patch in patches]
         turn = _similarity(np.median(found, axis=0))
@@ -42,10 +47,14 @@ class Aligner:
 
     def _eyes(self, patch: Gray) -> Points | None:
         """Left and right eye, (x, y) in pixels of the plain face; None where they can't be a pair."""
-        face = plain(patch)
+        pairs = (self._pair(cascade, plain(patch)) for cascade in self._cascades)
+        return next((pair for pair in pairs if pair is not None), None)
+
+    @staticmethod
+    def _pair(cascade: cv2.CascadeClassifier, face: Gray) -> Points | None:
         eyes = []
         for top, bottom, left, right in WINDOWS:
-            boxes = self._cascade.detectMultiScale(
+            boxes = cascade.detectMultiScale(
                 face[top:bottom, left:right], 1.1, 3, minSize=(EYE_LEAST, EYE_LEAST), maxSize=(EYE_MOST, EYE_MOST)
             )
             if not len(boxes):

@@ -16,6 +16,10 @@ HOG_CELL = 12  # pixels of a face; a block is 2 x 2 cells, a histogram has 9 dir
 HOG = cv2.HOGDescriptor((FACE, FACE), (2 * HOG_CELL,) * 2, (HOG_CELL,) * 2, (HOG_CELL,) * 2, 9)
 BLOCKS = FACE // HOG_CELL - 1  # in a row and in a column
 HOG_SIZE = (BLOCKS + 1) // 2 * BLOCKS * 36  # the left half, with the middle column
+MOUTH = (slice(56, 96), slice(16, 80))  # rows and columns of a face; it says most, so it is looked at more closely
+MOUTH_CELL = 8
+MOUTH_HOG = cv2.HOGDescriptor((64, 40), (2 * MOUTH_CELL,) * 2, (MOUTH_CELL,) * 2, (MOUTH_CELL,) * 2, 9)
+MOUTH_SIZE = 4 * 4 * 36  # of 4 x 7 blocks
 
 PIXELS = FeatureGroup(
     name="pixels",
@@ -42,6 +46,15 @@ HOG_GROUP = FeatureGroup(
     source="Dalal and Triggs, CVPR 2005, by OpenCV",
 )
 
+MOUTH_GROUP = FeatureGroup(
+    name="mouth",
+    columns=tuple(f"mouth_{index:03d}_{over}" for over in ("mean", "peak") for index in range(MOUTH_SIZE)),
+    formula="the same of the mouth and what is around it (the middle 64 x 40 of a face of 96 x 96 pixels, from 56 "
+    "down), in cells of 8 pixels where those of the face have 12",
+    unit="1",
+    source="Dalal and Triggs, CVPR 2005, by OpenCV",
+)
+
 
 def pixels(faces: list[Gray]) -> NDArray[np.float32]:
     """Statistics over a clip of the brightness of n faces, each uint8 of shape (height, width)."""
@@ -60,13 +73,19 @@ def edges(faces: list[Gray]) -> NDArray[np.float32]:
 
 def hog(faces: list[Gray]) -> NDArray[np.float32]:
     """Mean and peak over a clip of the gradient histograms of n upright faces, each uint8 of shape (96, 96)."""
-    return mean_and_peak(np.stack([_histogram(face) for face in faces]))
+    return mean_and_peak(np.stack([_histogram(face, HOG, HOG_SIZE) for face in faces]))
 
 
-def _histogram(face: Gray) -> NDArray[np.float32]:
+def mouth(faces: list[Gray]) -> NDArray[np.float32]:
+    """The same of their mouths."""
+    parts = [np.ascontiguousarray(face[MOUTH]) for face in faces]
+    return mean_and_peak(np.stack([_histogram(part, MOUTH_HOG, MOUTH_SIZE) for part in parts]))
+
+
+def _histogram(face: Gray, descriptor: cv2.HOGDescriptor, size: int) -> NDArray[np.float32]:
     """The face and its mirror image as one, of which half of the blocks say all; OpenCV gives them by column."""
     mirrored = np.ascontiguousarray(face[:, ::-1])
-    both = [np.ravel(HOG.compute(picture))[:HOG_SIZE] for picture in (face, mirrored)]
+    both = [np.ravel(descriptor.compute(picture))[:size] for picture in (face, mirrored)]
     return np.asarray(np.mean(both, axis=0), dtype=np.float32)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,16 +12,18 @@ from numpy.typing import NDArray
 from emofuse.errors import MediaError
 from emofuse.features.alignment import MARGIN, PATCH, Aligner, plain
 from emofuse.features.base import FeatureGroup, OneByOne
-from emofuse.features.face_columns import EDGES, HOG_GROUP, PIXELS, edges, hog, pixels
+from emofuse.features.face_columns import EDGES, HOG_GROUP, MOUTH_GROUP, PIXELS, edges, hog, mouth, pixels
 from emofuse.features.faces import SAME, Box, FaceFinder, Gray, cut_out, overlap
+from emofuse.features.gabor import GABOR, gabor
 from emofuse.features.motion import MOTION, Loudness, motion, moved
+from emofuse.features.patterns import LBP, lbp
 from emofuse.features.tracks import Sighting, follow, speaker
 from emofuse.media import timed_frames
 from emofuse.params import VisualParams
 from emofuse.schema import Extracted, Utterance
 
 SEARCH_EVERY = 10  # sampled frames
-GROUPS = {group.name: group for group in (PIXELS, EDGES, HOG_GROUP, MOTION)}
+GROUPS = {group.name: group for group in (PIXELS, EDGES, HOG_GROUP, MOUTH_GROUP, LBP, GABOR, MOTION)}
 SHARE = FeatureGroup(
     name="face_share",
     columns=("face_share",),
@@ -76,10 +79,14 @@ class VisualExtractor(OneByOne):
     def _values(self, face: list[Sighting], loudness: Loudness) -> Mapping[str, Callable[[], NDArray[np.float32]]]:
         patches = [sighting.patch for sighting in face]
         faces = [plain(patch) for patch in patches]
+        upright = cache(lambda: self._aligner.faces(patches))
         return {
             "pixels": lambda: pixels(faces),
             "edges": lambda: edges(faces),
-            "hog": lambda: hog(self._aligner.faces(patches)),
+            "hog": lambda: hog(upright()),
+            "mouth": lambda: mouth(upright()),
+            "lbp": lambda: lbp(upright()),
+            "gabor": lambda: gabor(upright()),
             "motion": lambda: motion(face, loudness.agreement(face)),
         }
 
