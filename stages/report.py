@@ -8,7 +8,7 @@ from emofuse.bundle import bundle_version
 from emofuse.errors import guard
 from emofuse.evaluation.report import Material, write_card, write_report
 from emofuse.evaluation.thumbnails import thumbnails
-from emofuse.fusion.registry import MODELS
+from emofuse.fusion.registry import MODELS, TRAINED
 from emofuse.params import flat, load_params
 from emofuse.schema import MODELS_DIR, REPORTS_DIR, read_json
 
@@ -23,7 +23,7 @@ def main() -> None:
         data=read_json(REPORTS_DIR / "data.json"),
         params=flat(params.model_dump(mode="json", exclude={"extract": True, "ingest": {"root"}})),
         versions={name: bundle_version(MODELS_DIR / name) for name in MODELS},
-        curves={name: pd.read_csv(REPORTS_DIR / "training" / name / "curve.csv") for name in MODELS},
+        curves={name: pd.read_csv(REPORTS_DIR / "training" / name / "curve.csv") for name in TRAINED},
         pictures=thumbnails(clips, params.ingest.root),
     )
     write_report(REPORTS_DIR / "report.html", material)
