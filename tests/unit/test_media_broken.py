@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from emofuse import media
 from emofuse.errors import MediaError
 from emofuse.features.audio import AudioExtractor
 from emofuse.features.visual import VisualExtractor
-from emofuse.media import audio_samples, gray_frames, probe_streams
+from emofuse.media import audio_samples, gray_frames, probe_streams, sound_parts, timed_frames
 from emofuse.params import Params
 from emofuse.schema import Extracted, Utterance
 from tests.clips import add_sound, add_video, with_cover, write_media
@@ -163,13 +162,12 @@ def test_a_cover_picture_is_no_video(tmp_path: Path, name: str) -> None:
         seen(clip)
 
 
-@pytest.mark.parametrize("look", [seen, partial(audio_samples, sample_rate=16000)])
+@pytest.mark.parametrize("look", [partial(timed_frames, fps=5, width=90), partial(sound_parts, sample_rate=16000)])
 def test_what_is_too_long_for_an_utterance_gives_a_reason(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, look: Callable[[Path], object]
+    tmp_path: Path, look: Callable[..., Iterable[object]]
 ) -> None:
-    monkeypatch.setattr(media, "MAX_SECONDS", 0.5)
     with pytest.raises(MediaError, match=r"longer than 0\.5 s; cut it into utterances"):
-        look(write_media(tmp_path / "a.mp4", VIDEO, SOUND))
+        list(look(write_media(tmp_path / "a.mp4", VIDEO, SOUND), most_seconds=0.5))
 
 
 def test_extractors_turn_every_reason_to_an_absent_row(tmp_path: Path, params: Params) -> None:
