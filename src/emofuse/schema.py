@@ -277,7 +277,9 @@ def write_features(path: Path, keys: pd.DataFrame, names: Sequence[str], rows: I
     fields = [*KEY_FIELDS, ("present", pa.bool_()), ("reason", pa.string()), *((name, pa.float32()) for name in names)]
     schema = pa.schema(fields)
     waiting = iter(rows)
-    with written_aside(path) as aside, pq.ParquetWriter(aside, schema, compression="zstd") as writer:
+    # Hardly two values of a feature are equal: a dictionary of them would double both time and size.
+    options: dict[str, Any] = {"compression": "zstd", "use_dictionary": False}
+    with written_aside(path) as aside, pq.ParquetWriter(aside, schema, **options) as writer:
         for start in range(0, len(keys), ROW_GROUP):
             table = FeatureTable.stack(names, list(islice(waiting, ROW_GROUP)))
             part = keys.iloc[start : start + ROW_GROUP]

@@ -58,5 +58,6 @@ def _energies(face: Gray) -> NDArray[np.float32]:
     cells = []
     for wave, cosine, sine in CARRIERS:
         real, imaginary = (cv2.GaussianBlur(detail * carrier, (0, 0), wave / 2) for carrier in (cosine, sine))
-        cells.append(cv2.resize(cv2.magnitude(real, imaginary), (GRID, GRID), interpolation=cv2.INTER_AREA))
+        energy = np.sqrt(real**2 + imaginary**2)  # cv2.magnitude's last bit depends on where its input lies in memory
+        cells.append(cv2.resize(energy, (GRID, GRID), interpolation=cv2.INTER_AREA))
     return np.stack(cells, axis=-1).astype(np.float32)

@@ -129,7 +129,7 @@ class TextExtractor:
         _, model = self._encoder
         answer = model(input_ids=tokens, attention_mask=torch.ones_like(tokens), output_hidden_states=True)
         ways = [_POOLING[pooling] for pooling in self.params.pooling]
-        states = [answer.hidden_states[layer].float() for layer in self._layers]
+        states = [answer.hidden_states[layer] for layer in self._layers]
         pooled = [torch.cat([way(state) for way in ways], dim=1) for state in states]
         combined = torch.cat(pooled, dim=1) if self.params.combine == "concat" else torch.stack(pooled).mean(dim=0)
         result: NDArray[np.float32] = combined.cpu().numpy()
@@ -137,15 +137,15 @@ class TextExtractor:
 
 
 def _mean(states: torch.Tensor) -> torch.Tensor:
-    return states.mean(dim=1)
+    return states.mean(dim=1, dtype=torch.float32)
 
 
 def _max(states: torch.Tensor) -> torch.Tensor:
-    return states.amax(dim=1)
+    return states.amax(dim=1).float()  # bf16 has no number between, so that it is taken before conversion
 
 
 def _cls(states: torch.Tensor) -> torch.Tensor:
-    return states[:, 0]
+    return states[:, 0].float()
 
 
 _POOLING = {"mean": _mean, "max": _max, "cls": _cls}
