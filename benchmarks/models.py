@@ -53,7 +53,8 @@ HEAD = """# What models and ways of training are worth
 
 Made by `python -m benchmarks.models` from `benchmarks/models.json`. Everything is trained on train and reported on dev.
 One thing was chosen on dev, so that all of it is slightly optimistic: a member keeps the weights of its best held-out
-epoch, since the last epoch's gave less there. Nothing else was chosen by these figures. Intervals hold 95% of the differences when dialogues are drawn anew (bootstrap).
+epoch, since the last epoch's gave less there. Nothing else was chosen by these figures. Intervals hold 95% of the
+differences when dialogues are drawn anew (bootstrap).
 The built-in corpus is synthetic.
 """
 
