@@ -88,11 +88,9 @@ def write(study: optuna.Study, model: str, asked: int) -> None:
     arguments = "".join(f"-S 'train.{name}={str(value).replace(' ', '')}'\n" for name, value in settings.items())
     with written_aside(FOLDER / "best.args") as aside:
         aside.write_text(arguments, encoding="utf-8")
-    if rows:
+    if best is not None:
         search_picture(FOLDER / "search.png", model, table, mattered)
-        print(
-            f"best {found['weighted_f1']:.4f}, default {found['default']:.4f}: xargs dvc exp run < {FOLDER}/best.args"
-        )
+        print(f"best {last(best):.4f}, default {last(trials[0]):.4f}; try it: xargs dvc exp run < {FOLDER}/best.args")
 
 
 def write_csv(table: pd.DataFrame, path: Path) -> None:

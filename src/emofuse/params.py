@@ -282,7 +282,7 @@ class ChoiceSpace(Section):
 class TuneParams(Section):
     """Search over training params: of which model, how many trials, in which space (dotted keys below `train`)."""
 
-    model: str
+    model: Literal["early", "late", "attention"]
     trials: Annotated[int, Field(ge=0)]
     space: dict[str, RangeSpace | ChoiceSpace]
 
