@@ -259,6 +259,34 @@ class ServeParams(Section):
     batch: Positive
 
 
+class RangeSpace(Section):
+    """A range that a search draws from."""
+
+    low: float
+    high: float
+    log: bool = False
+
+    @model_validator(mode="after")
+    def _rising(self) -> RangeSpace:
+        if not self.low < self.high or (self.log and self.low <= 0):
+            raise ValueError("expected low below high, and above 0 where log is true")
+        return self
+
+
+class ChoiceSpace(Section):
+    """Values that a search chooses from."""
+
+    choices: Annotated[list[Any], Field(min_length=1)]
+
+
+class TuneParams(Section):
+    """Search over training params: of which model, how many trials, in which space (dotted keys below `train`)."""
+
+    model: Literal["early", "late", "attention"]
+    trials: Annotated[int, Field(ge=0)]
+    space: dict[str, RangeSpace | ChoiceSpace]
+
+
 class Params(Section):
     """All of params.yaml."""
 
@@ -274,6 +302,7 @@ class Params(Section):
     train: TrainParams
     evaluate: EvaluateParams
     serve: ServeParams
+    tune: TuneParams
 
     def extractor(self, modality: str) -> ExtractorParams:
         """The section of a modality's extractor."""

@@ -12,7 +12,7 @@ import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +26,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.tracking import MlflowClient
 from mlflow.types.schema import ColSpec, Schema
-from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
+from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
 
 from emofuse.bundle import DESCRIPTION
 from emofuse.errors import TrackingError
@@ -151,6 +151,53 @@ def run_file(run: str, path: str) -> Path:
             raise TrackingError(f"run {run}: no file {path}: {error}; run `dvc repro -f -s package`") from None
 
 
+@dataclass(frozen=True)
+class Trial:
+    """One setting that a search tried.
+
+    Attributes:
+        number: its number in the search.
+        params: what was tried, such as `train.dropout`.
+        scores: the mean held-out weighted F1 after each fold.
+        pruned: whether it was given up.
+    """
+
+    number: int
+    params: Mapping[str, Any]
+    scores: Sequence[float]
+    pruned: bool
+
+
+def track_trial(search: str, model: str, trial: Trial) -> None:
+    """Track a trial as a child of its search's run; one that is tracked already is left as it is.
+
+    Args:
+        search: the search's name; both are made under it.
+        model: whose params are searched.
+        trial: what was tried.
+
+    Raises:
+        TrackingError: the server can't be reached, or refuses.
+    """
+    with _server() as client:
+        experiment = _experiment(client)
+        parent = _known(client, experiment, search)
+        if parent is None:
+            names = {KEY_TAG: search, MLFLOW_RUN_NAME: f"tune {model}", "emofuse.model": model}
+            parent = str(client.create_run(experiment, tags=names).info.run_id)
+            client.set_terminated(parent)
+        key = f"{search}/{trial.number}"
+        if _known(client, experiment, key) is not None:
+            return
+        names = {KEY_TAG: key, MLFLOW_PARENT_RUN_ID: parent, MLFLOW_RUN_NAME: f"trial {trial.number}"}
+        tags = names | {"emofuse.model": model, "emofuse.pruned": str(trial.pruned).lower()}
+        run = str(client.create_run(experiment, tags=tags).info.run_id)
+        now = int(time.time() * 1000)
+        points = [Metric("cv/weighted_f1", value, now, step) for step, value in enumerate(trial.scores, start=1)]
+        client.log_batch(run, points, [Param(name, str(value)) for name, value in trial.params.items()])
+        client.set_terminated(run)
+
+
 @contextmanager
 def _server() -> Iterator[MlflowClient]:
     uri = os.environ.get("MLFLOW_TRACKING_URI", LOCAL_STORE)
@@ -176,16 +223,14 @@ def _experiment(client: MlflowClient) -> str:
 
 def _track_one(client: MlflowClient, experiment: str, run: ModelRun, data: Dataset) -> str:
     key = run_key(run, data)
-    known: list[Run] = client.search_runs(
-        [experiment], f"tags.`{KEY_TAG}` = '{key}' and attributes.status = 'FINISHED'", max_results=1
-    )
-    if known:
-        return str(known[0].info.run_id)
+    known = _known(client, experiment, key)
+    if known is not None:
+        return known
     tags = {
         KEY_TAG: key,
         BUNDLE_TAG: run.version,
         COMMIT_TAG: _commit(),
-        "mlflow.runName": run.name,
+        MLFLOW_RUN_NAME: run.name,
         "emofuse.model": run.name,
     }
     run_id = str(client.create_run(experiment, tags={k: v for k, v in tags.items() if v}).info.run_id)
@@ -204,6 +249,14 @@ def _track_one(client: MlflowClient, experiment: str, run: ModelRun, data: Datas
         _log_model(run_id, run)
     client.set_terminated(run_id)
     return run_id
+
+
+def _known(client: MlflowClient, experiment: str, key: str) -> str | None:
+    """The id of the run under a key, where there is one that came to its end."""
+    found: list[Run] = client.search_runs(
+        [experiment], f"tags.`{KEY_TAG}` = '{key}' and attributes.status = 'FINISHED'", max_results=1
+    )
+    return str(found[0].info.run_id) if found else None
 
 
 def _log_model(run_id: str, run: ModelRun) -> None:

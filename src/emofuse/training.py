@@ -67,6 +67,25 @@ class Fold:
 
 
 @dataclass(frozen=True)
+class Member:
+    """A model that was trained on all folds but one.
+
+    Attributes:
+        model: the model.
+        held: numbers of the m rows that were held out.
+        answers: probabilities of these, shape (m, classes).
+        score: what they came to.
+        history: every epoch.
+    """
+
+    model: Fusion
+    held: NDArray[np.intp]
+    answers: NDArray[np.float64]
+    score: Fold
+    history: list[Epoch]
+
+
+@dataclass(frozen=True)
 class Trained:
     """The members of a model, one a fold and seed, and how they came about.
 
@@ -118,28 +137,37 @@ def train(make: Callable[[], Fusion], rows: Rows, dialogues: Sequence[str], para
     Raises:
         DataError: there are fewer dialogues than folds.
     """
+    models: list[Fusion] = []
+    folds, history = [], []
+    answers = np.zeros((len(rows.targets), make().classes))
+    for member in members(make, rows, dialogues, params, seed):
+        answers[member.held] += member.answers / params.seeds
+        folds.append(member.score)
+        history.extend(member.history)
+        models.append(member.model)
+        count = f"{len(models)}/{params.folds * params.seeds}"
+        print(f"member {count}: held-out weighted F1 {member.score.weighted_f1:.3f}")
+    return Trained(models, folds, history, answers)
+
+
+def members(
+    make: Callable[[], Fusion], rows: Rows, dialogues: Sequence[str], params: TrainParams, seed: int
+) -> Iterator[Member]:
+    """Train a member a fold, as many times as there are seeds, and give each as it is done; as `train`, which see."""
     device = pick_device()
     targets = rows.targets.numpy()
     groups = torch.from_numpy(np.unique(list(dialogues), return_inverse=True)[1])
     rows = rows.to(device)
-    members: list[Fusion] = []
-    folds, history = [], []
-    answers = np.zeros((len(targets), make().classes))
+    number = 0
     for shift in range(params.seeds):
         for fit, held in dialogue_folds(targets, dialogues, params.folds, seed + shift):
-            number = len(members)
             make_deterministic(seed + number)
             model = make().to(device)
             held_out, index = rows.take(torch.as_tensor(held, device=device)), torch.as_tensor(fit)
-            history.extend(_fit(model, rows.take(index.to(device)), groups[index], held_out, params, number))
-            answer = _logits(model, held_out.batch).double().softmax(dim=1).cpu().numpy()
-            answers[held] += answer / params.seeds
-            folds.append(score(targets[held], answer.argmax(axis=1)))
-            print(
-                f"member {number + 1}/{params.folds * params.seeds}: held-out weighted F1 {folds[-1].weighted_f1:.3f}"
-            )
-            members.append(model.cpu())
-    return Trained(members, folds, history, answers)
+            history = _fit(model, rows.take(index.to(device)), groups[index], held_out, params, number)
+            answers = _logits(model, held_out.batch).double().softmax(dim=1).cpu().numpy()
+            yield Member(model.cpu(), held, answers, score(targets[held], answers.argmax(axis=1)), history)
+            number += 1
 
 
 def _fit(model: Fusion, rows: Rows, groups: Tensor, held: Rows, params: TrainParams, fold: int) -> list[Epoch]:

@@ -11,7 +11,7 @@ from mlflow.tracking import MlflowClient
 
 from emofuse.bundle import bundle_version, load_bundle
 from emofuse.errors import TrackingError
-from emofuse.tracking import ALIAS, EXPERIMENT, REGISTERED_MODEL, Dataset, ModelRun, track
+from emofuse.tracking import ALIAS, EXPERIMENT, REGISTERED_MODEL, Dataset, ModelRun, Trial, track, track_trial
 from tests.pipeline.imports import ROOT
 
 DATA = Dataset(
@@ -95,3 +95,17 @@ def test_a_server_that_is_down_is_a_message(monkeypatch: pytest.MonkeyPatch, run
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with pytest.raises(TrackingError, match=r"MLflow at http://127\.0\.0\.1:9: .*; check MLFLOW_TRACKING_URI"):
         track([run], "early", DATA)
+
+
+def test_trials_are_children_of_their_search_and_tracked_once(server: MlflowClient) -> None:
+    experiment = server.get_experiment_by_name(EXPERIMENT)
+    assert experiment is not None
+    for number in (0, 1, 1):
+        track_trial("a search", "early", Trial(number, {"train.dropout": 0.1 * number}, (0.5, 0.6), pruned=number == 1))
+    runs = {run.info.run_name: run for run in server.search_runs([experiment.experiment_id])}
+    assert set(runs) == {"tune early", "trial 0", "trial 1"}
+    child = runs["trial 1"]
+    assert child.data.tags["mlflow.parentRunId"] == runs["tune early"].info.run_id
+    assert child.data.params == {"train.dropout": "0.1"}
+    assert child.data.metrics["cv/weighted_f1"] == 0.6
+    assert [run.data.tags["emofuse.pruned"] for run in (runs["trial 0"], child)] == ["false", "true"]

@@ -45,6 +45,27 @@ def curve_picture(path: Path, title: str, curve: pd.DataFrame) -> None:
     _save(figure, path)
 
 
+def search_picture(path: Path, title: str, trials: pd.DataFrame, importance: pd.DataFrame) -> None:
+    """Draw a search: the score of each trial with the best so far, and how much each setting mattered.
+
+    Args:
+        path: of the picture.
+        title: what it is of.
+        trials: `trial`, `weighted_f1` and `pruned` of each, in order.
+        importance: `setting` and `importance` of each; may be empty.
+    """
+    figure, (scores, mattered) = plt.subplots(1, 2, figsize=(9, 3.8), layout="constrained")
+    for pruned, name in ((False, "complete"), (True, "pruned")):
+        part = trials[trials["pruned"] == pruned]
+        scores.scatter(part["trial"], part["weighted_f1"], label=name, alpha=0.5 if pruned else 1.0)
+    scores.plot(trials["trial"], trials["weighted_f1"].where(~trials["pruned"]).cummax().ffill(), label="best so far")
+    scores.set(title=title, xlabel="trial", ylabel="weighted F1, held out")
+    scores.legend()
+    mattered.barh(importance["setting"][::-1], importance["importance"][::-1])
+    mattered.set(xlabel="share of the spread")
+    _save(figure, path)
+
+
 def reliability_picture(path: Path, title: str, bins: pd.DataFrame, coverage: pd.DataFrame) -> None:
     """Draw accuracy by confidence, and accuracy by the share of the rows that is answered.
 
