@@ -204,6 +204,7 @@ def test_training_learns_what_can_be_learned(name: str, params: Params) -> None:
     assert sum(fold.rows for fold in trained.folds) == 240
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("withheld", ["text", "audio"])
 @pytest.mark.parametrize("name", FUSIONS)
 def test_a_withheld_modality_costs_little_more_than_one_never_had(name: str, withheld: str, params: Params) -> None:
