@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from emofuse.calibration import calibration_error, fit_mixture, fit_temperature, heated
+from emofuse.calibration import calibration_error, fit_shares, fit_temperature, heated, pooled
 from emofuse.errors import guard
 from emofuse.evaluation.metrics import summary
 from emofuse.features.scaling import Scaler
@@ -109,16 +109,17 @@ def answers(name: str, data: Data, params: TrainParams, seed: int) -> Answers:
     everyone = torch.ones(len(data.dev.targets), dtype=torch.bool)
     with torch.inference_mode():
         batches = (data.dev.batch, data.dev.batch.alone(everyone))
-        asked = [torch.stack([m(b).double().softmax(dim=1) for m in trained.members]).mean(dim=0) for b in batches]
-    return Answers(trained.held_out, asked[0].numpy(), asked[1].numpy())
+        asked = [torch.stack([m(b).double().softmax(dim=1) for m in trained.members]).numpy() for b in batches]
+    dev, alone = (pooled(members, [1 / len(members)] * len(members)) for members in asked)
+    return Answers(trained.held_out, dev, alone)
 
 
 def mixed(parts: Sequence[Answers], targets: NDArray[np.int64]) -> Answers:
     """The ensemble of several models."""
-    weights = fit_mixture([part.held_out for part in parts], targets)
-    print("weights", weights)
+    shares = fit_shares(np.stack([part.held_out for part in parts]), targets)
+    print("shares", shares)
     stacked = [[part.held_out, part.dev, part.alone] for part in parts]
-    return Answers(*(np.average([part[i] for part in stacked], axis=0, weights=weights) for i in range(3)))
+    return Answers(*(pooled(np.stack([part[i] for part in stacked]), shares) for i in range(3)))
 
 
 def row(found: Mapping[int, Answers], base: Mapping[int, Answers], data: Data) -> dict[str, Any]:

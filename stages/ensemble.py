@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from emofuse.bundle import load_bundle, save_bundle
-from emofuse.calibration import fit_mixture, fit_temperature
+from emofuse.calibration import fit_shares, fit_temperature, pooled
 from emofuse.errors import guard
 from emofuse.evaluation.held_out import read_held_out, training_folder, write_folds, write_held_out
 from emofuse.fusion.registry import ENSEMBLE, FUSIONS
@@ -23,9 +23,9 @@ def main() -> None:
     rows, _ = read_held_out(FUSIONS[0])
     labels = list(bundles[0].labels)
     targets = np.array([labels.index(label) for label in rows["label"]])
-    answers = [read_held_out(name)[1] for name in FUSIONS]
-    weights = fit_mixture(answers, targets)
-    mixed = np.sum([weight * answer for weight, answer in zip(weights, answers, strict=True)], axis=0)
+    answers = np.stack([read_held_out(name)[1] for name in FUSIONS])
+    weights = fit_shares(answers, targets)
+    mixed = pooled(answers, weights)
     temperature = fit_temperature(mixed, targets)
 
     members = [member for bundle in bundles for member in bundle.members]

@@ -27,7 +27,7 @@ from emofuse.fusion.base import Fusion
 from emofuse.fusion.registry import make_model
 from emofuse.params import EXTRACTOR_PARAMS, ExtractorParams, TrainParams
 
-FORMAT = 2
+FORMAT = 3
 DESCRIPTION, WEIGHTS, CARD = "bundle.json", "weights.safetensors", "model_card.md"
 # What Python or torch would run code from: by name, and by how pickles and the zip files of torch.save begin.
 RUNNABLE = {".pkl", ".pickle", ".pt", ".pth", ".bin", ".ckpt", ".joblib", ".dill", ".npy", ".npz", ".py", ".pyc", ".so"}
@@ -46,9 +46,9 @@ class Bundle:
         scalers: z-scores a modality.
         train: the params that it was trained with.
         seed: the seed that it was trained with.
-        members: models whose probabilities are averaged; those of an ensemble are of several kinds.
-        weights: of each member in the mean; empty where all weigh the same.
-        temperature: what the mean is divided by, as logits, so that its confidence is what it is right.
+        members: models whose answers are pooled; those of an ensemble are of several kinds.
+        weights: of each member in the pool; empty where all weigh the same.
+        temperature: what the pool is divided by, as logits, so that its confidence is what it is right.
         version: sha256 of the description; empty until saved.
     """
 
@@ -66,7 +66,7 @@ class Bundle:
 
     @property
     def shares(self) -> tuple[float, ...]:
-        """What each member weighs in the mean; they sum to 1."""
+        """What each member weighs in the pool; they sum to 1."""
         return self.weights or (1 / len(self.members),) * len(self.members)
 
     @property

@@ -1,4 +1,4 @@
-"""How far probabilities are to be believed: temperature, weights of a mixture, and the error that is left.
+"""How far probabilities are to be believed: temperature, shares of a pool, and the error that is left.
 
 All are fitted on held-out folds of the training split: dev chooses the champion and stays clean.
 """
@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize, minimize_scalar
+from scipy.special import logsumexp, softmax
 
 BINS = 10
 LEAST = 1e-12  # a probability, where its logarithm is taken
@@ -17,9 +18,7 @@ LEAST = 1e-12  # a probability, where its logarithm is taken
 
 def heated(probabilities: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
     """Probabilities of shape (n, classes) made less sure (temperature above 1) or surer; their order stays."""
-    logits = np.log(np.maximum(probabilities, LEAST)) / temperature
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    result: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
+    result: NDArray[np.float64] = softmax(np.log(np.maximum(probabilities, LEAST)) / temperature, axis=1)
     return result
 
 
@@ -36,17 +35,45 @@ def fit_temperature(probabilities: NDArray[np.float64], targets: NDArray[np.int6
     return round(float(2**found.x), 4)
 
 
-def fit_mixture(probabilities: Sequence[NDArray[np.float64]], targets: NDArray[np.int64]) -> tuple[float, ...]:
-    """The weights of the mean of k models' probabilities, each (n, classes), with the least log loss.
+def pooled(probabilities: NDArray[np.float64], shares: Sequence[float]) -> NDArray[np.float64]:
+    """The logarithmic opinion pool of k answers: their weighted geometric mean, which sums to 1 again.
 
-    They are at least 0 and sum to 1. By expectation maximisation for the weights of a mixture, where the loss is convex
-    and falls with every step (Dempster, Laird and Rubin, 1977).
+    Unlike the arithmetic mean, it is about as sure as the answers that go into it, so that a temperature which was
+    fitted on single members holds for the mean of all (Heskes, NeurIPS 1998).
+
+    Args:
+        probabilities: shape (k, n, classes).
+        shares: of each answer, summing to 1.
+
+    Returns:
+        Shape (n, classes).
     """
-    likelihood = np.stack([p[np.arange(len(targets)), targets] for p in probabilities], axis=1).clip(min=LEAST)
-    weights = np.full(likelihood.shape[1], 1 / likelihood.shape[1])
-    for _ in range(1000):
-        owed = weights * likelihood
-        weights = (owed / owed.sum(axis=1, keepdims=True)).mean(axis=0)
+    logits = np.tensordot(np.asarray(shares, np.float64), np.log(np.maximum(probabilities, LEAST)), axes=1)
+    result: NDArray[np.float64] = softmax(logits, axis=1)
+    return result
+
+
+def fit_shares(probabilities: NDArray[np.float64], targets: NDArray[np.int64]) -> tuple[float, ...]:
+    """The shares of k models in the pool that has the least log loss at its best temperature.
+
+    They are at least 0 and sum to 1. Unnormalised, they are the weights of a logistic regression on log probabilities,
+    whose loss is convex; their sum is the inverse of the temperature.
+
+    Args:
+        probabilities: shape (k, n, classes).
+        targets: the actual class of each row, shape (n,).
+    """
+    logs = np.log(np.maximum(probabilities, LEAST))
+    actual = logs[:, np.arange(len(targets)), targets]
+
+    def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        logits = np.tensordot(weights, logs, axes=1)
+        expected = (softmax(logits, axis=1) * logs).sum(axis=2).mean(axis=1)
+        return float((logsumexp(logits, axis=1) - weights @ actual).mean()), expected - actual.mean(axis=1)
+
+    count = len(logs)
+    found = minimize(loss, np.full(count, 1 / count), jac=True, method="L-BFGS-B", bounds=[(0, None)] * count).x
+    weights = found if found.sum() > 0 else np.ones(count)  # nothing beats the uniform answer
     return tuple(round(float(weight), 6) for weight in weights / weights.sum())
 
 

@@ -10,10 +10,9 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from emofuse.bundle import Bundle, load_bundle
-from emofuse.calibration import heated
+from emofuse.calibration import heated, pooled
 from emofuse.device import pick_device
 from emofuse.features.base import Extractor
 from emofuse.features.registry import make_extractor
@@ -145,8 +144,8 @@ class Predictor:
             weighed: whether the modality weights are wanted, which cost several times the answer.
 
         Returns:
-            Probabilities of shape (n, classes), calibrated, and modality weights of shape (n, modalities): both are
-            means over the members; where weights aren't wanted they have no columns.
+            Probabilities of shape (n, classes), pooled over the members and calibrated, and modality weights of shape
+            (n, modalities), means over the members; where weights aren't wanted they have no columns.
         """
         lines = None
         if manifest is not None and self.bundle.reads_context:
@@ -164,14 +163,15 @@ class Predictor:
         calibrated = self._mean(batch)
         if not weighed:
             return calibrated, np.zeros((len(calibrated), 0))
-        return calibrated, self._weighted([member.modality_weights(batch) for member in self.bundle.members])
+        weights = torch.stack([member.modality_weights(batch) for member in self.bundle.members]).double().numpy()
+        return calibrated, np.tensordot(self.bundle.shares, weights, axes=1)
 
     @torch.inference_mode()
     def alone(self, tables: Mapping[str, FeatureTable]) -> NDArray[np.float64]:
         """What n rows get from each modality alone, the others and the lines before hidden.
 
         Returns:
-            Probabilities of shape (n, modalities, classes), calibrated, means over the members.
+            Probabilities of shape (n, modalities, classes), pooled over the members and calibrated.
         """
         batch = make_batch(tables, self.bundle.scalers, tuple(self.bundle.features))
         others = ~torch.eye(batch.mask.shape[1], dtype=torch.bool)
@@ -179,12 +179,6 @@ class Predictor:
         return np.stack([self._mean(one) for one in shown], axis=1)
 
     def _mean(self, batch: Batch) -> NDArray[np.float64]:
-        """The members' weighted mean answer, calibrated."""
-        answers = self._weighted([member(batch).double().softmax(dim=1) for member in self.bundle.members])
-        return heated(answers, self.bundle.temperature)
-
-    def _weighted(self, found: list[Tensor]) -> NDArray[np.float64]:
-        """The mean of what the members give, each by its share."""
-        shares = torch.tensor(self.bundle.shares, dtype=torch.float64)[:, None, None]
-        mean: NDArray[np.float64] = (shares * torch.stack(found).double()).sum(dim=0).numpy()
-        return mean
+        """The pool of the members' answers, calibrated."""
+        answers = torch.stack([member(batch).double().softmax(dim=1) for member in self.bundle.members])
+        return heated(pooled(answers.numpy(), self.bundle.shares), self.bundle.temperature)

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from emofuse.augmentation import augment, draw
+from emofuse.calibration import pooled
 from emofuse.device import make_deterministic, pick_device
 from emofuse.errors import DataError
 from emofuse.fusion.base import Batch, Fusion
@@ -93,7 +94,8 @@ class Trained:
         members: the models.
         folds: what each came to.
         history: every epoch of each.
-        held_out: probabilities of the training rows, each by members that never met its dialogue: shape (n, classes).
+        held_out: probabilities of the training rows, shape (n, classes), each pooled from members that never met its
+            dialogue, one a seed.
     """
 
     members: list[Fusion]
@@ -139,15 +141,15 @@ def train(make: Callable[[], Fusion], rows: Rows, dialogues: Sequence[str], para
     """
     models: list[Fusion] = []
     folds, history = [], []
-    answers = np.zeros((len(rows.targets), make().classes))
-    for member in members(make, rows, dialogues, params, seed):
-        answers[member.held] += member.answers / params.seeds
+    answers = np.zeros((params.seeds, len(rows.targets), make().classes))
+    for number, member in enumerate(members(make, rows, dialogues, params, seed)):
+        answers[number // params.folds, member.held] = member.answers
         folds.append(member.score)
         history.extend(member.history)
         models.append(member.model)
         count = f"{len(models)}/{params.folds * params.seeds}"
         print(f"member {count}: held-out weighted F1 {member.score.weighted_f1:.3f}")
-    return Trained(models, folds, history, answers)
+    return Trained(models, folds, history, pooled(answers, [1 / params.seeds] * params.seeds))
 
 
 def members(

@@ -1,12 +1,15 @@
-"""Temperature, mixture weights and calibration error."""
+"""Temperature, pooling and calibration error."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.special import softmax
 
-from emofuse.calibration import calibration_error, fit_mixture, fit_temperature, heated, log_loss
+from emofuse.calibration import calibration_error, fit_shares, fit_temperature, heated, log_loss, pooled
 
 
 def drawn(rows: int = 4000, seed: int = 0) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -35,21 +38,34 @@ def test_the_temperature_undoes_what_made_probabilities_too_sure_or_not_sure_eno
     assert calibration_error(heated(spoilt, fitted), targets) < 0.03
 
 
-def test_the_mixture_gives_weight_to_what_adds_and_none_to_noise() -> None:
+def test_the_pool_gives_weight_to_what_adds_and_none_to_noise() -> None:
     probabilities, targets = drawn()
     noise, _ = drawn(seed=1)
-    weights = fit_mixture([probabilities, noise], targets)
-    assert weights[0] > 0.95
-    assert sum(weights) == pytest.approx(1, abs=1e-5)
+    shares = fit_shares(np.stack([probabilities, noise]), targets)
+    assert shares[0] > 0.95
+    assert sum(shares) == pytest.approx(1, abs=1e-5)
 
 
-def test_no_other_mixture_has_less_loss() -> None:
+def test_no_other_pool_has_less_loss() -> None:
     probabilities, targets = drawn(500)
     rng = np.random.default_rng(2)
-    models = [heated(0.5 * probabilities + 0.5 * rng.dirichlet([1, 1, 1], 500), 1) for _ in range(3)]
-    best = log_loss(np.average(models, axis=0, weights=fit_mixture(models, targets)), targets)
-    for weights in rng.dirichlet([1, 1, 1], 200):
-        assert best <= log_loss(np.average(models, axis=0, weights=weights), targets) + 1e-6
+    models = np.stack([0.5 * probabilities + 0.5 * rng.dirichlet([1, 1, 1], 500) for _ in range(3)])
+
+    def loss(shares: Sequence[float]) -> float:
+        pool = pooled(models, shares)
+        return log_loss(heated(pool, fit_temperature(pool, targets)), targets)
+
+    best = loss(fit_shares(models, targets))
+    for shares in rng.dirichlet([1, 1, 1], 100):
+        assert best <= loss(shares) + 1e-6
+
+
+def test_the_pool_of_many_like_answers_is_as_sure_as_one() -> None:
+    probabilities, _ = drawn(100)
+    rng = np.random.default_rng(3)
+    logits = np.log(probabilities) + rng.normal(0, 0.5, (50, *probabilities.shape))
+    members = softmax(logits, axis=2)
+    np.testing.assert_allclose(pooled(members, [0.02] * 50), probabilities, atol=0.1)
 
 
 def test_calibration_error_is_the_gap_of_confidence_and_accuracy() -> None:

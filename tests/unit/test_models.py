@@ -17,7 +17,7 @@ from sklearn.metrics import f1_score
 
 from emofuse.augmentation import augment, draw
 from emofuse.bundle import Bundle, bundle_version, load_bundle, save_bundle
-from emofuse.calibration import heated
+from emofuse.calibration import heated, pooled
 from emofuse.datasets.manifest import build_manifest
 from emofuse.errors import BundleError, DataError
 from emofuse.features.registry import make_extractor
@@ -282,14 +282,14 @@ def test_held_out_answers_are_of_members_that_never_met_the_dialogue(params: Par
     quick = params.train.model_copy(update={"folds": 2, "seeds": 2, "steps": 10, "epochs": 1})
     trained = train(lambda: fresh("early", params), rows, dialogues, quick, seed=3)
     assert len(trained.members) == 4
-    expected = np.zeros((120, 3))
+    answers = np.zeros((2, 120, 3))
     for shift in range(2):
         splits = dialogue_folds(rows.targets.numpy(), dialogues, 2, 3 + shift)
         for member, (_, held) in zip(trained.members[2 * shift :], splits, strict=False):
             with torch.inference_mode():
                 answer = member.eval()(rows.batch.rows(torch.from_numpy(held))).double().softmax(dim=1)
-            expected[held] += answer.numpy() / 2
-    np.testing.assert_allclose(trained.held_out, expected, atol=1e-6)
+            answers[shift, held] = answer.numpy()
+    np.testing.assert_allclose(trained.held_out, pooled(answers, [0.5, 0.5]), atol=1e-6)
 
 
 def objective(params: Params, targets: torch.Tensor, **changes: float) -> Objective:
@@ -417,9 +417,9 @@ def test_altered_weights_are_refused(bundle: Bundle, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format": 99}, "found bundle format 99, expected 2; install the release"),
-        ({"labels": ["one"]}, "not a bundle of format 2"),
-        ({"modalities": ["text", "smell"]}, "not a bundle of format 2"),
+        ({"format": 99}, "found bundle format 99, expected 3; install the release"),
+        ({"labels": ["one"]}, "not a bundle of format 3"),
+        ({"modalities": ["text", "smell"]}, "not a bundle of format 3"),
     ],
 )
 def test_a_description_that_does_not_fit_is_refused(
@@ -456,7 +456,7 @@ def test_utterances_with_their_context_are_answered_as_rows_of_the_manifest(corp
     assert not np.allclose(there, predictor.probabilities({"text": table})[0], atol=1e-3)
 
 
-def test_a_bundle_of_several_kinds_answers_with_the_weighted_mean(
+def test_a_bundle_of_several_kinds_answers_with_the_weighted_pool(
     bundle: Bundle, params: Params, tmp_path: Path
 ) -> None:
     kinds = ("early", "late", "attention")
@@ -467,7 +467,7 @@ def test_a_bundle_of_several_kinds_answers_with_the_weighted_mean(
     assert [member.kind for member in back.members] == list(kinds)
     asked = tables(random_batch())
     parts = [Predictor(replace(bundle, members=[member])).probabilities(asked)[0] for member in members]
-    expected = heated(np.average(parts, axis=0, weights=mixed.weights), 1.5)
+    expected = heated(pooled(np.stack(parts), mixed.weights), 1.5)
     np.testing.assert_allclose(Predictor(back).probabilities(asked)[0], expected, atol=1e-12)
 
 
@@ -488,9 +488,9 @@ def test_an_answer_below_the_threshold_says_that_it_is_uncertain(bundle: Bundle,
         assert Predictor(asked).predict([Utterance()])[0].uncertain == (abstain > 0)
 
 
-def test_probabilities_are_means_over_the_members(bundle: Bundle) -> None:
+def test_probabilities_are_pooled_over_the_members(bundle: Bundle) -> None:
     batch = tables(random_batch())
     whole = Predictor(bundle).probabilities(batch)[0]
     parts = [Predictor(replace(bundle, members=[member])).probabilities(batch)[0] for member in bundle.members]
-    np.testing.assert_allclose(whole, np.mean(parts, axis=0), atol=1e-12)
+    np.testing.assert_allclose(whole, pooled(np.stack(parts), [1 / len(parts)] * len(parts)), atol=1e-12)
     np.testing.assert_allclose(whole.sum(axis=1), 1)
