@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
 
 from emofuse.errors import guard
 from emofuse.features.base import Extractor
 from emofuse.features.content import text_content
 from emofuse.features.extraction import Task, extract
 from emofuse.params import TextParams, load_params
-from emofuse.schema import FEATURES_DIR, read_manifest, utterances
+from emofuse.schema import (
+    FEATURES_DIR,
+    TUNED_DIR,
+    Extracted,
+    read_features,
+    read_manifest,
+    utterances,
+    write_features,
+)
 
 
 def make(params: TextParams) -> Extractor:
@@ -26,7 +38,18 @@ def main() -> None:
     manifest = read_manifest()
     task = Task("text", params.text, partial(make, params.text), partial(text_content, params.text))
     rows = utterances(manifest, params.extract.clips or params.ingest.root)
-    extract(task, rows, manifest, FEATURES_DIR / "text.parquet", params.extract)
+    path = FEATURES_DIR / "text.parquet"
+    extract(task, rows, manifest, path, params.extract)
+    if params.text.finetune.epochs:
+        add_tuned(path, manifest)
+
+
+def add_tuned(path: Path, manifest: pd.DataFrame) -> None:
+    """Put the columns that the stage finetune made beside the others."""
+    plain, tuned = (read_features("text", manifest, folder) for folder in (FEATURES_DIR, TUNED_DIR))
+    columns = zip(plain.present, plain.reasons, np.hstack([plain.values, tuned.values]), strict=True)
+    rows = (Extracted(values if present else None, reason) for present, reason, values in columns)
+    write_features(path, manifest, (*plain.names, *tuned.names), rows)
 
 
 if __name__ == "__main__":

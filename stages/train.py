@@ -16,7 +16,7 @@ from emofuse.evaluation.held_out import training_folder, write_folds, write_held
 from emofuse.evaluation.plots import curve_picture
 from emofuse.fusion.registry import TRAINED
 from emofuse.params import load_params
-from emofuse.schema import MODELS_DIR
+from emofuse.schema import MODELS_DIR, TUNED_DIR
 from emofuse.training import Trained, train
 from emofuse.trainingset import read_training_set
 
@@ -37,6 +37,7 @@ def main(name: str) -> None:
         seed=params.seed,
         members=trained.members,
         temperature=temperature,
+        tuned=TUNED_DIR if params.text.finetune.epochs and "text" in data.features else None,
     )
     save_bundle(bundle, MODELS_DIR / name)
     write_held_out(name, data.keys, data.targets, trained.held_out, data.labels)

@@ -10,7 +10,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -29,6 +29,7 @@ from emofuse.params import EXTRACTOR_PARAMS, ExtractorParams, TrainParams
 
 FORMAT = 3
 DESCRIPTION, WEIGHTS, CARD = "bundle.json", "weights.safetensors", "model_card.md"
+TUNED = "tuned"  # folder of the tuned text encoders
 # What Python or torch would run code from: by name, and by how pickles and the zip files of torch.save begin.
 RUNNABLE = {".pkl", ".pickle", ".pt", ".pth", ".bin", ".ckpt", ".joblib", ".dill", ".npy", ".npz", ".py", ".pyc", ".so"}
 RUNNABLE_STARTS = (*(bytes([0x80, protocol]) for protocol in range(2, 6)), b"PK\x03\x04")
@@ -49,6 +50,7 @@ class Bundle:
         members: models whose answers are pooled; those of an ensemble are of several kinds.
         weights: of each member in the pool; empty where all weigh the same.
         temperature: what the pool is divided by, as logits, so that its confidence is what it is right.
+        tuned: folder of the tuned text encoders, which is copied into the bundle; None where there are none.
         version: sha256 of the description; empty until saved.
     """
 
@@ -62,6 +64,7 @@ class Bundle:
     members: list[Fusion]
     weights: tuple[float, ...] = ()
     temperature: float = 1.0
+    tuned: Path | None = None
     version: str = ""
 
     @property
@@ -86,13 +89,18 @@ def save_bundle(bundle: Bundle, folder: Path) -> str:
         for key, value in member.state_dict().items():
             tensors[f"member.{number}.{key}"] = value.numpy()
     weights = save(tensors)
-    description = json.dumps(_describe(bundle, hashlib.sha256(weights).hexdigest()), indent=1, sort_keys=True) + "\n"
+    tuned = _hashes(bundle.tuned) if bundle.tuned else {}
+    described = _describe(bundle, hashlib.sha256(weights).hexdigest(), tuned)
+    description = json.dumps(described, indent=1, sort_keys=True) + "\n"
     folder.parent.mkdir(parents=True, exist_ok=True)
     aside = folder.with_name(f".{folder.name}.{uuid4().hex[:8]}.tmp")
     try:
         aside.mkdir()
         (aside / WEIGHTS).write_bytes(weights)
         (aside / DESCRIPTION).write_text(description, encoding="utf-8")
+        for name in tuned:
+            (aside / TUNED).mkdir(exist_ok=True)
+            shutil.copyfile(Path(str(bundle.tuned)) / name, aside / TUNED / name)
         shutil.rmtree(folder, ignore_errors=True)
         aside.rename(folder)
     finally:
@@ -139,9 +147,19 @@ def load_bundle(folder: Path) -> Bundle:
                 f"{folder / WEIGHTS}: found sha256 {found}, expected {described['weights_sha256']}; "
                 "the file was altered: fetch it again or train again"
             )
-        return _build(described, load(weights), hashlib.sha256(raw).hexdigest())
+        for name, digest in described["tuned"].items():
+            if _hashes(folder / TUNED).get(name) != digest:
+                raise BundleError(f"{folder / TUNED / name}: missing or altered; fetch the bundle again or train again")
+        bundle = _build(described, load(weights), hashlib.sha256(raw).hexdigest())
+        return replace(bundle, tuned=folder / TUNED) if described["tuned"] else bundle
     except (KeyError, TypeError, ValueError, ValidationError, SafetensorError, RuntimeError) as error:
         raise BundleError(f"{folder}: not a bundle of format {FORMAT}: {error}; train again") from None
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    """The sha256 of each file of the tuned encoders that a prediction needs."""
+    files = sorted(path for path in folder.glob("*") if path.suffix in (".json", ".safetensors"))
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def _refuse_code(folder: Path) -> None:
@@ -149,7 +167,7 @@ def _refuse_code(folder: Path) -> None:
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         with path.open("rb") as file:
             start = file.read(4)
-        ours = path.parent == folder and path.name in (DESCRIPTION, WEIGHTS)  # whose first bytes may be any
+        ours = path.suffix in (".json", ".safetensors")  # whose first bytes may be any
         if path.suffix.lower() in RUNNABLE or (start.startswith(RUNNABLE_STARTS) and not ours):
             raise BundleError(
                 f"{path}: found a file that could run code when it is loaded, expected {DESCRIPTION}, {WEIGHTS} and "
@@ -166,7 +184,7 @@ def _read(path: Path) -> bytes:
         ) from None
 
 
-def _describe(bundle: Bundle, weights_sha256: str) -> dict[str, Any]:
+def _describe(bundle: Bundle, weights_sha256: str, tuned: Mapping[str, str]) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "model": bundle.name,
@@ -179,6 +197,7 @@ def _describe(bundle: Bundle, weights_sha256: str) -> dict[str, Any]:
         "members": [member.kind for member in bundle.members],
         "weights": bundle.weights,
         "temperature": bundle.temperature,
+        "tuned": tuned,
         "weights_sha256": weights_sha256,
     }
 

@@ -112,6 +112,16 @@ class IngestParams(Section):
         return {" ".join(found.split()).lower(): wanted for found, wanted in labels.items()}
 
 
+class FinetuneParams(Section):
+    """Training of the encoder end to end on the labels."""
+
+    epochs: Annotated[int, Field(ge=0)]
+    learning_rate: Annotated[float, Field(gt=0)]
+    batch_size: Annotated[int, Field(ge=2)]
+    previous: Annotated[int, Field(ge=0, le=32)]  # schema.CONTEXT_LINES are kept
+    precision: Literal["fp32", "bf16"]
+
+
 class TextParams(Section):
     """Sentence embedding by a pretrained transformer, and surface cues."""
 
@@ -123,6 +133,7 @@ class TextParams(Section):
     pooling: Annotated[list[Pooling], Field(min_length=1), AfterValidator(_once)]
     max_tokens: Annotated[int, Field(ge=8, le=512)]
     precision: Literal["fp32", "bf16"]
+    finetune: FinetuneParams
 
 
 class VisualParams(Section):

@@ -68,7 +68,9 @@ class Predictor:
     def extractor(self, modality: str) -> Extractor:
         """The extractor of a modality, loaded at first use."""
         if modality not in self._extractors:
-            self._extractors[modality] = make_extractor(self.bundle.extractors[modality], pick_device())
+            self._extractors[modality] = make_extractor(
+                self.bundle.extractors[modality], pick_device(), self.bundle.tuned
+            )
         return self._extractors[modality]
 
     def warm_up(self, modalities: Iterable[str] | None = None) -> None:

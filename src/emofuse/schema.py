@@ -28,6 +28,7 @@ MANIFEST_FILE = Path("data/manifest.parquet")
 FEATURES_DIR = Path("features")
 SCALERS_FILE = Path("scalers/scalers.safetensors")
 MODELS_DIR = Path("models")
+TUNED_DIR = MODELS_DIR / "tuned"
 REPORTS_DIR = Path("reports")
 
 CONTEXT_LINES = 32  # earlier lines of the dialogue that an extractor or a model may look at

@@ -78,8 +78,10 @@ def load_encoder(name: str, device: str, precision: str = "fp32") -> tuple[Any, 
     """
     import torch
     from transformers import AutoModel, AutoTokenizer
+    from transformers.utils.logging import disable_progress_bar
 
     source = _source(name)
+    disable_progress_bar()
     with _told(name):
         # Weights are read from safetensors alone: a pickle would run code of whoever made it.
         tokenizer = AutoTokenizer.from_pretrained(source)

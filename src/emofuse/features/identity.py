@@ -51,7 +51,7 @@ def identity(modality: str, params: ExtractorParams) -> str:
     """
     parts = {
         "modality": modality,
-        "params": params.model_dump(mode="json"),
+        "params": params.model_dump(mode="json", exclude={"finetune"}),  # whose columns are not cached
         "code": [_source_hash(name) for name in SOURCES[modality]],
         "libraries": [version(name) for name in LIBRARIES[modality]],
         "encoder": encoder_identity(params.encoder) if isinstance(params, TextParams) else None,

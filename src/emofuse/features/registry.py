@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 from typing import get_args
 
 from emofuse.features.base import Extractor, FeatureGroup
 from emofuse.params import EXTRACTOR_PARAMS, AudioParams, ExtractorParams, MetadataParams, TextParams, VisualParams
 
 
-def make_extractor(params: ExtractorParams, device: str = "cpu") -> Extractor:
-    """The extractor that reads these params; its heavy libraries are imported here and not before."""
+def make_extractor(params: ExtractorParams, device: str = "cpu", tuned: Path | None = None) -> Extractor:
+    """The extractor that reads these params; its heavy libraries are imported here and not before.
+
+    Args:
+        params: of a modality.
+        device: `cpu` or `cuda`.
+        tuned: folder of the tuned encoders, where text has any.
+    """
     match params:
         case TextParams():
             from emofuse.features.text import TextExtractor
+            from emofuse.features.tuned import Tuned, TunedExtractor
 
-            return TextExtractor(params, device)
+            plain = TextExtractor(params, device)
+            return plain if tuned is None else TunedExtractor(plain, Tuned(tuned, params, device))
         case AudioParams():
             from emofuse.features.audio import AudioExtractor
 

@@ -1,0 +1,56 @@
+"""Stage finetune: the text encoder trained end to end on the labels, to models/tuned/."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+
+from emofuse.errors import guard
+from emofuse.params import Params, load_params
+from emofuse.schema import TUNED_DIR, Extracted, label_order, read_manifest, utterances, write_features, write_json
+
+
+def main() -> None:
+    """Train the encoders, unless `text.finetune.epochs` is 0, and write what they say of every row of the manifest."""
+    params = load_params()
+    shutil.rmtree(TUNED_DIR, ignore_errors=True)
+    TUNED_DIR.mkdir(parents=True)
+    labels = label_order(read_manifest()) if params.text.finetune.epochs else []
+    write_json(TUNED_DIR / "tuned.json", {"labels": labels})
+    if labels:
+        tune(params, labels)
+
+
+def tune(params: Params, labels: list[str]) -> None:
+    """Train an encoder a fold; a training row is answered by the one that never met its dialogue, others by all."""
+    from safetensors.torch import save_file
+
+    from emofuse.device import pick_device
+    from emofuse.features.content import spoken
+    from emofuse.features.tuned import Tuned, column_names
+    from emofuse.finetuning import finetune
+
+    manifest = read_manifest()
+    said = utterances(manifest, params.ingest.root)
+    wordy = np.array([bool(spoken(utterance, params.text)) for utterance in said])
+    chosen = np.flatnonzero((manifest["split"] == "train") & manifest["label"].notna() & wordy)
+    targets = np.array([labels.index(label) for label in manifest["label"].iloc[chosen]])
+    dialogues = manifest["dialogue"].iloc[chosen].tolist()
+    rows: list[Extracted] = [Extracted(None, "no text")] * len(said)
+    found = finetune([said[i] for i in chosen], targets, dialogues, params.text, params.train, params.seed)
+    for fold, member in enumerate(found):
+        weights = {name: value.detach().half().contiguous() for name, value in member.network.trained().items()}
+        save_file(weights, TUNED_DIR / f"member{fold}.safetensors")
+        for row, scores in zip(chosen[member.held], member.scores.astype(np.float32), strict=True):
+            rows[row] = Extracted(scores)
+    others = np.setdiff1d(np.flatnonzero(wordy), chosen)
+    scores = Tuned(TUNED_DIR, params.text, pick_device()).scores([said[i] for i in others])
+    for row, values in zip(others, scores, strict=True):
+        rows[row] = Extracted(values)
+    write_features(TUNED_DIR / "text.parquet", manifest, column_names(labels), rows)
+
+
+if __name__ == "__main__":
+    with guard():
+        main()
