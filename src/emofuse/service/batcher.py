@@ -26,8 +26,8 @@ class Batcher:
     """Answers utterances one batch at a time, without waiting for a batch to fill.
 
     A lone request is answered at once; under load the batches grow by themselves to what arrives while one is computed.
-    Texts of different lengths are not padded to each other, so an answer is the same, to rounding, whatever else is in
-    its batch.
+    Texts of about the same length are padded to each other and encoded at once; only their own tokens count, so that an
+    answer is the same, to rounding, whatever else is in its batch.
 
     Args:
         predictor: answers.
