@@ -64,7 +64,7 @@ class Batcher:
             items = [item for item in items if not item.answer.done()]  # the client of some may be gone
             try:
                 answers = await loop.run_in_executor(self._thread, self._compute, items)
-            except Exception as error:
+            except Exception as error:  # whatever it is, those that wait for it get it, and the next batch is computed
                 for item in items:
                     if not item.answer.done():
                         item.answer.set_exception(error)

@@ -237,7 +237,7 @@ def _extract(job: Job, extractors: Mapping[str, Extractor], bounds: Bounds) -> D
         return Done({}, seconds, str(error))
     except MemoryError:
         return Done({}, seconds, "takes too much memory to decode")
-    except Exception as error:  # a library that a broken clip upset; the next clip is another
+    except Exception as error:  # any library may be upset by a broken clip in its own way; the next clip is another
         return Done({}, seconds, f"can't be decoded: {type(error).__name__}")
     return Done(rows, seconds)
 
@@ -255,7 +255,7 @@ def _see(work: Glimpse, extractors: Mapping[str, Extractor], bounds: Bounds) -> 
         return replace(done, seconds=seconds | dict(done.seconds))
     except MediaError as error:
         return Done({}, seconds, str(error))
-    except Exception as error:
+    except Exception as error:  # as in `_extract`
         return Done({}, seconds, f"can't be decoded: {type(error).__name__}")
     finally:
         clip.unlink(missing_ok=True)
@@ -272,7 +272,7 @@ def _cut(work: Cut) -> Iterator[Piece]:
         yield Piece(None, str(error))
     except MemoryError:
         yield Piece(None, "takes too much memory to decode")
-    except Exception as error:
+    except Exception as error:  # as in `_extract`
         yield Piece(None, f"can't be decoded: {type(error).__name__}")
 
 
