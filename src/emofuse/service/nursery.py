@@ -8,6 +8,7 @@ clip can't take over the service.
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 import signal
@@ -153,6 +154,8 @@ def main(control: socket.socket) -> None:
     extractors = {modality: make_extractor(params) for modality, params in setup.params().items()}
     for extractor in extractors.values():
         extractor.warm_up()
+    gc.collect()
+    gc.freeze()  # workers neither look through what is loaded for garbage, nor copy its memory by doing so
     control.sendall(READY)
     children: set[int] = set()
     while True:
