@@ -1,7 +1,7 @@
 """Measure a running service on this machine: `python -m benchmarks.service PART --url http://127.0.0.1:3000`.
 
 Every part is bounded in requests or minutes and stops by itself. Start the service first (`make serve`), alone on the
-machine, since times are taken.
+machine, since times are taken; `first` starts one of its own.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import psutil
 from httpx_ws import AsyncWebSocketSession, aconnect_ws
 
 from benchmarks import mutants
+from benchmarks.serving import started
 from emofuse.media import gray_frames
 
 TEXT = "I can't believe you did that!"
@@ -55,6 +56,20 @@ async def clips(client: httpx.AsyncClient, clip: bytes, count: int) -> None:
         service.append(times[-1] - sum(spent[step] for step in spent if step not in ("total", "workers")))
     print(f"a clip with text, one client: {quantiles(times)}")
     print(f"beyond the extractors and the model: {statistics.median(service) * 1000:.1f} ms")
+
+
+async def first(clip: bytes, count: int) -> None:
+    """The first clip that a service is sent once it says that it is ready, against those after it."""
+    times = []
+    with started() as url:
+        async with httpx.AsyncClient(base_url=url, timeout=120) as client:
+            await client.get("/livez")  # opens the connection
+            for _ in range(1 + count):
+                began = time.perf_counter()
+                (await one(client, clip)).raise_for_status()
+                times.append(time.perf_counter() - began)
+    ratio = times[0] / statistics.median(times[1:])
+    print(f"first request after /readyz: {times[0] * 1000:.0f} ms, {ratio:.2f} x p50; after it {quantiles(times[1:])}")
 
 
 async def texts(client: httpx.AsyncClient, count: int, clients: int = 16) -> None:
@@ -169,7 +184,7 @@ async def soak(client: httpx.AsyncClient, clip: bytes, minutes: float, server: p
         await asyncio.wait({asyncio.ensure_future(working)}, timeout=max(5.0, minutes * 6))
         print(f"{footprint(server)}; {dict(statuses)}")
     await working
-    left = [path.name for path in Path(tempfile.gettempdir()).glob("emofuse-*")]
+    left = [path.name for path in Path(tempfile.gettempdir()).glob("emofuse-serve-*/*")]
     print(f"statuses {dict(statuses)}; files left over: {left or 'none'}")
 
 
@@ -234,6 +249,9 @@ def serving(port: int) -> psutil.Process:
 
 async def main(asked: argparse.Namespace) -> None:
     """Run one part."""
+    if asked.part == "first":
+        await first(asked.clip.read_bytes(), asked.count)
+        return
     address = urlsplit(asked.url)
     if address.hostname not in LOOPBACK:
         raise SystemExit(f"found {asked.url}; loads go to this machine alone")
@@ -253,7 +271,7 @@ async def main(asked: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("part", choices=["clips", "texts", "timeline", "live", "soak", "broken", "killed"])
+    parser.add_argument("part", choices=["first", "clips", "texts", "timeline", "live", "soak", "broken", "killed"])
     parser.add_argument("--url", default="http://127.0.0.1:3000")
     parser.add_argument("--clip", type=Path, default=Path("data/corpus/output_repeated_splits_test/dia0_utt0.mp4"))
     parser.add_argument("--count", type=int, default=100, help="requests")

@@ -16,7 +16,8 @@ from emofuse.evaluation.pages import score, signed, spread
 from emofuse.params import load_params
 from emofuse.predictor import Predictor
 from emofuse.schema import read_json
-from emofuse.service.app import Served, create_app
+from emofuse.service.app import create_app
+from emofuse.service.endpoints import Served
 
 README, EVALUATION = Path("README.md"), Path("docs/evaluation.md")
 IMAGES = Path("docs/images")

@@ -176,9 +176,11 @@ class Predictor:
             Probabilities of shape (n, modalities, classes), pooled over the members and calibrated.
         """
         batch = make_batch(tables, self.bundle.scalers, tuple(self.bundle.features))
-        others = ~torch.eye(batch.mask.shape[1], dtype=torch.bool)
-        shown = [batch.hide(hidden.expand_as(batch.mask)) for hidden in others]
-        return np.stack([self._mean(one) for one in shown], axis=1)
+        found = np.zeros((*batch.mask.shape, len(self.bundle.labels)))
+        for number, others in enumerate(~torch.eye(batch.mask.shape[1], dtype=torch.bool)):
+            if batch.mask[:, number].any():  # many a request is a text alone; what no row has stays 0
+                found[:, number] = self._mean(batch.hide(others.expand_as(batch.mask)))
+        return found
 
     def _mean(self, batch: Batch) -> NDArray[np.float64]:
         """The pool of the members' answers, calibrated."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,11 +16,21 @@ from fastapi.testclient import TestClient
 
 from emofuse.params import Params
 from emofuse.predictor import Predictor
-from emofuse.service.app import Served, create_app
+from emofuse.service.app import create_app
+from emofuse.service.endpoints import Served
 
 
 @pytest.fixture(scope="package")
-def application(bundle: Path, params: Params) -> Callable[[], FastAPI]:
+def uploads(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where every application of these tests makes its folder for uploads."""
+    folder = tmp_path_factory.mktemp("uploads")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="package")
+def application(bundle: Path, params: Params, uploads: Path) -> Callable[[], FastAPI]:
     return lambda: create_app(lambda: Served(Predictor.load(bundle), {"dev_weighted_f1": 0.5}, "# Card"), params.serve)
 
 

@@ -6,7 +6,6 @@ import asyncio
 import base64
 import json
 import re
-import tempfile
 import wave
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from fastapi.testclient import TestClient
 from httpx import Response
 
 from emofuse.params import load_params
-from emofuse.service.app import Places
+from emofuse.service.places import Places
 from emofuse.service.refusal import RefusedError
 from tests.conftest import write_clip
 from tests.pipeline.imports import ROOT
@@ -106,13 +105,11 @@ def test_a_bad_request_is_told_what_to_send(
     assert re.search(message, answer.json()["error"]), answer.json()
 
 
-def test_nothing_of_an_upload_is_left(
-    client: TestClient, clip: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+def test_nothing_of_an_upload_is_left(client: TestClient, clip: bytes, uploads: Path) -> None:
     for video in (clip, b"junk", b""):
         client.post("/predict", files={"video": video})
-    assert list(tmp_path.iterdir()) == []
+    assert list(uploads.glob("*"))
+    assert list(uploads.glob("*/*")) == []
 
 
 def test_a_silent_faceless_clip_is_answered_from_the_rest(client: TestClient, tmp_path: Path) -> None:

@@ -179,6 +179,18 @@ def test_a_texts_features_are_the_same_to_the_bit_whatever_else_is_encoded(
         np.testing.assert_array_equal(many[number].values, back.values[number % len(WORDS)])
 
 
+@pytest.mark.parametrize(("precision", "rounding"), [("fp32", 1e-5), ("bf16", 0.05)])
+def test_padded_texts_have_the_features_of_exact_ones(params: Params, precision: str, rounding: float) -> None:
+    every = {"precision": precision, "pooling": ["mean", "max", "cls"]}
+    extractor = TextExtractor(params.text.model_copy(update=every))
+    texts = said(*WORDS, "", " ".join(WORDS * 3), "words without end " * 100)
+    exact = dict(extractor.stream(texts))
+    for number, row in enumerate(extractor.extract(texts)):
+        assert row.reason == exact[number].reason
+        if row.values is not None:
+            np.testing.assert_allclose(row.values, exact[number].values, atol=rounding, rtol=rounding)
+
+
 def test_bf16_is_near_fp32_and_an_identity_of_its_own(params: Params) -> None:
     half = params.text.model_copy(update={"precision": "bf16"})
     assert identity("text", half) != identity("text", params.text)

@@ -115,11 +115,11 @@ cluster.shutdown()
 class OnGpu(TextExtractor):
     """The text extractor, but only where it was given a GPU."""
 
-    def extract(self, utterances: Sequence[Utterance]) -> Iterator[Extracted]:
+    def stream(self, utterances: Sequence[Utterance]) -> Iterator[tuple[int, Extracted]]:
         import ray
 
         assert ray.get_gpu_ids() == [0]
-        yield from super().extract(utterances)
+        yield from super().stream(utterances)
 
 
 def program(text: str, corpus: Path) -> subprocess.CompletedProcess[str]:

@@ -111,5 +111,5 @@ def _extract(name: str, make: Callable[[], Extractor], chunk: list[Item]) -> lis
         one_thread()
         _extractors.clear()
         _extractors[name] = make()
-    rows = _extractors[name].extract([utterance for _, utterance in chunk])
-    return [(key, row) for (key, _), row in zip(chunk, rows, strict=True)]
+    rows = _extractors[name].stream([utterance for _, utterance in chunk])
+    return [(chunk[number][0], row) for number, row in rows]

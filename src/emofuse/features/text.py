@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.nn.utils.rnn import pad_sequence
 from transformers.utils.logging import disable_progress_bar
 
 from emofuse.errors import EncoderError
@@ -22,6 +23,7 @@ from emofuse.schema import Extracted, Utterance
 
 BATCH = 128  # texts; larger is no faster on a processor
 LEAST_TOKENS = 64  # a batch; below it, matrix products take other paths, whose last bits differ
+NEAR = 16  # tokens: texts whose lengths differ by less may be padded to each other
 
 
 def groups(params: TextParams) -> tuple[FeatureGroup, ...]:
@@ -66,8 +68,11 @@ def chosen_layers(params: TextParams) -> list[int]:
 class TextExtractor:
     """Pooled hidden states of a transformer encoder, and the text's surface cues.
 
-    Only texts of equally many tokens share a batch. Nothing is padded then, which is fastest, and a text's features are
-    the same to the bit whatever else is encoded.
+    There are two ways, since what is best for many texts is slow for few. `stream` is for tables of features: only
+    texts of equally many tokens share a batch. Nothing is padded, which is fastest where there are many of each length,
+    and a text's features are the same to the bit whatever else is encoded, so that they can be cached. `extract` is for
+    requests: texts of about the same length are padded to each other, so that a few texts of different lengths are one
+    batch, not one each. Its features are those of `stream` to rounding.
     """
 
     def __init__(self, params: TextParams, device: str = "cpu") -> None:
@@ -85,66 +90,83 @@ class TextExtractor:
         """Tokenizer and model, loaded when the first text is encoded."""
         return load_encoder(self.params.encoder, self._device, self.params.precision)
 
+    @cached_property
+    def _longest(self) -> int:
+        """Tokens of the longest text; once an extractor, since the encoder's files are verified for it."""
+        return min(self.params.max_tokens, load_shape(self.params.encoder)[2])
+
     def extract(self, utterances: Sequence[Utterance]) -> Iterator[Extracted]:
-        """Give the features of each utterance that has words."""
-        done = dict(self.stream(utterances))
+        """Give the features of each utterance that has words, in order, texts of about the same length padded."""
+        done = dict(self._features(utterances, NEAR))
         for number in range(len(utterances)):
             yield done[number]
 
     def stream(self, utterances: Sequence[Utterance]) -> Iterator[tuple[int, Extracted]]:
-        """Give the same, numbered, batch by batch from the shortest texts to the longest."""
+        """Give the same to the bit whatever else is encoded, numbered, from the shortest texts to the longest."""
+        yield from self._features(utterances, 1)
+
+    def _features(self, utterances: Sequence[Utterance], near: int) -> Iterator[tuple[int, Extracted]]:
         words = {number: spoken(utterance, self.params) for number, utterance in enumerate(utterances)}
         yield from ((number, NO_TEXT) for number, text in words.items() if not text)
         said = {number: text for number, text in words.items() if text}
-        embedded = self._embedded(said) if "embedding" in self.params.groups else ((number, None) for number in said)
-        for number, vector in embedded:
+        wanted = "embedding" in self.params.groups
+        for number, vector in self._embedded(said, near) if wanted else ((number, None) for number in said):
             parts = {"embedding": vector, "cues": cues(utterances[number].text)}
             yield number, Extracted(np.concatenate([parts[name] for name in self.params.groups]))
 
-    def _embedded(self, said: Mapping[int, str]) -> Iterator[tuple[int, NDArray[np.float32]]]:
-        """The embedding of each text under its number."""
+    def _embedded(self, said: Mapping[int, str], near: int) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """The embedding of each text under its number; texts whose lengths differ by less than `near` share a batch."""
         if not said:
             return
         tokenizer, _ = self._encoder
-        longest = min(self.params.max_tokens, load_shape(self.params.encoder)[2])
-        encoded = tokenizer(list(said.values()), truncation=True, max_length=longest)["input_ids"]
-        tokens = dict(zip(said, encoded, strict=True))
-        for length, group in groupby(sorted(said, key=lambda number: len(tokens[number])), lambda n: len(tokens[n])):
+        encoded = tokenizer(list(said.values()), truncation=True, max_length=self._longest)["input_ids"]
+        tokens = dict(zip(said, map(torch.tensor, encoded), strict=True))
+
+        def steps(number: int) -> int:
+            return -(-len(tokens[number]) // near)
+
+        for _, group in groupby(sorted(said, key=steps), steps):
             numbers = list(group)
             for start in range(0, len(numbers), BATCH):
                 chosen = numbers[start : start + BATCH]
                 rows = [tokens[number] for number in chosen]
-                filling = max(0, -(-LEAST_TOKENS // length) - len(rows))
-                vectors = self._pool(torch.tensor(rows + rows[:1] * filling))
+                filling = 0 if near > 1 else max(0, -(-LEAST_TOKENS // len(rows[0])) - len(rows))
+                vectors = self._pool(rows + rows[:1] * filling)
                 yield from zip(chosen, vectors[: len(rows)], strict=True)
 
     def warm_up(self) -> None:
         """Encode once, so that memory is allocated and kernels are chosen."""
-        list(self.stream([Utterance(text="warm up", clean_text="warm up")]))
+        list(self.extract([Utterance(text=text, clean_text=text) for text in ("warm up", "and longer")]))
 
     @torch.inference_mode()
-    def _pool(self, tokens: torch.Tensor) -> NDArray[np.float32]:
-        """Features of texts, given as token ids of shape (texts, length)."""
-        tokens = tokens.to(self._device)
-        _, model = self._encoder
-        answer = model(input_ids=tokens, attention_mask=torch.ones_like(tokens), output_hidden_states=True)
+    def _pool(self, rows: Sequence[torch.Tensor]) -> NDArray[np.float32]:
+        """Features of texts, each given as its token ids; shorter ones are padded, and only their own are pooled."""
+        tokenizer, model = self._encoder
+        tokens = pad_sequence(list(rows), batch_first=True, padding_value=tokenizer.pad_token_id or 0).to(self._device)
+        lengths = torch.tensor([len(row) for row in rows], device=self._device)
+        real = torch.arange(tokens.shape[1], device=self._device) < lengths[:, None]
+        answer = model(input_ids=tokens, attention_mask=real.long(), output_hidden_states=True)
+        padding = None if all(len(row) == len(rows[0]) for row in rows) else ~real[:, :, None]
         ways = [_POOLING[pooling] for pooling in self.params.pooling]
         states = [answer.hidden_states[layer] for layer in self._layers]
-        pooled = [torch.cat([way(state) for way in ways], dim=1) for state in states]
+        pooled = [torch.cat([way(state, padding) for way in ways], dim=1) for state in states]
         combined = torch.cat(pooled, dim=1) if self.params.combine == "concat" else torch.stack(pooled).mean(dim=0)
         result: NDArray[np.float32] = combined.cpu().numpy()
         return result
 
 
-def _mean(states: torch.Tensor) -> torch.Tensor:
-    return states.mean(dim=1, dtype=torch.float32)
+def _mean(states: torch.Tensor, padding: torch.Tensor | None) -> torch.Tensor:
+    if padding is None:
+        return states.mean(dim=1, dtype=torch.float32)
+    return states.masked_fill(padding, 0).sum(dim=1, dtype=torch.float32) / (~padding).sum(dim=1)
 
 
-def _max(states: torch.Tensor) -> torch.Tensor:
-    return states.amax(dim=1).float()  # bf16 has no number between, so that it is taken before conversion
+def _max(states: torch.Tensor, padding: torch.Tensor | None) -> torch.Tensor:
+    # bf16 has no number between, so that it is taken before conversion
+    return (states if padding is None else states.masked_fill(padding, -torch.inf)).amax(dim=1).float()
 
 
-def _cls(states: torch.Tensor) -> torch.Tensor:
+def _cls(states: torch.Tensor, _: torch.Tensor | None) -> torch.Tensor:
     return states[:, 0].float()
 
 

@@ -124,6 +124,7 @@ def probe(params: ExtractorParams, data: Labelled, classifiers: Sequence[str], f
     bootstrap = Bootstrap(data.groups[held], RESAMPLES, seed)
 
     def measured(answers: Strings) -> Sampled:
+        """The scores of answers to the held-out rows."""
         return bootstrap.scores(codes[held], np.searchsorted(labels, answers), len(labels), _scored)
 
     majority = measured(_answers("majority", values, data.labels, parts)[held])

@@ -26,8 +26,8 @@ class Batcher:
     """Answers utterances one batch at a time, without waiting for a batch to fill.
 
     A lone request is answered at once; under load the batches grow by themselves to what arrives while one is computed.
-    Texts of different lengths are not padded to each other, so an answer is the same, to rounding, whatever else is in
-    its batch.
+    Texts of about the same length are padded to each other and encoded at once; only their own tokens count, so that an
+    answer is the same, to rounding, whatever else is in its batch.
 
     Args:
         predictor: answers.
@@ -64,7 +64,7 @@ class Batcher:
             items = [item for item in items if not item.answer.done()]  # the client of some may be gone
             try:
                 answers = await loop.run_in_executor(self._thread, self._compute, items)
-            except Exception as error:
+            except Exception as error:  # whatever it is, those that wait for it get it, and the next batch is computed
                 for item in items:
                     if not item.answer.done():
                         item.answer.set_exception(error)

@@ -10,7 +10,8 @@ from emofuse.bundle import CARD
 from emofuse.params import load_params
 from emofuse.predictor import Predictor
 from emofuse.schema import SPLITS
-from emofuse.service.app import Served, create_app
+from emofuse.service.app import create_app
+from emofuse.service.endpoints import Served
 from emofuse.service.store import champion_tag
 
 _loaded: list[Served] = []

@@ -34,6 +34,7 @@ class BodyLimit:
         over = False
 
         async def limited() -> Message:
+            """The next part of the body, up to the limit."""
             nonlocal found, over
             message: Message = {"type": "http.request"} if found > most else await receive()
             found += len(message.get("body", b""))
@@ -46,6 +47,7 @@ class BodyLimit:
             return message
 
         async def lingering(message: Message) -> None:
+            """Send a part of the answer; after the last, listen a little where the client may still be sending."""
             if over and message["type"] == "http.response.body" and not message.get("more_body"):
                 await send({**message, "more_body": True})
                 await _drain(receive)

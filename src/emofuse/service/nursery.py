@@ -8,6 +8,7 @@ clip can't take over the service.
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 import signal
@@ -153,6 +154,8 @@ def main(control: socket.socket) -> None:
     extractors = {modality: make_extractor(params) for modality, params in setup.params().items()}
     for extractor in extractors.values():
         extractor.warm_up()
+    gc.collect()
+    gc.freeze()  # workers neither look through what is loaded for garbage, nor copy its memory by doing so
     control.sendall(READY)
     children: set[int] = set()
     while True:
@@ -237,7 +240,7 @@ def _extract(job: Job, extractors: Mapping[str, Extractor], bounds: Bounds) -> D
         return Done({}, seconds, str(error))
     except MemoryError:
         return Done({}, seconds, "takes too much memory to decode")
-    except Exception as error:  # a library that a broken clip upset; the next clip is another
+    except Exception as error:  # any library may be upset by a broken clip in its own way; the next clip is another
         return Done({}, seconds, f"can't be decoded: {type(error).__name__}")
     return Done(rows, seconds)
 
@@ -255,7 +258,7 @@ def _see(work: Glimpse, extractors: Mapping[str, Extractor], bounds: Bounds) -> 
         return replace(done, seconds=seconds | dict(done.seconds))
     except MediaError as error:
         return Done({}, seconds, str(error))
-    except Exception as error:
+    except Exception as error:  # as in `_extract`
         return Done({}, seconds, f"can't be decoded: {type(error).__name__}")
     finally:
         clip.unlink(missing_ok=True)
@@ -272,7 +275,7 @@ def _cut(work: Cut) -> Iterator[Piece]:
         yield Piece(None, str(error))
     except MemoryError:
         yield Piece(None, "takes too much memory to decode")
-    except Exception as error:
+    except Exception as error:  # as in `_extract`
         yield Piece(None, f"can't be decoded: {type(error).__name__}")
 
 

@@ -105,6 +105,7 @@ def _schema(model: Any, limits: ServeParams) -> dict[str, Any]:
     parts = whole.pop("$defs", {})
 
     def put(node: Any, name: str = "") -> Any:
+        """A node with its references resolved; `name` is the property that it describes."""
         if isinstance(node, list):
             return [put(part, name) for part in node]
         if not isinstance(node, dict):

@@ -35,6 +35,11 @@ class _Worker:
         self._reader, self._writer = reader, writer
 
     async def ask(self, job: Job | Glimpse) -> Done:
+        """Have a job done.
+
+        Raises:
+            _DiedError: it ended, or gave no answer of ours.
+        """
         self.jobs += 1
         try:
             return DONE.validate_json(await self.told(WORK.dump_json(job) + b"\n"))
@@ -42,6 +47,11 @@ class _Worker:
             raise _DiedError from None
 
     async def told(self, line: bytes) -> bytes:
+        """The line that it answers to a line.
+
+        Raises:
+            _DiedError: it ended.
+        """
         try:
             self._writer.write(line)
             await self._writer.drain()
@@ -53,6 +63,7 @@ class _Worker:
         return answer
 
     def close(self) -> None:
+        """Close the channel, at which an idle worker ends."""
         self._writer.close()
 
 
@@ -86,8 +97,10 @@ class MediaPool:
 
     async def stop(self) -> None:
         """End every process of the pool."""
-        for task in self._tasks:
+        tasks = list(self._tasks)
+        for task in tasks:
             task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         for worker in self._workers:
             worker.close()
         if self._nursery is not None:
@@ -183,6 +196,17 @@ class MediaPool:
     async def _fork(self, instead_of: int | None = None) -> _Worker:
         """A new worker; where the nursery is gone, from a new one."""
         ours, theirs = socket.socketpair()
+        try:
+            with theirs:
+                number = await self._forked(theirs, instead_of)
+            worker = _Worker(number, *await asyncio.open_connection(sock=ours, limit=LINE))
+        except BaseException:  # the service may end meanwhile
+            ours.close()
+            raise
+        self._workers.add(worker)
+        return worker
+
+    async def _forked(self, channel: socket.socket, instead_of: int | None) -> int:
         async with self._lock:
             while True:
                 if self._nursery is None:
@@ -190,15 +214,10 @@ class MediaPool:
                 try:
                     if instead_of is not None:
                         await asyncio.to_thread(self._nursery.kill, instead_of)
-                    number = await asyncio.to_thread(self._nursery.fork, theirs)
-                    break
+                    return await asyncio.to_thread(self._nursery.fork, channel)
                 except OSError:
                     self._nursery.stop()
                     self._nursery = None
-        theirs.close()
-        worker = _Worker(number, *await asyncio.open_connection(sock=ours, limit=LINE))
-        self._workers.add(worker)
-        return worker
 
     async def _watch(self) -> None:
         """Have a new nursery ready before a worker is wanted from it."""

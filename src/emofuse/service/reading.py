@@ -51,7 +51,7 @@ def kind_of(request: Request) -> str:
 
 
 async def read_one(request: Request, folder: Path, limits: ServeParams) -> Known:
-    """Read one utterance and put its files into the folder.
+    """Read one utterance and put its files into the folder, which is made for them.
 
     Raises:
         RefusedError: the body is not as described.
@@ -104,7 +104,6 @@ def _items(items: Any, limits: ServeParams) -> list[Any]:
 
 async def _item(raw: Any, index: int, form: FormData | None, folder: Path, limits: ServeParams) -> Known | RefusedError:
     inside = folder / str(index)
-    inside.mkdir()
     try:
         if form is None:
             asked: Asked = validated(PredictRequest, json.dumps(raw))
@@ -175,6 +174,7 @@ async def _stored(
     paths = {}
     for name, file in files.items():
         if file is not None:
+            folder.mkdir(parents=True, exist_ok=True)
             paths[name] = folder / name
             size = await run_in_threadpool(store, file, paths[name])
             if size == 0:

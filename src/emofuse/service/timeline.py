@@ -40,7 +40,7 @@ class Asked:
 
 
 async def read_timeline(request: Request, folder: Path) -> Asked:
-    """Read a request.
+    """Read a request and put its video into the folder, which is made for it.
 
     Raises:
         RefusedError: it is not as described.
@@ -60,6 +60,7 @@ async def read_timeline(request: Request, folder: Path) -> Asked:
         part = file_part(form, "video")
         if not isinstance(part, UploadFile):
             raise RefusedError(422, "found no video; send one (curl -F video=@film.mp4)")
+        folder.mkdir()
         video = folder / "video"
         if await asyncio.to_thread(store, part, video) == 0:
             raise RefusedError(422, "video: found an empty file (0 bytes), expected a video such as mp4 or webm")
