@@ -24,6 +24,7 @@ from emofuse.schema import (
     label_order,
     read_all_features,
     read_manifest,
+    write_csv,
     write_json,
     write_table,
 )
@@ -82,7 +83,7 @@ def _write_metrics(predictions: pd.DataFrame, labels: list[str]) -> str:
         for (model, split), part in labelled.groupby(["model", "split"], sort=False)
     ]
     columns = ["model", "split", "label", "precision", "recall", "f1", "support"]
-    pd.concat(by_class)[columns].to_csv(REPORTS_DIR / "classes.csv", index=False, lineterminator="\n")
+    write_csv(REPORTS_DIR / "classes.csv", pd.concat(by_class)[columns])
     print(_table(metrics, champion))
     return champion
 

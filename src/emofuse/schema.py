@@ -182,6 +182,12 @@ def read_json(path: Path) -> Any:
         raise DataError(f"{path}: expected JSON; {error}. Delete it and run `dvc repro`") from None
 
 
+def write_csv(path: Path, frame: pd.DataFrame) -> None:
+    """Write a table as CSV, aside and then renamed; its lines end alike on every system."""
+    with written_aside(path) as aside:
+        frame.to_csv(aside, index=False, lineterminator="\n", encoding="utf-8")
+
+
 def write_table(path: Path, table: pa.Table) -> None:
     """Write a table as Parquet, aside and then renamed."""
     with written_aside(path) as aside:
