@@ -141,6 +141,13 @@ class FeatureTable:
         present = np.array([row.values is not None for row in rows], dtype=bool)
         return cls(tuple(names), values, present, tuple(row.reason for row in rows))
 
+    @classmethod
+    def join(cls, tables: Sequence[FeatureTable]) -> FeatureTable:
+        """The rows of several tables of the same features, one table after the other."""
+        values = np.concatenate([table.values for table in tables])
+        present = np.concatenate([table.present for table in tables])
+        return cls(tables[0].names, values, present, tuple(reason for table in tables for reason in table.reasons))
+
     def select(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> FeatureTable:
         """The given rows, by mask or index."""
         reasons = np.array(self.reasons, dtype=object)[rows]
