@@ -54,7 +54,7 @@ docs: $(READY) ## fill the generated tables and pictures of the docs from the la
 	python docs/generate.py
 	python docs/features.py
 
-bench: $(READY) ## measure extraction; BENCH="--media FOLDER --texts CSV" takes real media
+bench: $(READY) ## measure extraction and evaluation; BENCH="--media FOLDER --texts CSV" takes real media
 	python -m benchmarks $(BENCH)
 
 lock: $(READY) ## resolve the dependencies anew
