@@ -243,7 +243,7 @@ def test_the_claim_is_judged_by_intervals(rows: pd.DataFrame) -> None:
     without = {"modalities": ["text"], "lost": {"value": -0.1, "low": -0.2, "high": -0.05}}
     told = claims(measured, "early", [{"modalities": ["text", "metadata"]}, without])
     assert [part["verdict"] for part in told] == ["holds", "holds", "holds", "fails"]
-    assert "the other way round: early is better with metadata than without (-0.100 weighted F1)" in verdict(told)
+    assert "the other way round: early is better with metadata than without (−0.100 weighted F1)" in verdict(told)
     assert "holds here" in verdict(told[:3])
     assert "can't be tested" in verdict([])
 
