@@ -10,7 +10,7 @@ export BENTOML_DO_NOT_TRACK := True
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test test-slow test-all lint format docs bench ui serve lock clean
+.PHONY: help repro test test-slow test-all lint format docs pictures bench ui serve lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | sed -e 's/:.*## /:/' | awk -F: '{printf "  %-10s %s\n", $$1, $$2}'
@@ -54,7 +54,10 @@ docs: $(READY) ## fill the generated tables and pictures of the docs from the la
 	python docs/generate.py
 	python docs/features.py
 
-bench: $(READY) ## measure extraction; BENCH="--media FOLDER --texts CSV" takes real media
+pictures: $(READY) ## take the pictures of MLflow's and DVC's pages anew; needs Chromium
+	python docs/pictures.py
+
+bench: $(READY) ## measure extraction and evaluation; BENCH="--media FOLDER --texts CSV" takes real media
 	python -m benchmarks $(BENCH)
 
 lock: $(READY) ## resolve the dependencies anew

@@ -8,12 +8,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from emofuse.errors import guard
-from emofuse.evaluation.ablations import Subject
 from emofuse.evaluation.files import write_files
 from emofuse.evaluation.findings import findings, intervals
 from emofuse.evaluation.measured import Measured
 from emofuse.evaluation.metrics import majority_probabilities, per_class, summary
-from emofuse.fusion.registry import FUSIONS, MODELS
+from emofuse.evaluation.subject import together
+from emofuse.fusion.registry import MODELS
 from emofuse.params import Params, load_params
 from emofuse.predictor import Predictor
 from emofuse.schema import (
@@ -24,6 +24,7 @@ from emofuse.schema import (
     label_order,
     read_all_features,
     read_manifest,
+    write_csv,
     write_json,
     write_table,
 )
@@ -41,7 +42,8 @@ def main() -> None:
     tables = {modality: table.select(chosen) for modality, table in read_all_features(manifest).items()}
     train_labels = manifest.loc[manifest["split"] == "train", "label"].dropna().tolist()
 
-    subjects = {name: Subject(Predictor.load(MODELS_DIR / name), rows, tables) for name in MODELS}
+    models = {name: Predictor.load(MODELS_DIR / name) for name in MODELS}
+    subjects = together(models, rows, tables)
     answers = {MAJORITY: majority_probabilities(train_labels, labels, len(rows))}
     answers |= {name: subject.answer_all() for name, subject in subjects.items()}
     predictions = pd.concat([_predictions(name, rows, p, labels) for name, p in answers.items()], ignore_index=True)
@@ -50,8 +52,9 @@ def main() -> None:
     champion = _write_metrics(predictions, labels)
     splits = _measured(rows, answers, labels, params)
     last = (rows["split"] == list(splits)[-1]).to_numpy()
-    asked = {name: subject.part(last) for name, subject in subjects.items()}
-    found = findings(splits, asked, FUSIONS, champion, params.evaluate.slice_rows)
+    of_last = {modality: table.select(last) for modality, table in tables.items()}
+    asked = together(models, rows[last].reset_index(drop=True), of_last)
+    found = findings(splits, asked, champion, params.evaluate.slice_rows)
     write_json(REPORTS_DIR / "evaluation.json", found)
     write_json(REPORTS_DIR / "intervals.json", intervals(found))
     write_files(REPORTS_DIR / "evaluation", found, predictions)
@@ -82,7 +85,7 @@ def _write_metrics(predictions: pd.DataFrame, labels: list[str]) -> str:
         for (model, split), part in labelled.groupby(["model", "split"], sort=False)
     ]
     columns = ["model", "split", "label", "precision", "recall", "f1", "support"]
-    pd.concat(by_class)[columns].to_csv(REPORTS_DIR / "classes.csv", index=False, lineterminator="\n")
+    write_csv(REPORTS_DIR / "classes.csv", pd.concat(by_class)[columns])
     print(_table(metrics, champion))
     return champion
 

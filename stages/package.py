@@ -13,7 +13,7 @@ from emofuse.bundle import bundle_labels, bundle_version
 from emofuse.datasets.findings import headline
 from emofuse.errors import guard
 from emofuse.fusion.registry import ENSEMBLE, MODELS
-from emofuse.params import Params, flat, load_params
+from emofuse.params import Params, load_params
 from emofuse.schema import MODELS_DIR, REPORTS_DIR, read_json, write_json
 from emofuse.service.store import store_bundle
 from emofuse.tracking import Dataset, ModelRun, track
@@ -82,7 +82,7 @@ def model_run(name: str, params: Params, final: dict[str, float]) -> ModelRun:
     """Collect from the reports what is tracked of a model."""
     files = [REPORTS_DIR / "report.html", *sorted((REPORTS_DIR / "evaluation" / name).iterdir())]
     if name == MAJORITY:
-        return ModelRun(name, flat({"model": name, "seed": params.seed}), final, files=tuple(files))
+        return ModelRun(name, {"model": name, "seed": params.seed}, final, files=tuple(files))
     folder = REPORTS_DIR / "training" / name
     folds = pd.DataFrame(read_json(folder / "folds.json"))
     measured = ["accuracy", "weighted_f1", "macro_f1"]
@@ -99,7 +99,7 @@ def model_run(name: str, params: Params, final: dict[str, float]) -> ModelRun:
     bundle = MODELS_DIR / name
     return ModelRun(
         name,
-        flat({"model": name, **params.model_dump(mode="json")}),
+        {"model": name, **params.of_results()},
         final,
         steps,
         tuple(files),

@@ -9,7 +9,7 @@ from emofuse.errors import guard
 from emofuse.evaluation.report import Material, write_card, write_report
 from emofuse.evaluation.thumbnails import thumbnails
 from emofuse.fusion.registry import MODELS, TRAINED
-from emofuse.params import flat, load_params
+from emofuse.params import load_params
 from emofuse.schema import MODELS_DIR, REPORTS_DIR, read_json
 
 
@@ -21,7 +21,7 @@ def main() -> None:
     material = Material(
         found=found,
         data=read_json(REPORTS_DIR / "data.json"),
-        params=flat(params.model_dump(mode="json", exclude={"extract": True, "ingest": {"root"}})),
+        params={name: value for name, value in params.of_results().items() if name != "ingest.root"},
         versions={name: bundle_version(MODELS_DIR / name) for name in MODELS},
         curves={name: pd.read_csv(REPORTS_DIR / "training" / name / "curve.csv") for name in TRAINED},
         pictures=thumbnails(clips, params.ingest.root),

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from emofuse.errors import guard
 from emofuse.params import load_params
-from emofuse.schema import KEY, PREDICT, REPORTS_DIR, read_json, read_manifest, read_table, write_table, written_aside
+from emofuse.schema import KEY, PREDICT, REPORTS_DIR, read_json, read_manifest, read_table, write_csv, write_table
 
 FOLDER = REPORTS_DIR / "submission"
 
@@ -26,8 +26,7 @@ def main() -> None:
     submission = pd.DataFrame({params.id or "row": rows["row_id"], "label": rows["predicted"]})
 
     write_table(FOLDER / "predictions.parquet", pa.Table.from_pandas(rows, preserve_index=False))
-    with written_aside(FOLDER / "submission.csv") as aside:
-        submission.to_csv(aside, index=False, lineterminator="\n")
+    write_csv(FOLDER / "submission.csv", submission)
     print(f"{len(submission)} rows predicted by {champion}")
 
 

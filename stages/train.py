@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 from functools import partial
-from pathlib import Path
 
 import pandas as pd
 
@@ -16,7 +15,7 @@ from emofuse.evaluation.held_out import training_folder, write_folds, write_held
 from emofuse.evaluation.plots import curve_picture
 from emofuse.fusion.registry import TRAINED
 from emofuse.params import load_params
-from emofuse.schema import MODELS_DIR, TUNED_DIR
+from emofuse.schema import MODELS_DIR, TUNED_DIR, write_csv
 from emofuse.training import Trained, train
 from emofuse.trainingset import read_training_set
 
@@ -49,17 +48,12 @@ def write_curves(name: str, trained: Trained) -> None:
     """Write every epoch of every fold, and the curve of their means that DVC plots."""
     folder = training_folder(name)
     history = pd.DataFrame([asdict(epoch) for epoch in trained.history])
-    _write_csv(history, folder / "history.csv")
+    write_csv(folder / "history.csv", history)
     # Folds of unlike size may differ by an epoch; a mean over fewer than all of them would jump.
     shared = history.groupby("epoch").filter(lambda epoch: len(epoch) == len(trained.members))
     curve = shared.groupby("epoch").mean().drop(columns="fold").reset_index()
-    _write_csv(curve, folder / "curve.csv")
+    write_csv(folder / "curve.csv", curve)
     curve_picture(folder / "curve.png", name, curve)
-
-
-def _write_csv(frame: pd.DataFrame, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    frame.to_csv(path, index=False, lineterminator="\n")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 from emofuse.errors import guard
 from emofuse.evaluation.plots import search_picture
 from emofuse.params import TrainParams, load_params
-from emofuse.schema import FEATURES_DIR, MANIFEST_FILE, REPORTS_DIR, SCALERS_FILE, write_json, written_aside
+from emofuse.schema import FEATURES_DIR, MANIFEST_FILE, REPORTS_DIR, SCALERS_FILE, write_csv, write_json, written_aside
 from emofuse.tracking import Trial, track_trial
 from emofuse.training import members
 from emofuse.trainingset import TrainingSet, read_training_set
@@ -78,8 +78,8 @@ def write(study: optuna.Study, model: str, asked: int) -> None:
     ]
     table = pd.DataFrame(rows, columns=None if rows else ["trial", "weighted_f1", "pruned"])
     mattered = pd.DataFrame(importances(study).items(), columns=["setting", "importance"])
-    write_csv(table, FOLDER / "trials.csv")
-    write_csv(mattered, FOLDER / "importance.csv")
+    write_csv(FOLDER / "trials.csv", table)
+    write_csv(FOLDER / "importance.csv", mattered)
     complete = [trial for trial in trials if trial.state is TrialState.COMPLETE]
     best = max(complete, key=last) if complete else None
     settings = {} if best is None else setting(best)
@@ -91,12 +91,6 @@ def write(study: optuna.Study, model: str, asked: int) -> None:
     if best is not None:
         search_picture(FOLDER / "search.png", model, table, mattered)
         print(f"best {last(best):.4f}, default {last(trials[0]):.4f}; try it: xargs dvc exp run < {FOLDER}/best.args")
-
-
-def write_csv(table: pd.DataFrame, path: Path) -> None:
-    """Write a table aside and rename it."""
-    with written_aside(path) as aside:
-        table.to_csv(aside, index=False, lineterminator="\n")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from emofuse.errors import DataError, MediaError
 from emofuse.media import probe_streams
 from emofuse.params import AudioParams, VisualParams
 from emofuse.predictor import Prediction, Predictor
-from emofuse.schema import CONTEXT_LINES, Line, Utterance, written_aside
+from emofuse.schema import CONTEXT_LINES, Line, Utterance, write_csv
 from emofuse.transcript import Transcript
 from emofuse.windows import Look, cut_windows, even_spans
 
@@ -110,8 +110,7 @@ def write_rows(rows: pd.DataFrame, answers: list[Answer], path: Path) -> None:
         for a in answers
     ]
     table = pd.concat([rows.reset_index(drop=True), pd.DataFrame(columns)], axis=1)
-    with written_aside(path) as aside:
-        table.to_csv(aside, index=False, encoding="utf-8")
+    write_csv(path, table)
 
 
 def timeline(

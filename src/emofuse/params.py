@@ -16,6 +16,7 @@ from emofuse.errors import ParamsError, guard, listed
 from emofuse.layouts import LAYOUTS
 
 PARAMS_FILE = Path("params.yaml")
+RUNTIME = frozenset({"extract", "serve"})  # how stages and the service are run, which changes no result
 
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -319,6 +320,10 @@ class Params(Section):
         """The section of a modality's extractor."""
         section: ExtractorParams = getattr(self, modality)
         return section
+
+    def of_results(self) -> dict[str, Any]:
+        """All that a result may depend on, flat."""
+        return flat(self.model_dump(mode="json", exclude=set(RUNTIME)))
 
 
 def load_params(path: Path = PARAMS_FILE) -> Params:

@@ -142,6 +142,13 @@ class FeatureTable:
         present = np.array([row.values is not None for row in rows], dtype=bool)
         return cls(tuple(names), values, present, tuple(row.reason for row in rows))
 
+    @classmethod
+    def join(cls, tables: Sequence[FeatureTable]) -> FeatureTable:
+        """The rows of several tables of the same features, one table after the other."""
+        values = np.concatenate([table.values for table in tables])
+        present = np.concatenate([table.present for table in tables])
+        return cls(tables[0].names, values, present, tuple(reason for table in tables for reason in table.reasons))
+
     def select(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> FeatureTable:
         """The given rows, by mask or index."""
         reasons = np.array(self.reasons, dtype=object)[rows]
@@ -181,6 +188,12 @@ def read_json(path: Path) -> Any:
         raise DataError(f"{path}: no such file; run `dvc repro`, which makes it") from None
     except ValueError as error:
         raise DataError(f"{path}: expected JSON; {error}. Delete it and run `dvc repro`") from None
+
+
+def write_csv(path: Path, frame: pd.DataFrame) -> None:
+    """Write a table as CSV, aside and then renamed; its lines end alike on every system."""
+    with written_aside(path) as aside:
+        frame.to_csv(aside, index=False, lineterminator="\n", encoding="utf-8")
 
 
 def write_table(path: Path, table: pa.Table) -> None:

@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,9 @@ EXPERIMENT = REGISTERED_MODEL = "emofuse"
 ALIAS = "champion"
 LOCAL_STORE = "sqlite:///mlflow.db"
 LOCAL_ARTIFACTS = Path("mlartifacts")
+COLOR_TAG = "mlflow.runColor"  # MLflow's own; it draws colours by chance else, and often the same for two
+# One a model, the same in every run of the pipeline, for those who see few colours too (Okabe and Ito, 2008).
+COLORS = ("#999999", "#000000", "#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7")
 KEY_TAG, BUNDLE_TAG, COMMIT_TAG = "emofuse.key", "emofuse.bundle", "mlflow.source.git.commit"
 INPUTS = Schema(
     [
@@ -88,7 +92,7 @@ class Dataset:
 
     Attributes:
         description: its `name`, `hash`, `layout`, and counts; `splits` holds the rows of each split.
-        figures: the data report's headline, such as `data/leaking_rows`.
+        figures: the data report's headline, such as `data/leaking_rows`, kept as params.
     """
 
     description: Mapping[str, Any]
@@ -131,7 +135,8 @@ def track(runs: list[ModelRun], champion: str, data: Dataset) -> dict[str, str]:
     """
     with _server() as client:
         experiment = _experiment(client)
-        ids = {run.name: _track_one(client, experiment, run, data) for run in runs}
+        colors = dict(zip((run.name for run in runs), cycle(COLORS), strict=False))
+        ids = {run.name: _track_one(client, experiment, run, data, colors[run.name]) for run in runs}
         best = next(run for run in runs if run.name == champion)
         _register(client, experiment, ids[champion], best.version)
         return ids
@@ -221,7 +226,7 @@ def _experiment(client: MlflowClient) -> str:
     return str(client.create_experiment(EXPERIMENT, LOCAL_ARTIFACTS.resolve().as_uri() if local else None))
 
 
-def _track_one(client: MlflowClient, experiment: str, run: ModelRun, data: Dataset) -> str:
+def _track_one(client: MlflowClient, experiment: str, run: ModelRun, data: Dataset, color: str) -> str:
     key = run_key(run, data)
     known = _known(client, experiment, key)
     if known is not None:
@@ -231,13 +236,15 @@ def _track_one(client: MlflowClient, experiment: str, run: ModelRun, data: Datas
         BUNDLE_TAG: run.version,
         COMMIT_TAG: _commit(),
         MLFLOW_RUN_NAME: run.name,
+        COLOR_TAG: color,
         "emofuse.model": run.name,
     }
     run_id = str(client.create_run(experiment, tags={k: v for k, v in tags.items() if v}).info.run_id)
     now = int(time.time() * 1000)
-    figures = [Metric(name, value, now, 0) for name, value in {**run.metrics, **data.figures}.items()]
+    figures = [Metric(name, value, now, 0) for name, value in run.metrics.items()]
     figures += [Metric(name, value, now, step) for name, points in run.steps.items() for step, value in points]
-    params = [Param(name, str(value)) for name, value in run.params.items()]
+    # What is known of the data is no result: as metrics, a chart of each would stand between those of the scores.
+    params = [Param(name, str(value)) for name, value in {**run.params, **data.figures}.items()]
     for start in range(0, len(params), 100):  # the most that one call takes
         client.log_batch(run_id, params=params[start : start + 100])
     for start in range(0, len(figures), 1000):

@@ -9,7 +9,15 @@ import pytest
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from emofuse.calibration import calibration_error, fit_shares, fit_temperature, heated, log_loss, pooled
+from emofuse.calibration import (
+    calibration_error,
+    confidence_bins,
+    fit_shares,
+    fit_temperature,
+    heated,
+    log_loss,
+    pooled,
+)
 
 
 def drawn(rows: int = 4000, seed: int = 0) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -72,3 +80,15 @@ def test_calibration_error_is_the_gap_of_confidence_and_accuracy() -> None:
     probabilities = np.tile([0.9, 0.1], (10, 1))
     assert calibration_error(probabilities, np.zeros(10, np.int64)) == pytest.approx(0.1)
     assert calibration_error(probabilities, np.ones(10, np.int64)) == pytest.approx(0.9)
+
+
+def test_bins_hold_equally_many_rows_from_the_least_confident() -> None:
+    confidence = np.random.default_rng(0).random(104)
+    bins = confidence_bins(confidence)
+    assert [len(rows) for rows in bins] == [11] * 4 + [10] * 6
+    assert np.concatenate(bins).tolist() == np.argsort(confidence).tolist()
+
+
+def test_rows_of_one_confidence_share_a_bin() -> None:
+    assert [rows.tolist() for rows in confidence_bins(np.array([0.7, 0.4, 0.7, 0.4, 0.9]))] == [[1, 3], [0, 2], [4]]
+    assert len(confidence_bins(np.full(50, 0.4))) == 1

@@ -6,6 +6,7 @@ import base64
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from emofuse.bundle import Bundle, load_bundle, save_bundle
-from emofuse.evaluation.ablations import (
-    Subject,
-    feature_importance,
-    features,
-    hidden,
-    modality_importance,
-    shuffled,
-    subset_scores,
-    subsets,
-)
+from emofuse.evaluation.ablations import feature_importance, features, modality_importance, subset_scores, subsets
 from emofuse.evaluation.calibration import calibration, coverage
 from emofuse.evaluation.claims import claims, verdict
 from emofuse.evaluation.findings import findings, intervals
@@ -34,6 +26,7 @@ from emofuse.evaluation.measured import Measured, differences
 from emofuse.evaluation.mistakes import confusion, mistakes
 from emofuse.evaluation.report import Material, write_card, write_report
 from emofuse.evaluation.slices import find_slices, slice_scores
+from emofuse.evaluation.subject import Hidden, Shuffled, Subject, together
 from emofuse.evaluation.thumbnails import thumbnails
 from emofuse.features.scaling import Scaler
 from emofuse.fusion.inputs import make_batch
@@ -133,18 +126,20 @@ def test_every_subset_of_four_modalities_is_asked_once() -> None:
 
 
 def test_hidden_modalities_are_as_if_they_were_absent(subject: Subject, tables: Mapping[str, FeatureTable]) -> None:
-    gone = hidden(tables, ["text", "audio"])
+    gone = Hidden(("text", "audio")).of(tables)
     assert not gone["text"].present.any()
     assert gone["visual"] is tables["visual"]
     other = {
         **tables,
         "text": FeatureTable(gone["text"].names, tables["text"].values * 9, gone["text"].present, gone["text"].reasons),
     }
-    assert (subject.answer(gone) == subject.answer(hidden(other, ["audio"]))).all()
+    hiding = subject.answer(Hidden(("text", "audio")))
+    assert (hiding == Subject(subject.predictor, subject.rows, other).answer(Hidden(("audio",)))).all()
+    assert (hiding != subject.answer()).any()
 
 
 def test_shuffling_keeps_presence_and_the_other_columns(tables: Mapping[str, FeatureTable]) -> None:
-    after = shuffled(tables, "audio", [1], np.random.default_rng(1))["audio"]
+    after = Shuffled("audio", (1,), (1, 0)).of(tables)["audio"]
     before = tables["audio"]
     assert (after.present == before.present).all()
     assert (after.values[:, [0, 2, 3]] == before.values[:, [0, 2, 3]]).all()
@@ -248,7 +243,7 @@ def test_the_claim_is_judged_by_intervals(rows: pd.DataFrame) -> None:
     without = {"modalities": ["text"], "lost": {"value": -0.1, "low": -0.2, "high": -0.05}}
     told = claims(measured, "early", [{"modalities": ["text", "metadata"]}, without])
     assert [part["verdict"] for part in told] == ["holds", "holds", "holds", "fails"]
-    assert "the other way round: early is better with metadata than without (-0.100 weighted F1)" in verdict(told)
+    assert "the other way round: early is better with metadata than without (−0.100 weighted F1)" in verdict(told)
     assert "holds here" in verdict(told[:3])
     assert "can't be tested" in verdict([])
 
@@ -261,18 +256,41 @@ def test_a_model_is_compared_with_every_other(rows: pd.DataFrame) -> None:
     assert 0 < pair["low"] < pair["value"] < pair["high"]
 
 
-def test_an_answer_is_the_same_with_and_without_weights(subject: Subject) -> None:
-    assert (subject.answer_all() == subject.predictor.probabilities(subject.tables)[0]).all()
-    assert subject.weights().sum(axis=1) == pytest.approx(1)
+def test_the_evaluation_gets_what_the_predictor_answers(subject: Subject) -> None:
+    answer, weights = subject.predictor.probabilities(subject.tables)
+    assert (subject.answer_all() == answer).all()
+    assert (subject.weights() == weights).all()
+    assert weights.sum(axis=1) == pytest.approx(1)
+
+
+def test_several_changes_at_once_are_answered_as_each_alone(subject: Subject) -> None:
+    changes = [Hidden(), Hidden(("text",)), Shuffled("audio", (1,), (1, 0))]
+    for found, change in zip(subject.answers(changes), changes, strict=True):
+        np.testing.assert_allclose(found, subject.answer_all(change), atol=1e-6)
+
+
+def test_a_member_of_several_models_is_asked_once(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+    bundle = subject.predictor.bundle
+    both = Predictor(replace(bundle, members=bundle.members[::-1], weights=(0.75, 0.25)))
+    alone = Subject(both, subject.rows, subject.tables).answer_all()
+    models = together({"early": subject.predictor, "ensemble": both}, subject.rows, subject.tables)
+    models["early"].answer_all()
+    monkeypatch.setattr(Predictor, "batch", lambda *_: pytest.fail("asked again"))
+    assert (models["ensemble"].answer_all() == alone).all()
+    assert (alone != models["early"].answer_all()).any()
 
 
 @pytest.fixture(scope="module")
 def found(rows: pd.DataFrame, subject: Subject) -> dict[str, Any]:
+    bundle = subject.predictor.bundle
+    words = {name: {"text": getattr(bundle, name)["text"]} for name in ("features", "extractors", "scalers")}
+    text = make_model("text", {"text": WIDTHS["text"]}, len(LABELS), bundle.train).eval()
+    alone = Predictor(replace(bundle, name="text", members=[text], **words))
     said = rows.assign(text=np.where(rows.index % 2, "<script>alert('no')</script>", "well I never"), clip="clip.mp4")
     half = said["label"].where(said.index % 2 == 0, "neutral").tolist()
     measured = of(said, {"early": subject.answer(), "text": sure(said, half)})
-    subjects = {"early": subject, "text": subject}
-    return findings({"dev": measured, "test": measured}, subjects, ("early",), "early", least=10)
+    subjects = together({"early": subject.predictor, "text": alone}, subject.rows, subject.tables)
+    return findings({"dev": measured, "test": measured}, subjects, "early", least=10)
 
 
 def material(found: dict[str, Any], layout: str = "demo") -> Material:
@@ -292,6 +310,11 @@ def material(found: dict[str, Any], layout: str = "demo") -> Material:
 def test_the_findings_are_json(found: dict[str, Any]) -> None:
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     assert set(intervals(found)["scores"]["test"]) == {"early", "text"}
+
+
+def test_a_fusion_is_what_reads_several_modalities_and_no_single_one(found: dict[str, Any]) -> None:
+    assert (found["fusions"], found["best_single"]) == (["early"], "text")
+    assert list(found["subsets"]) == ["early"]
 
 
 def test_the_page_asks_for_nothing_and_runs_nothing_that_was_said(found: dict[str, Any], tmp_path: Path) -> None:

@@ -75,3 +75,9 @@ def test_the_order_of_groups_is_no_difference(tmp_path: Path) -> None:
         load_params(altered(tmp_path, visual__groups=names)) for names in (["hog", "edges"], ["edges", "hog"])
     )
     assert one == other
+
+
+def test_what_a_result_depends_on_holds_no_runtime_section(params: Params) -> None:
+    found = params.of_results()
+    assert found["train.folds"] == params.train.folds
+    assert not {name.partition(".")[0] for name in found} & {"extract", "serve"}

@@ -17,6 +17,7 @@ from emofuse.schema import (
     read_features,
     read_json,
     utterances,
+    write_csv,
     write_features,
     written_aside,
 )
@@ -63,6 +64,12 @@ def test_a_failing_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) ->
         raise RuntimeError("disk full")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_csv_has_the_same_bytes_on_every_system(tmp_path: Path) -> None:
+    write_csv(tmp_path / "new" / "table.csv", pd.DataFrame({"label": ["joy", "é"], "f1": [0.5, None]}))
+    assert (tmp_path / "new" / "table.csv").read_bytes() == "label,f1\njoy,0.5\né,\n".encode()
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["table.csv"]
 
 
 def test_missing_json_says_what_makes_it(tmp_path: Path) -> None:

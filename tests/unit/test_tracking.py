@@ -49,9 +49,8 @@ def run(bundle: Path, tmp_path: Path) -> ModelRun:
 def test_a_run_holds_params_metrics_steps_files_and_tags(server: MlflowClient, run: ModelRun) -> None:
     found = server.get_run(track([run], "early", DATA)["early"])
     assert found.info.run_name == "early"
-    assert found.data.params == {"train.epochs": "2", "seed": "13"}
+    assert found.data.params == {"train.epochs": "2", "seed": "13", "data/rows": "24"}
     assert found.data.metrics["test/joy/f1"] == 0.25
-    assert found.data.metrics["data/rows"] == 24
     used = {used.tags[0].value: used.dataset for used in found.inputs.dataset_inputs}
     assert {context: data.name for context, data in used.items()} == {
         "training": "corpus/train",
@@ -62,6 +61,7 @@ def test_a_run_holds_params_metrics_steps_files_and_tags(server: MlflowClient, r
     assert [m.value for m in server.get_metric_history(found.info.run_id, "epoch/held_out_loss")] == [1.5, 1.25]
     assert found.data.tags["emofuse.bundle"] == run.version
     assert len(found.data.tags["mlflow.source.git.commit"]) == 40
+    assert found.data.tags["mlflow.runColor"].startswith("#")
     assert [file.path for file in server.list_artifacts(found.info.run_id, "reports")] == ["reports/confusion.png"]
 
 

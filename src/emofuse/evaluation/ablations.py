@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -13,95 +12,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from emofuse.evaluation.measured import WEIGHTED_F1, Measured
+from emofuse.evaluation.subject import Hidden, Shuffled, Subject
 from emofuse.evaluation.uncertainty import Sampled, dialogue_keys
-from emofuse.predictor import Predictor
-from emofuse.schema import FeatureTable
 
-HIDDEN = "hidden for the evaluation"
 BLOCK = 50  # columns that differ in their number alone, such as an embedding's, are shuffled as one from this many on
-SHUFFLES = 3  # of each modality; the mean is reported
-FEATURE_SHUFFLES = 2  # of each feature; they make most of the evaluation's cost
+SHUFFLED_ROWS = 2000  # in all, of a modality or a feature; where rows are few, the mean of several shuffles is steadier
+SHUFFLES = 3  # at most
 NAMED = 12  # features that are measured on all rows
 SCREENED = 15_000  # rows answered, over all features, to find those
-Tables = Mapping[str, FeatureTable]
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A model, and rows for it to answer: the one place where the evaluation asks a predictor.
-
-    Attributes:
-        predictor: the model.
-        rows: of the manifest, whole dialogues, labelled or not, numbered from 0.
-        tables: features of these rows.
-    """
-
-    predictor: Predictor
-    rows: pd.DataFrame
-    tables: Tables
-
-    @property
-    def modalities(self) -> tuple[str, ...]:
-        """What the model reads."""
-        return tuple(self.predictor.bundle.features)
-
-    def answer(self, tables: Tables | None = None) -> NDArray[np.float64]:
-        """Probabilities of each labelled row, shape (n, classes), from its own features or others in their place."""
-        read = self._read(self.tables if tables is None else tables)
-        return self.predictor.probabilities(read, self.rows, weighed=False)[0][self.labelled]
-
-    def answer_all(self) -> NDArray[np.float64]:
-        """Probabilities of every row, labelled or not, shape (rows, classes)."""
-        return self.predictor.probabilities(self._read(self.tables), self.rows, weighed=False)[0]
-
-    def weights(self) -> NDArray[np.float64]:
-        """How much each modality moved the answer for each row, shape (rows, modalities)."""
-        return self.predictor.probabilities(self._read(self.tables), self.rows)[1]
-
-    @property
-    def labelled(self) -> NDArray[np.bool_]:
-        """Which rows have a label."""
-        found: NDArray[np.bool_] = self.rows["label"].notna().to_numpy()
-        return found
-
-    def part(self, chosen: NDArray[np.bool_]) -> Subject:
-        """The same model with some of the rows."""
-        rows = self.rows[chosen].reset_index(drop=True)
-        return Subject(self.predictor, rows, {name: table.select(chosen) for name, table in self.tables.items()})
-
-    def _read(self, tables: Tables) -> Tables:
-        return {modality: tables[modality] for modality in self.modalities}
-
-
-def hidden(tables: Tables, modalities: Sequence[str]) -> Tables:
-    """The same features with some modalities absent from every row."""
-    gone = {
-        name: replace(
-            tables[name],
-            values=np.zeros_like(tables[name].values),
-            present=np.zeros_like(tables[name].present),
-            reasons=(HIDDEN,) * len(tables[name].reasons),
-        )
-        for name in modalities
-        if name in tables
-    }
-    return {**tables, **gone}
-
-
-def shuffled(tables: Tables, modality: str, columns: Sequence[int] | None, chance: np.random.Generator) -> Tables:
-    """The same features with a modality, or some of its columns, dealt anew among the rows that have it.
-
-    Presence stays where it is: what is measured is what a value tells, not that there is one.
-    """
-    table = tables[modality]
-    present = table.present.nonzero()[0]
-    dealt = chance.permutation(present)
-    values = table.values.copy()
-    if columns is None:
-        values[present] = table.values[dealt]
-    else:
-        values[np.ix_(present, np.array(columns))] = table.values[np.ix_(dealt, np.array(columns))]
-    return {**tables, modality: replace(table, values=values)}
+AT_ONCE = 1000  # of these rows
 
 
 def subsets(modalities: Sequence[str]) -> Iterator[tuple[str, ...]]:
@@ -115,8 +34,8 @@ def subset_scores(subject: Subject, measured: Measured) -> list[dict[str, Any]]:
     whole = measured.scores(subject.answer().argmax(axis=1))
     told = []
     for kept in subsets(subject.modalities):
-        gone = [name for name in subject.modalities if name not in kept]
-        found = measured.scores(subject.answer(hidden(subject.tables, gone)).argmax(axis=1)) if gone else whole
+        gone = Hidden(tuple(name for name in subject.modalities if name not in kept))
+        found = measured.scores(subject.answer(gone).argmax(axis=1))
         told.append({"modalities": list(kept), **found.told(WEIGHTED_F1), "lost": (whole - found).told(WEIGHTED_F1)})
     return told
 
@@ -126,7 +45,7 @@ def modality_importance(subject: Subject, measured: Measured, seed: int) -> dict
     whole = measured.scores(subject.answer().argmax(axis=1))
     told = {}
     for name in subject.modalities:
-        told[name] = (whole - _shuffled_scores(subject, measured, name, None, SHUFFLES, seed)).told(WEIGHTED_F1)
+        told[name] = (whole - _shuffled_scores(subject, measured, name, None, seed)).told(WEIGHTED_F1)
     return told
 
 
@@ -138,20 +57,26 @@ def feature_importance(subject: Subject, measured: Measured, seed: int) -> list[
     """
     found = features(subject)
     few = subject.part(_few(subject.rows, SCREENED // len(found)))
-    own = few.answer()
-    chance = np.random.default_rng(seed)
-    moved = [np.abs(few.answer(shuffled(few.tables, m, columns, chance)) - own).mean() for m, _, columns in found]
+    own = few.answer_all()
+    changes = [Shuffled(modality, columns, (seed, number)) for number, (modality, _, columns) in enumerate(found)]
+    size = max(1, AT_ONCE // len(few.rows))
+    moved = np.concatenate(
+        [
+            np.abs(few.answers(changes[start : start + size]) - own).mean(axis=(1, 2))
+            for start in range(0, len(changes), size)
+        ]
+    )
     whole = measured.scores(subject.answer().argmax(axis=1))
     told = []
     for index in np.argsort(moved, kind="stable")[::-1][:NAMED]:
         modality, name, columns = found[index]
-        without = _shuffled_scores(subject, measured, modality, columns, FEATURE_SHUFFLES, seed)
+        without = _shuffled_scores(subject, measured, modality, columns, seed)
         fall = (whole - without).told(WEIGHTED_F1)
         told.append({"modality": modality, "feature": name, "columns": len(columns), **fall})
     return sorted(told, key=lambda feature: -feature["value"])
 
 
-def features(subject: Subject) -> list[tuple[str, str, list[int]]]:
+def features(subject: Subject) -> list[tuple[str, str, tuple[int, ...]]]:
     """Modality, name and columns of each feature; numbered columns are one where there are many of them."""
     found = []
     for modality in subject.modalities:
@@ -160,19 +85,19 @@ def features(subject: Subject) -> list[tuple[str, str, list[int]]]:
             stems.setdefault(re.sub(r"\d+", "*", name), []).append(index)
         for stem, columns in stems.items():
             if len(columns) >= BLOCK:
-                found.append((modality, stem, columns))
+                found.append((modality, stem, tuple(columns)))
             else:
-                found += [(modality, subject.tables[modality].names[column], [column]) for column in columns]
+                found += [(modality, subject.tables[modality].names[column], (column,)) for column in columns]
     return found
 
 
 def _shuffled_scores(
-    subject: Subject, measured: Measured, modality: str, columns: Sequence[int] | None, times: int, seed: int
+    subject: Subject, measured: Measured, modality: str, columns: tuple[int, ...] | None, seed: int
 ) -> Sampled:
-    """The scores when a modality or some of its columns are shuffled, mean of so many times."""
-    chance = np.random.default_rng(seed)
-    dealt = (shuffled(subject.tables, modality, columns, chance) for _ in range(times))
-    return Sampled.mean([measured.scores(subject.answer(tables).argmax(axis=1)) for tables in dealt])
+    """The scores when a modality or some of its columns are shuffled, mean of several times where rows are few."""
+    times = min(SHUFFLES, 1 + SHUFFLED_ROWS // len(subject.rows))
+    answers = (subject.answer(Shuffled(modality, columns, (seed, number))) for number in range(times))
+    return Sampled.mean([measured.scores(each.argmax(axis=1)) for each in answers])
 
 
 def _few(rows: pd.DataFrame, count: int) -> NDArray[np.bool_]:

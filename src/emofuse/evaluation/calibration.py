@@ -7,34 +7,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-BINS = 10  # of equal width, of the probability of the answer
+from emofuse.calibration import calibration_error, confidence_bins
+
 STEPS = 20  # of coverage
 
 
 def calibration(probabilities: NDArray[np.float64], actual: NDArray[np.intp]) -> dict[str, Any]:
-    """Reliability by bins of confidence, and the expected calibration error (Guo et al., ICML 2017), as JSON.
+    """Reliability by bins of confidence, and the expected calibration error over them, as JSON.
 
     Args:
         probabilities: shape (n, classes).
         actual: the class of each row, shape (n,).
     """
     confidence, right = _answers(probabilities, actual)
-    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
-    told = []
-    for number in range(BINS):
-        inside = bins == number
-        if inside.any():
-            told.append(
-                {
-                    "from": number / BINS,
-                    "to": (number + 1) / BINS,
-                    "rows": int(inside.sum()),
-                    "confidence": float(confidence[inside].mean()),
-                    "accuracy": float(right[inside].mean()),
-                }
-            )
-    error = sum(each["rows"] * abs(each["confidence"] - each["accuracy"]) for each in told) / len(right)
-    return {"expected_calibration_error": error, "bins": told}
+    told = [
+        {
+            "from": float(confidence[rows].min()),
+            "to": float(confidence[rows].max()),
+            "rows": len(rows),
+            "confidence": float(confidence[rows].mean()),
+            "accuracy": float(right[rows].mean()),
+        }
+        for rows in confidence_bins(confidence)
+    ]
+    return {"expected_calibration_error": calibration_error(probabilities, actual), "bins": told}
 
 
 def coverage(probabilities: NDArray[np.float64], actual: NDArray[np.intp]) -> list[dict[str, float]]:

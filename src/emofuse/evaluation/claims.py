@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from emofuse.evaluation.measured import WEIGHTED_F1, Measured
+from emofuse.evaluation.pages import signed
 
 CLAIM = "text is the strongest modality, then visual and audio, and metadata helps"
 ORDER = (("text", "visual"), ("text", "audio"), ("visual", "audio"))  # the first of each is claimed to be stronger
@@ -52,7 +53,7 @@ VERDICTS = {
 
 
 def _shown(part: Mapping[str, Any]) -> str:
-    return f"{part['claim']} ({part['value']:+.3f} weighted F1)"
+    return f"{part['claim']} ({signed(part['value'])} weighted F1)"
 
 
 def _judged(claim: str, difference: Mapping[str, float | None]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from emofuse.evaluation.plots import confusion_picture, reliability_picture, subsets_picture
-from emofuse.schema import write_table, written_aside
+from emofuse.schema import write_csv, write_table
 
 
 def write_files(folder: Path, found: Mapping[str, Any], predictions: pd.DataFrame) -> None:
@@ -27,15 +27,15 @@ def write_files(folder: Path, found: Mapping[str, Any], predictions: pd.DataFram
         answers = predictions[predictions["model"] == name]
         write_table(own / "predictions.parquet", pa.Table.from_pandas(answers, preserve_index=False))
         pairs = answers[(answers["split"] == split) & answers["label"].notna()]
-        _csv(own / "confusion.csv", pairs[["label", "predicted"]].rename(columns={"label": "actual"}))
+        write_csv(own / "confusion.csv", pairs[["label", "predicted"]].rename(columns={"label": "actual"}))
         confusion_picture(own / "confusion.png", title, pairs["label"], pairs["predicted"], found["classes"])
         bins, coverage = pd.DataFrame(model["bins"]), pd.DataFrame(model["coverage"])
-        _csv(own / "reliability.csv", bins[["confidence", "accuracy", "rows"]])
-        _csv(own / "coverage.csv", coverage)
+        write_csv(own / "reliability.csv", bins[["confidence", "accuracy", "rows"]])
+        write_csv(own / "coverage.csv", coverage)
         reliability_picture(own / "reliability.png", title, bins, coverage)
     for name, subsets in found["subsets"].items():
         table = subset_table(subsets)
-        _csv(folder / name / "subsets.csv", table)
+        write_csv(folder / name / "subsets.csv", table)
         subsets_picture(folder / name / "subsets.png", f"{name}, {split}", table)
 
 
@@ -52,9 +52,3 @@ def subset_table(subsets: list[Mapping[str, Any]]) -> pd.DataFrame:
             for each in subsets
         ]
     ).astype({"low": float, "high": float})
-
-
-def _csv(path: Path, table: pd.DataFrame) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with written_aside(path) as aside:
-        table.to_csv(aside, index=False, lineterminator="\n")

@@ -7,29 +7,30 @@ from typing import Any
 
 import numpy as np
 
-from emofuse.evaluation.ablations import Subject, feature_importance, modality_importance, subset_scores
+from emofuse.evaluation.ablations import feature_importance, modality_importance, subset_scores
 from emofuse.evaluation.calibration import calibration, coverage
 from emofuse.evaluation.claims import claims, verdict
 from emofuse.evaluation.measured import WEIGHTED_F1, Measured, differences, standings
 from emofuse.evaluation.metrics import per_class
 from emofuse.evaluation.mistakes import confusion, mistakes
 from emofuse.evaluation.slices import find_slices, slice_scores
+from emofuse.evaluation.subject import Subject
 from emofuse.evaluation.uncertainty import FEW, LEVEL
 
 
 def findings(
-    splits: Mapping[str, Measured], subjects: Mapping[str, Subject], fusions: tuple[str, ...], champion: str, least: int
+    splits: Mapping[str, Measured], subjects: Mapping[str, Subject], champion: str, least: int
 ) -> dict[str, Any]:
     """Look at every model from every side.
 
     Args:
         splits: the measured splits; the last is the one that is reported on.
         subjects: the models that can be asked again, with the rows of that split.
-        fusions: those of them that join several modalities.
         champion: the best on dev.
         least: rows of the smallest slice that is shown.
     """
     name, measured = list(splits.items())[-1]
+    fusions = [model for model, subject in subjects.items() if len(subject.modalities) > 1]
     best = best_single(splits, [model for model in subjects if model not in fusions])
     models = list(measured.probabilities)
     subsets = {model: subset_scores(subjects[model], measured) for model in fusions}
@@ -50,7 +51,7 @@ def findings(
         "classes": list(measured.classes),
         "champion": champion,
         "best_single": best,
-        "fusions": list(fusions),
+        "fusions": fusions,
         "scores": {split: standings(part) for split, part in splits.items()},
         "differences": differences(measured, models, models),
         "subsets": subsets,

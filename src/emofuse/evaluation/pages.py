@@ -30,7 +30,7 @@ def score(value: float | None) -> str:
 
 def signed(value: float | None) -> str:
     """A difference, to three places."""
-    return "" if value is None else f"{value:+.3f}".replace("-", "−")
+    return "" if value is None else f"{value:+.3f}".replace("-", "−") if value else "0.000"
 
 
 def spread(told: Mapping[str, Any], difference: bool = False) -> str:

@@ -62,6 +62,11 @@ class Material:
         dev = next(iter(self.found["scores"].values()))
         return sorted(dev, key=lambda name: -dev[name]["weighted_f1"]["value"])
 
+    def subset_rows(self) -> list[list[Mapping[str, Any]]]:
+        """What each fusion, in order, scores from each subset of the modalities, the best of the first on top."""
+        columns = [self.found["subsets"][name] for name in self.found["fusions"]]
+        return sorted(map(list, zip(*columns, strict=True)), key=lambda row: -row[0]["value"])
+
     def difference(self, model: str, against: str) -> Mapping[str, Any] | None:
         """The paired difference of two models; None of a model from itself."""
         pairs = (p for p in self.found["differences"] if (p["model"], p["against"]) == (model, against))

@@ -82,7 +82,7 @@ def _champion(path: Path) -> str | None:
 
 def _of_bundle(folder: Path) -> pd.DataFrame:
     """What a bundle answers for the dev and test rows of the manifest, from the features that lie beside it."""
-    from emofuse.evaluation.ablations import Subject
+    from emofuse.evaluation.subject import Subject
     from emofuse.predictor import Predictor
 
     predictor = Predictor.load(folder)

@@ -76,8 +76,10 @@ class Scaler:
                 f"found {table.values.shape[1]} features, expected the {len(self.mean)} that the scaler was fitted on; "
                 "run `dvc repro`"
             )
-        scores: NDArray[np.float32] = np.clip((table.values - self.mean) / self.std, -self.clip, self.clip)
-        scores = np.nan_to_num(scores, copy=False, nan=0.0)
+        scores: NDArray[np.float32] = table.values - self.mean
+        scores /= self.std
+        np.clip(scores, -self.clip, self.clip, out=scores)
+        scores[np.isnan(scores)] = 0
         if self.projections:
             kept = np.setdiff1d(np.arange(len(self.mean)), np.concatenate([one.columns for one in self.projections]))
             parts = [np.clip(one.transform(scores), -self.clip, self.clip) for one in self.projections]
