@@ -22,17 +22,25 @@ of a sound without a voice, is unknown; scaled, it stands at the training mean. 
 a clip for the group alone, decoding included, on the data of the first table below it; groups share what they can, so
 that all together cost less than their sum.
 """
+TUNED = """With `text.finetune.epochs` above 0, an encoder is also trained end to end on the labels, one a fold. The log
+probability that it gives each class is one more column, `text_tuned_<class>`. A training row is answered by the one
+encoder that never met its dialogue, all other rows by the mean of all.
+"""
 PROBE = """## Judging features
 
 The tables above were made by
 
 ```sh
-emofuse probe audio voices/table.csv --media file --label emotion --speaker actor --by speaker --folds 0
+emofuse probe text meld --layout meld --to-dev --classifier logistic
+emofuse probe audio voices/table.csv --media file --label emotion --speaker actor --by speaker --folds 0 \\
+    --classifier logistic
+emofuse probe visual faces/labels.csv --media image --label emotion
 emofuse probe metadata --groups duration,position,dialogue,pause,... --classifier rbf_svm
 ```
 
-with `--out docs/probes/NAME`, on acted speech (RAVDESS: Livingstone and Russo, PLOS ONE 2018; eight actors, seven
-emotions) and on the built-in corpus, which is synthetic. Without a path, the data is that of params.yaml. A table
+with `--out docs/probes/NAME`, on the words of a television series (MELD: Poria and others, ACL 2019), on acted speech
+(RAVDESS: Livingstone and Russo, PLOS ONE 2018; eight actors, seven emotions), on labelled stills and on the built-in
+corpus, which is synthetic. Without a path, the data is that of params.yaml. A table
 needs a column with clips, stills or texts and one with labels; a folder is read in a layout, `--layout meld` say, and
 `--to-dev` fits on its train and scores on its dev.
 """
@@ -47,6 +55,8 @@ def page(params: Params) -> str:
             continue
         probes = [read_json(path) for path in sorted(PROBES.glob(f"{modality}-*.json"))]
         parts.append(f"## {modality.capitalize()}\n\n{_groups(section, probes)}")
+        if modality == "text":
+            parts.append(TUNED)
         # One classifier is enough here: the first.
         parts += [markdown(probe, [probe["rows"][1]["classifier"]]) for probe in probes]
     return "\n".join([*parts, PROBE])
