@@ -214,7 +214,7 @@ def _server() -> Iterator[MlflowClient]:
     except MlflowException as error:
         raise TrackingError(
             f"MLflow at {uri}: {str(error).splitlines()[0][:300]}; check MLFLOW_TRACKING_URI and that the server runs, "
-            "or unset it to use mlflow.db, then run `dvc repro` again"
+            "or unset it to use mlflow.db, then try again"
         ) from None
 
 

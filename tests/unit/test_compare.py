@@ -66,7 +66,10 @@ def test_rows_with_different_labels_are_left_out() -> None:
 @pytest.mark.parametrize(
     ("sources", "message"),
     [
-        ([Source("one", answers()), Source("two", answers(split="dev"))], "no labelled test row that all have"),
+        (
+            [Source("one", answers()), Source("two", answers(split="dev"))],
+            "found no labelled test row .* a split of dev, test",
+        ),
         ([Source("one", answers()), Source("one", answers())], "expected at least two different ones"),
         ([Source("one", answers())], "expected at least two"),
     ],
@@ -92,9 +95,12 @@ def test_a_name_stands_for_the_champion_or_the_model_after_the_colon(folder: Pat
     [
         ("workspace:lat", "found no answers of model lat, expected one of early, late"),
         ("gone/predictions.parquet", "no such file; expected `workspace`"),
+        ("params.yaml", "can't be read as Parquet; expected `workspace`"),
+        ("other.parquet", "found no column model, predicted, so it holds no answers"),
     ],
 )
 def test_what_a_name_does_not_stand_for_is_refused(folder: Path, asked: str, message: str) -> None:
+    answers().drop(columns="predicted").to_parquet("other.parquet")
     with pytest.raises(DataError, match=message):
         read_source(asked, no_run)
 
@@ -116,3 +122,10 @@ def test_the_page_escapes_names(tmp_path: Path) -> None:
     found = compare([Source("<b>one", answers()), Source("two", answers([1]))], "test", 200, 1)
     write_comparison(tmp_path / "page.html", found)
     assert "<b>one" not in (tmp_path / "page.html").read_text()
+
+
+def test_a_page_that_can_not_be_written_is_a_message(tmp_path: Path) -> None:
+    found = compare([Source("one", answers()), Source("two", answers([1]))], "test", 200, 1)
+    with pytest.raises(DataError, match="can't be written"):
+        write_comparison(tmp_path, found)
+    assert list(tmp_path.parent.glob(".*tmp")) == []

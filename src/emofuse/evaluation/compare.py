@@ -71,9 +71,10 @@ def compare(sources: Sequence[Source], split: str, resamples: int, seed: int) ->
     for part in parts[1:]:
         shared = shared.merge(part, on=[*KEY, "label"], validate="one_to_one")
     if shared.empty:
+        splits = sorted({name for source in sources for name in source.answers["split"]})
         raise DataError(
-            f"{', '.join(names)}: no labelled {split} row that all have; compare models of the same data, or "
-            "other rows with --split"
+            f"{', '.join(names)}: found no labelled {split} row that all have, expected models of the same data and a "
+            f"split of {', '.join(splits)}; choose it with --split"
         )
     everything = len(pd.concat([part[KEY] for part in parts]).drop_duplicates())
     classes = tuple(sorted({*shared["label"], *(label for name in names for label in shared[name])}))
@@ -110,6 +111,15 @@ def lines(found: Comparison) -> list[list[str]]:
 
 
 def write_comparison(path: Path, found: Comparison) -> None:
-    """Write the comparison as HTML that needs nothing else."""
-    with written_aside(path) as aside:
-        aside.write_text(render("compare.html.j2", found=found), encoding="utf-8")
+    """Write the comparison as HTML that needs nothing else.
+
+    Raises:
+        DataError: there can be no such file.
+    """
+    try:
+        with written_aside(path) as aside:
+            aside.write_text(render("compare.html.j2", found=found), encoding="utf-8")
+    except OSError as error:
+        raise DataError(
+            f"{path}: can't be written ({error.strerror}); expected a file in a folder that you may write to"
+        ) from None

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from emofuse.bundle import DESCRIPTION
 from emofuse.errors import DataError
@@ -18,9 +20,10 @@ from emofuse.schema import KEY, REPORTS_DIR, read_features, read_json, read_mani
 
 WORKSPACE = "workspace"  # DVC's word for the files as they are
 PREDICTIONS, METRICS = REPORTS_DIR / "predictions.parquet", REPORTS_DIR / "metrics.json"
+COLUMNS = ("model", *KEY, "label", "predicted")
 ASK = (
-    "expected `workspace`, a DVC revision or experiment, an MLflow run id, a bundle folder or a predictions.parquet, "
-    "each but a run and a bundle with `:MODEL` where another model than the champion is meant"
+    "expected `workspace`, a DVC revision or experiment, an MLflow run id of 32 characters, a bundle folder or a "
+    "predictions.parquet, each but a run and a bundle with `:MODEL` where another model than the champion is meant"
 )
 
 
@@ -58,7 +61,7 @@ def read_source(asked: str, run_file: Callable[[str, str], Path]) -> Source:
         return _chosen(place, read_table(PREDICTIONS).to_pandas(), model, lambda: _champion(METRICS))
     if Path(place).is_file():
         beside = Path(place).with_name(METRICS.name)
-        return _chosen(place, read_table(Path(place)).to_pandas(), model, lambda: _champion(beside))
+        return _chosen(place, _of_file(Path(place)), model, lambda: _champion(beside))
     if "/" in place and not place.startswith("refs/") and Path(place).suffix == ".parquet":
         raise DataError(f"{place}: no such file; {ASK}")
     with tempfile.TemporaryDirectory() as name:
@@ -74,6 +77,18 @@ def _chosen(name: str, table: pd.DataFrame, model: str | None, champion: Callabl
     if wanted not in models:
         raise DataError(f"{name}: found no answers of model {wanted}, expected one of {', '.join(models)}; add :MODEL")
     return Source(f"{name}:{wanted}", table.loc[table["model"] == wanted, [*KEY, "label", "predicted"]])
+
+
+def _of_file(path: Path) -> pd.DataFrame:
+    """A table of answers that the user named; it is not ours to be deleted, so `read_table`'s advice won't do."""
+    try:
+        table: pd.DataFrame = pq.read_table(path).to_pandas()
+    except (pa.ArrowInvalid, OSError):
+        raise DataError(f"{path}: can't be read as Parquet; {ASK}") from None
+    missing = [name for name in COLUMNS if name not in table]
+    if missing:
+        raise DataError(f"{path}: found no column {', '.join(missing)}, so it holds no answers; {ASK}")
+    return table
 
 
 def _champion(path: Path) -> str | None:
@@ -109,7 +124,7 @@ def _of_revision(revision: str, path: Path, folder: Path) -> Path:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         told = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or done.stderr.splitlines()[-1:]
-        said = " ".join(told).removeprefix("ERROR: ")
+        said = " ".join(told).removeprefix("ERROR: ").removeprefix("unexpected error - ")
         if "unknown Git revision" in said:
             raise DataError(f"{revision}: found no such thing; {ASK}")
         raise DataError(
