@@ -5,39 +5,65 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
 
-from emofuse.bundle import load_bundle, save_bundle
+from emofuse.bundle import Bundle, load_bundle, save_bundle
 from emofuse.calibration import fit_shares, fit_temperature, pooled
 from emofuse.errors import guard
 from emofuse.evaluation.held_out import read_held_out, training_folder, write_folds, write_held_out
+from emofuse.fusion.base import Fusion
+from emofuse.fusion.inputs import make_batch
 from emofuse.fusion.registry import ENSEMBLE, FUSIONS
+from emofuse.fusion.tuned import TunedScores
 from emofuse.params import load_params
-from emofuse.schema import MODELS_DIR, write_json
+from emofuse.predictor import member_answer
+from emofuse.schema import MODELS_DIR, Extracted, FeatureTable, read_features, read_manifest, write_json
 from emofuse.training import score
 
 
 def main() -> None:
     """Fit the weights and the temperature on the held-out folds of the training split, and write models/ensemble."""
     load_params()  # a mistake in params.yaml stops every stage alike
-    bundles = [load_bundle(MODELS_DIR / name) for name in FUSIONS]
+    bundles = {name: load_bundle(MODELS_DIR / name) for name in FUSIONS}
     rows, _ = read_held_out(FUSIONS[0])
-    labels = list(bundles[0].labels)
+    first = bundles[FUSIONS[0]]
+    labels = list(first.labels)
     targets = np.array([labels.index(label) for label in rows["label"]])
-    answers = np.stack([read_held_out(name)[1] for name in FUSIONS])
-    weights = fit_shares(answers, targets)
-    mixed = pooled(answers, weights)
+    answers = {name: read_held_out(name)[1] for name in FUSIONS}
+    parts = {name: (bundle.members, bundle.shares) for name, bundle in bundles.items()}
+    if first.tuned:
+        answers[TunedScores.kind], member = tuned(first, targets)
+        parts[TunedScores.kind] = ([member], (1.0,))
+    stacked = np.stack(list(answers.values()))
+    weights = dict(zip(answers, fit_shares(stacked, targets), strict=True))
+    mixed = pooled(stacked, list(weights.values()))
     temperature = fit_temperature(mixed, targets)
 
-    members = [member for bundle in bundles for member in bundle.members]
-    shares = [weight * share for weight, b in zip(weights, bundles, strict=True) for share in b.shares]
+    members = [member for group, _ in parts.values() for member in group]
+    shares = [weights[name] * share for name, (_, each) in parts.items() for share in each]
     ensemble = replace(
-        bundles[0], name=ENSEMBLE, members=members, weights=tuple(shares), temperature=temperature, version=""
+        first, name=ENSEMBLE, members=members, weights=tuple(shares), temperature=temperature, version=""
     )
     save_bundle(ensemble, MODELS_DIR / ENSEMBLE)
     write_held_out(ENSEMBLE, rows, targets, mixed, labels)
     write_folds(ENSEMBLE, [score(targets, mixed.argmax(axis=1))], targets, mixed, temperature)
-    write_json(training_folder(ENSEMBLE) / "weights.json", dict(zip(FUSIONS, weights, strict=True)))
-    print(", ".join(f"{name} {weight:.3f}" for name, weight in zip(FUSIONS, weights, strict=True)))
+    write_json(training_folder(ENSEMBLE) / "weights.json", weights)
+    print(", ".join(f"{name} {weight:.3f}" for name, weight in weights.items()))
+
+
+def tuned(bundle: Bundle, targets: NDArray[np.int64]) -> tuple[NDArray[np.float64], Fusion]:
+    """The tuned encoders as a member: its answers for the training rows, each by an encoder that never met it."""
+    manifest = read_manifest()
+    chosen = ((manifest["split"] == "train") & manifest["label"].notna()).to_numpy()
+    table = read_features("text", manifest).select(chosen)
+    dims = {name: scaler.width for name, scaler in bundle.scalers.items()}
+    member = TunedScores(dims, len(bundle.labels)).fit(bundle.scalers["text"], torch.from_numpy(targets)).eval()
+    tables = {
+        name: FeatureTable.stack(names, [Extracted(None)] * len(targets)) for name, names in bundle.features.items()
+    }
+    batch = make_batch(tables | {"text": table}, bundle.scalers, tuple(bundle.features))
+    return member_answer(member, batch).numpy(), member
 
 
 if __name__ == "__main__":

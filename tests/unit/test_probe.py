@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -121,3 +122,12 @@ def test_the_table_tells_what_it_is_of(cues: TextParams) -> None:
     shown = markdown(told)
     assert shown.startswith("text of talk: 24 utterances scored; a protocol.")
     assert "| all | logistic | 14 |" in shown
+
+
+def test_a_group_that_is_unknown_everywhere_tells_no_more_than_the_majority(params: Params) -> None:
+    groups = params.metadata.model_copy(update={"groups": ["duration", "position"]})
+    data = spoken(3)
+    placed = [replace(utterance, position=index % 8) for index, utterance in enumerate(data.utterances)]
+    found = probe(groups, replace(data, utterances=placed), ["logistic"], folds=3, seed=1)
+    assert row(found, "duration", "logistic") == row(found, "majority class", "majority")
+    assert row(found, "position", "logistic")["accuracy"] == 1

@@ -8,12 +8,13 @@ from emofuse.fusion.attention import AttentionFusion
 from emofuse.fusion.base import Fusion
 from emofuse.fusion.early import EarlyFusion
 from emofuse.fusion.late import LateFusion
+from emofuse.fusion.tuned import TunedScores
 from emofuse.params import TrainParams
 from emofuse.schema import MODALITIES
 
 FUSIONS = ("early", "late", "attention")
 TRAINED = (*FUSIONS, *MODALITIES)  # each modality alone is a baseline
-ENSEMBLE = "ensemble"  # of the fusions, made of their members
+ENSEMBLE = "ensemble"  # of the fusions, made of their members, and of the tuned encoders where there are any
 MODELS = (ENSEMBLE, *TRAINED)
 
 
@@ -26,13 +27,15 @@ def make_model(name: str, dims: Mapping[str, int], classes: int, params: TrainPa
     """A model with fresh weights.
 
     Args:
-        name: one of `TRAINED`.
+        name: one of `TRAINED`, or the kind of an ensemble's member.
         dims: features of each modality that it reads.
         classes: number of classes.
         params: hidden layers and dropout.
     """
     if name == "attention":
         return AttentionFusion(dims, classes, params.attention, params.dropout)
+    if name == TunedScores.kind:
+        return TunedScores(dims, classes)
     if name == "late":
         return LateFusion(dims, classes, params.late.hidden, params.dropout)
     return EarlyFusion(dims, classes, params.early.hidden, params.dropout)

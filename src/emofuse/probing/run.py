@@ -183,8 +183,10 @@ def _answers(classifier: str, values: NDArray[np.float32], labels: Strings, part
     answers = labels.copy()
     for fit, held in parts:
         fitted = CLASSIFIERS[classifier](len(fit))
-        scaled = make_pipeline(StandardScaler(), SimpleImputer(strategy="constant", fill_value=0.0), fitted)
-        answers[held] = scaled.fit(values[fit].astype(np.float64), labels[fit]).predict(values[held])
+        known = SimpleImputer(strategy="constant", fill_value=0.0, keep_empty_features=True)
+        scaled = make_pipeline(StandardScaler(), known, fitted)
+        with np.errstate(invalid="ignore"):  # a feature that no row has, such as motion in stills, has no mean
+            answers[held] = scaled.fit(values[fit].astype(np.float64), labels[fit]).predict(values[held])
     return answers
 
 
