@@ -24,6 +24,7 @@ from emofuse.features.scaling import Scaler
 from emofuse.fusion.context import manifest_lines
 from emofuse.fusion.inputs import make_batch
 from emofuse.fusion.registry import FUSIONS, make_model
+from emofuse.fusion.tuned import TunedScores
 from emofuse.params import TrainParams, load_params
 from emofuse.schema import (
     FEATURES_DIR,
@@ -63,6 +64,15 @@ The built-in corpus is synthetic.
 
 
 @dataclass(frozen=True)
+class Answers:
+    """Probabilities, shape (n, classes): of training rows by members that never met them, and of dev rows."""
+
+    held_out: NDArray[np.float64]
+    dev: NDArray[np.float64]
+    alone: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
 class Data:
     """Training rows, dev rows, and what they are named."""
 
@@ -72,15 +82,7 @@ class Data:
     dev_dialogues: list[str]
     dims: dict[str, int]
     classes: int
-
-
-@dataclass(frozen=True)
-class Answers:
-    """Probabilities, shape (n, classes): of training rows by members that never met them, and of dev rows."""
-
-    held_out: NDArray[np.float64]
-    dev: NDArray[np.float64]
-    alone: NDArray[np.float64]
+    tuned: Answers | None  # what tuned text encoders say, where the features hold it
 
 
 class Tree:
@@ -104,7 +106,13 @@ class Tree:
 
         dialogues = [self.manifest["dialogue"][chosen].tolist() for chosen in (fit, dev)]
         dims = {name: scaler.width for name, scaler in scalers.items()}
-        return Data(rows(fit), dialogues[0], rows(dev), dialogues[1], dims, len(labels))
+        tuned = None
+        if self._tables["text"].names[-1].startswith("text_tuned_"):
+            member = TunedScores(dims, len(labels)).fit(scalers["text"], rows(fit).targets).eval()
+            with torch.inference_mode():
+                asked = [member(rows(chosen).batch).double().softmax(dim=1).numpy() for chosen in (fit, dev)]
+            tuned = Answers(asked[0], asked[1], asked[1])
+        return Data(rows(fit), dialogues[0], rows(dev), dialogues[1], dims, len(labels), tuned)
 
     def splits(self, seeds: int, clip: float) -> dict[int, Data]:
         """Train and dev as they are, for each seed."""
@@ -190,8 +198,13 @@ def compare(data: Mapping[int, Data], params: TrainParams, variants: bool) -> It
     for name in FUSIONS:
         models[name] = models.get(name) or each(name, params)
         yield "models", name, row(models[name], models["early"], data)
+    tuned = {seed: part.tuned for seed, part in data.items() if part.tuned}
+    if tuned:
+        models[TunedScores.kind] = tuned
+        yield "models", TunedScores.kind, row(tuned, models["early"], data)
     ensemble = {
-        seed: mixed([models[name][seed] for name in FUSIONS], part.rows.targets.numpy()) for seed, part in data.items()
+        seed: mixed([found[seed] for found in models.values()], part.rows.targets.numpy())
+        for seed, part in data.items()
     }
     yield "models", "ensemble", row(ensemble, models["early"], data)
 
@@ -211,7 +224,7 @@ def _table(figures: Mapping[str, Mapping[str, float]]) -> str:
     columns = ["accuracy", "macro_f1", "weighted_f1", "alone", "held_out", "ece_before", "ece"]
     titles = ["accuracy", "macro F1", "weighted F1", "without lines", "held-out folds", "ECE before", "ECE after"]
     lines = ["| | " + " | ".join(titles) + " | weighted F1 less early's |", "|---|" + "---|" * (len(titles) + 1)]
-    for name in [name for name in (*FUSIONS, "ensemble", *VARIANTS) if name in figures]:
+    for name in [name for name in (*FUSIONS, TunedScores.kind, "ensemble", *VARIANTS) if name in figures]:
         found = figures[name]
         cells = [f"{found[column]:.3f}" for column in columns]
         lines.append(f"| {name} | " + " | ".join(cells) + f" | {found['low']:+.3f} to {found['high']:+.3f} |")
