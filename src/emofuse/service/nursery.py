@@ -15,7 +15,7 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +25,14 @@ from pydantic import Base64Bytes, ConfigDict, TypeAdapter
 from emofuse.errors import MediaError
 from emofuse.features.base import Extractor
 from emofuse.features.registry import make_extractor
+from emofuse.features.tracks import Track
+from emofuse.features.visual import VisualExtractor
 from emofuse.features.workers import one_thread
 from emofuse.media import Bounds, check_clip, gray_picture
 from emofuse.params import EXTRACTOR_PARAMS, ExtractorParams
 from emofuse.schema import Extracted, Utterance
 from emofuse.service.clock import timed
+from emofuse.service.messages import MOST_FACES, Face, Faces
 from emofuse.windows import Look, Window, cut_windows, even_spans, write_window
 
 READY = b"ready\n"
@@ -70,7 +73,7 @@ class Job:
 class Done:
     """What a worker made of a job: the values of each modality or the reason why there are none, and the seconds spent.
 
-    `refused` says why nothing was extracted.
+    `refused` says why nothing was extracted, `faces` where in the clip the visual modality found the face.
     """
 
     __pydantic_config__ = ConfigDict(ser_json_inf_nan="constants")  # a feature that is unknown is NaN
@@ -78,6 +81,7 @@ class Done:
     rows: Mapping[str, tuple[list[float] | None, str]]
     seconds: Mapping[str, float]
     refused: str = ""
+    faces: Faces = field(default_factory=list)
 
     def extracted(self) -> dict[str, Extracted]:
         """The rows as extractors give them."""
@@ -227,14 +231,20 @@ def _bound(megabytes: int) -> None:
 def _extract(job: Job, extractors: Mapping[str, Extractor], bounds: Bounds) -> Done:
     seconds: dict[str, float] = {}
     rows = {}
+    faces: list[Face] = []
     try:
         if not job.checked:
             with timed(seconds, "check"):
                 _check(job.files, bounds)
         for modality, source in job.modalities.items():
             clip = None if source is None else job.files[source]
+            extractor, utterance = extractors[modality], replace(job.utterance, clip=clip)
             with timed(seconds, modality):
-                (row,) = extractors[modality].extract([replace(job.utterance, clip=clip)])
+                if isinstance(extractor, VisualExtractor):
+                    row, face = extractor.watch(utterance)
+                    faces = _placed(face)
+                else:
+                    (row,) = extractor.extract([utterance])
             rows[modality] = (None if row.values is None else row.values.tolist(), row.reason)
     except MediaError as error:
         return Done({}, seconds, str(error))
@@ -242,7 +252,17 @@ def _extract(job: Job, extractors: Mapping[str, Extractor], bounds: Bounds) -> D
         return Done({}, seconds, "takes too much memory to decode")
     except Exception as error:  # any library may be upset by a broken clip in its own way; the next clip is another
         return Done({}, seconds, f"can't be decoded: {type(error).__name__}")
-    return Done(rows, seconds)
+    return Done(rows, seconds, faces=faces)
+
+
+def _placed(face: Track) -> list[Face]:
+    """Where a face is, in shares of its frame, at `MOST_FACES` moments or fewer."""
+    chosen = face[:: max(1, -(-len(face) // MOST_FACES))]
+    corners = [(s.time, [edge / side for edge, side in zip(s.box, s.size * 2, strict=True)]) for s in chosen]
+    return [
+        Face(time=round(time, 3), left=round(x, 4), top=round(y, 4), width=round(w, 4), height=round(h, 4))
+        for time, (x, y, w, h) in corners
+    ]
 
 
 def _see(work: Glimpse, extractors: Mapping[str, Extractor], bounds: Bounds) -> Done:

@@ -129,7 +129,9 @@ class Timelines:
     async def _window(self, window: Window, transcript: Transcript) -> TimelineAnswer:
         said = transcript.during(window.start, window.end) if transcript.lines else Utterance()
         try:
-            answer = await self._answers.answer_clip(replace(said, clip_reason="no video sent"), window.clip)
+            answer = await self._answers.answer_clip(
+                replace(said, clip_reason="no video sent"), window.clip, window.start
+            )
         finally:
             with suppress(FileNotFoundError):
                 window.clip.unlink()
