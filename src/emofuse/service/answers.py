@@ -17,10 +17,10 @@ from emofuse.schema import CONTEXT_LINES, Extracted, Line, Utterance
 from emofuse.service.batcher import Batcher
 from emofuse.service.clock import timed
 from emofuse.service.messages import Context, Face, Modality, PredictResponse
-from emofuse.service.nursery import Done, Glimpse, Job
 from emofuse.service.pool import MediaPool
 from emofuse.service.reading import Known
 from emofuse.service.refusal import RefusedError
+from emofuse.service.work import Done, Glimpse, Job
 from emofuse.windows import Look
 
 # Of the files that may be sent, those that a modality is extracted from: the first that there is.

@@ -20,9 +20,9 @@ from emofuse.params import ServeParams
 from emofuse.schema import Utterance
 from emofuse.service.answers import Answers
 from emofuse.service.messages import Problem, TimelineAnswer, TimelineEnd, TimelineOptions
-from emofuse.service.nursery import Cut
 from emofuse.service.reading import FORM, field_text, file_part, kind_of, opened_form, store, validated
 from emofuse.service.refusal import RefusedError
+from emofuse.service.work import Cut
 from emofuse.transcript import Transcript, parse_transcript
 from emofuse.windows import Window
 
