@@ -48,7 +48,7 @@ ui: $(READY) ## open the MLflow UI on http://127.0.0.1:5000
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" --host 127.0.0.1 --port 5000
 
 serve: $(READY) ## serve the champion on http://127.0.0.1:3000
-	bentoml serve
+	bentoml serve --host 127.0.0.1
 
 docs: $(READY) ## fill the generated tables and pictures of the docs from the last run
 	python docs/generate.py

@@ -74,11 +74,11 @@ class Checkout:
 
 
 @contextmanager
-def served(checkout: Checkout, folder: Path, target: str) -> Iterator[httpx.Client]:
+def served(checkout: Checkout, folder: Path, target: str, log_name: str = "serve.log") -> Iterator[httpx.Client]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    log = (checkout.folder / "serve.log").open("w")
+    log = (checkout.folder / log_name).open("w")
     command = [str(BIN / "bentoml"), "serve", target, "--port", str(port), "--host", "127.0.0.1"]
     server = subprocess.Popen(command, cwd=folder, env=checkout.env, stdout=log, stderr=log)
     try:
@@ -89,7 +89,7 @@ def served(checkout: Checkout, folder: Path, target: str) -> Iterator[httpx.Clie
                         break
                 except httpx.TransportError:
                     pass
-                assert server.poll() is None, checkout.read("serve.log").decode()
+                assert server.poll() is None, checkout.read(log_name).decode()
                 time.sleep(0.5)
             yield client
     finally:

@@ -5,6 +5,11 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -170,12 +175,14 @@ def test_bentoml_serves_the_evaluated_champion(checkout: Checkout) -> None:
 
 
 @pytest.mark.slow
-def test_a_bento_served_elsewhere_gives_the_same_answers(checkout: Checkout, tmp_path: Path) -> None:
+def test_a_bento_served_elsewhere_gives_the_same_answers(
+    checkout: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     built = checkout.run("bentoml", "build", "--output", "tag")
     assert built.returncode == 0, built.stdout + built.stderr
     tag = re.search(r"emofuse:\w+", built.stdout)
     assert tag
-    checkout.env.pop("PYTHONPATH")  # the Bento brings its own code
+    monkeypatch.delitem(checkout.env, "PYTHONPATH")  # the Bento brings its own code
     with served(checkout, tmp_path, tag.group()) as client:
         assert_same_answers(checkout, client)
 
@@ -187,6 +194,31 @@ def test_the_champion_is_deployed_in_one_command(checkout: Checkout) -> None:
     back = checkout.run("emofuse", "deploy", "--back")
     assert back.returncode == 2
     assert "found no version before 1" in back.stderr
+
+
+def whole_clip(checkout: Checkout) -> bytes:
+    """A clip that the corpus did not break on purpose: the largest."""
+    return max((checkout.folder / "data/corpus").rglob("*.mp4"), key=lambda path: path.stat().st_size).read_bytes()
+
+
+@pytest.mark.slow
+def test_the_log_holds_nothing_of_an_upload(checkout: Checkout) -> None:
+    clip = whole_clip(checkout)
+    transcript = "1\n00:00:00,000 --> 00:00:02,000\nhush-line\n"
+    told = {"utterance": "hush-words", "context": '{"lines": [{"text": "hush-line", "speaker": "hush-name"}]}'}
+    with served(checkout, checkout.folder, ".", "quiet.log") as client:
+        for video in (clip, clip[: len(clip) // 2], b"hush-bytes", b""):
+            files = {"video": ("hush-file.mp4", video)}
+            client.post("/predict", files=files, data=told)
+            client.post("/timeline", files=files, data={"transcript": transcript})
+            client.post("/predict_batch", files={"hush-part": video}, data={"items": '[{"video": "hush-part"}]'})
+        client.post("/predict", files={"hush-field": b""})
+        client.post("/predict", content=b'{"hush-key": 1}', headers={"content-type": "application/json"})
+        client.post("/predict", content=b"hush-junk", headers={"content-type": "multipart/form-data; boundary=b"})
+    log = checkout.read("quiet.log").decode()
+    assert log.count("/predict_batch") >= 4
+    for hidden in ("hush-", "boundary character", "emofuse-serve-", "Traceback"):
+        assert hidden not in log
 
 
 @pytest.mark.slow
@@ -210,3 +242,68 @@ def test_outs_are_the_same_to_the_byte_when_made_anew(checkout: Checkout) -> Non
     assert checkout.read("dvc.lock") == lock
     assert "Stage 'package' is cached" not in done.stdout  # nothing would be tracked
     assert (checkout.folder / "mlflow.db").is_file()
+
+
+def deployed(checkout: Checkout, *options: str) -> str:
+    """The tag of the Bento that `emofuse deploy` gives."""
+    done = checkout.run("emofuse", "deploy", *options)
+    found = re.search(r"(emofuse:\w+) is ready", done.stdout)
+    assert found, done.stdout + done.stderr
+    return found[1]
+
+
+@pytest.mark.slow
+def test_a_new_bento_takes_over_without_a_failed_request_and_one_command_goes_back(
+    checkout: Checkout, tmp_path: Path
+) -> None:
+    old = deployed(checkout)
+    checkout.params(train={"epochs": 5})
+    assert checkout.run("dvc", "repro").returncode == 0
+    new = deployed(checkout)
+    with served(checkout, tmp_path, new, "new.log") as after:
+        assert_switches(checkout, tmp_path, old, after)
+    bentos = checkout.run("bentoml", "list", "emofuse", "--output", "json").stdout
+    assert deployed(checkout, "--back") == old
+    assert checkout.run("bentoml", "list", "emofuse", "--output", "json").stdout == bentos  # it was there still
+
+
+def assert_switches(checkout: Checkout, folder: Path, old: str, after: httpx.Client) -> None:
+    """The old Bento is started, asked, left for the new one, and ended while a request is on its way."""
+    front, done, ending = [""], threading.Event(), threading.Event()
+    said = b'{"utterance": "Oh, no."}'
+    kind = {"content-type": "application/json"}
+
+    def asked(content: bytes | Iterator[bytes]) -> tuple[int, str]:
+        answer = httpx.post(f"{front[0]}/predict", content=content, headers=kind, timeout=60)
+        return answer.status_code, answer.json()["version"]
+
+    def ask() -> Counter[tuple[int, str]]:
+        """A client of a proxy, until all is done: what it got, by status and version of the bundle."""
+        got: Counter[tuple[int, str]] = Counter()
+        while not done.is_set():
+            got[asked(said)] += 1
+        return got
+
+    def slowly() -> Iterator[bytes]:
+        yield said[:9]
+        ending.wait(60)
+        time.sleep(2)  # the service has been told to end by now
+        yield said[9:]
+
+    with ThreadPoolExecutor(4) as pool:
+        try:
+            with served(checkout, folder, old, "old.log") as before:
+                front[0] = str(before.base_url)
+                asking = [pool.submit(ask) for _ in range(3)]
+                slow = pool.submit(asked, slowly())
+                wait(asking, 2)
+                front[0] = str(after.base_url)
+                wait(asking, 1)  # connections that are being opened reach the old one still
+                ending.set()
+            wait(asking, 1)
+        finally:
+            done.set()
+        got = sum((one.result() for one in asking), Counter())
+        assert slow.result() in got
+    assert {status for status, _ in got} == {200}
+    assert len({version for _, version in got}) == 2

@@ -23,6 +23,7 @@ from tests.pipeline.imports import ROOT
 
 LIMITS = load_params(ROOT / "params.yaml").serve
 JSON = {"content-type": "application/json"}
+SIDES = (("left", "width"), ("top", "height"))
 CONTEXT = {"position": 2, "dialogue_length": 5}
 
 
@@ -42,6 +43,10 @@ def test_multipart_with_everything_uses_every_modality(client: TestClient, clip:
     assert all(modality["present"] for modality in body["modalities"].values())
     assert sum(modality["weight"] for modality in body["modalities"].values()) == pytest.approx(1)
     assert all(sum(m["probabilities"].values()) == pytest.approx(1) for m in body["modalities"].values())
+    faces = body["modalities"]["visual"]["faces"]
+    assert len(faces) >= 5
+    assert [face["time"] for face in faces] == sorted({face["time"] for face in faces})
+    assert all(0 <= face[at] < face[at] + face[side] <= 1 for face in faces for at, side in SIDES)
     assert {"check", "audio", "visual", "text", "fusion", "total"} <= set(body["seconds"])
 
 
@@ -54,7 +59,13 @@ def test_json_and_multipart_give_the_same_answer(client: TestClient, clip: bytes
 def test_text_alone_is_answered_and_says_what_was_missing(client: TestClient) -> None:
     modalities = client.post("/predict", json={"utterance": "I am so happy!"}).json()["modalities"]
     assert modalities["text"]["present"]
-    assert modalities["audio"] == {"present": False, "reason": "no video sent", "weight": 0, "probabilities": None}
+    assert modalities["audio"] == {
+        "present": False,
+        "reason": "no video sent",
+        "weight": 0,
+        "probabilities": None,
+        "faces": [],
+    }
     assert modalities["metadata"]["reason"] == "no dialogue context"
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
+import av
+import httpx
 import pytest
 
 from tests.conftest import write_clip
@@ -24,9 +27,25 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[api.Browser]:
+def camera(film: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a camera sees: the film, again and again, as motion JPEG."""
+    path = tmp_path_factory.mktemp("camera") / "camera.mjpeg"
+    with av.open(str(film)) as source, av.open(str(path), "w", format="mjpeg") as target:
+        seen = target.add_stream("mjpeg", rate=24)
+        seen.width, seen.height, seen.pix_fmt = 640, 360, "yuvj420p"
+        for number, frame in enumerate(source.decode(video=0)):
+            small = frame.reformat(640, 360, "yuvj420p")
+            small.pts, small.time_base = number, Fraction(1, 24)
+            target.mux(seen.encode(small))
+        target.mux(seen.encode())
+    return path
+
+
+@pytest.fixture(scope="module")
+def browser(camera: Path) -> Iterator[api.Browser]:
     with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        flags = [*FLAGS, f"--use-file-for-fake-video-capture={camera}"]
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
         yield browser
         browser.close()
 
@@ -76,6 +95,44 @@ def test_a_clip_and_a_text_are_answered(page: api.Page, film: Path) -> None:
     assert any("absent: no dialogue context" in text for text in modalities)
 
 
+def placed(page: api.Page) -> dict[str, float]:
+    """Where the box of the face is, as shares of the video's picture."""
+    return dict(
+        page.evaluate(
+            """() => {
+                const video = document.getElementById("shown"), [v, f] = [video, document.getElementById("face")]
+                    .map((one) => one.getBoundingClientRect());
+                const scale = Math.min(v.width / video.videoWidth, v.height / video.videoHeight);
+                const [width, height] = [video.videoWidth * scale, video.videoHeight * scale];
+                return {
+                    left: (f.left - v.left - (v.width - width) / 2) / width,
+                    top: (f.top - v.top - (v.height - height) / 2) / height,
+                    width: f.width / width, height: f.height / height,
+                };
+            }"""
+        )
+    )
+
+
+SEEK = """(time) => new Promise((done) => {
+    const video = document.getElementById("shown");
+    video.addEventListener("seeked", () => requestAnimationFrame(done), { once: true });
+    video.currentTime = time;
+})"""
+
+
+def test_the_face_is_framed_at_the_moment_that_is_shown(page: api.Page, film: Path, address: str) -> None:
+    answer = httpx.post(f"{address}predict", files={"video": film.read_bytes()}, timeout=60).json()
+    faces: list[dict[str, float]] = answer["modalities"]["visual"]["faces"]
+    page.set_input_files("#file", film)
+    assert page.locator("#face").is_hidden()
+    page.get_by_role("button", name="Recognise").click()
+    page.get_by_text(f"found in {len(faces)} frames").wait_for()
+    for face in (faces[0], faces[-1]):
+        page.evaluate(SEEK, face.pop("time") + 0.05)
+        assert placed(page) == pytest.approx(face, abs=0.02)
+
+
 def test_a_long_video_gets_a_timeline(page: api.Page, tmp_path: Path) -> None:
     page.set_input_files("#file", write_clip(tmp_path / "a.mp4", seconds=6))
     page.get_by_text("Dialogue and long videos").click()
@@ -91,6 +148,8 @@ def test_a_camera_is_answered_while_it_runs(page: api.Page) -> None:
     page.get_by_role("button", name="Start camera").click()
     api.expect(page.locator("#status")).to_contain_text("ms behind", timeout=PATIENCE)
     api.expect(page.locator("#modalities")).to_contain_text("audio")
+    page.locator("#face").wait_for()
+    assert 0 < placed(page)["left"] < placed(page)["left"] + placed(page)["width"] < 1
     page.get_by_role("button", name="Stop camera").click()
     page.get_by_role("button", name="Start camera").wait_for()
 

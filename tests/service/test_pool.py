@@ -12,9 +12,9 @@ import pytest
 
 from emofuse.params import Params
 from emofuse.schema import Utterance
-from emofuse.service.nursery import Done, Job
 from emofuse.service.pool import MediaPool
 from emofuse.service.refusal import RefusedError
+from emofuse.service.work import Done, Job
 from tests.conftest import write_clip
 
 

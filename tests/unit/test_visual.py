@@ -238,7 +238,7 @@ def test_the_peak_is_the_frame_that_differs_most() -> None:
 
 
 def seen(time: float, box: tuple[int, int, int, int], moved: float = 0.0) -> Sighting:
-    return Sighting(time, box, np.zeros((PATCH, PATCH), np.uint8), (moved, moved, moved))
+    return Sighting(time, box, np.zeros((PATCH, PATCH), np.uint8), (moved, moved, moved), (448, 252))
 
 
 def test_faces_are_followed_and_a_cut_starts_new_ones() -> None:
@@ -260,7 +260,7 @@ def test_faces_of_one_shot_after_another_are_all_kept() -> None:
 
 
 def test_a_face_that_is_seen_once_has_no_motion() -> None:
-    once = Sighting(0, (0, 0, 9, 9), np.zeros((PATCH, PATCH), np.uint8), (np.nan,) * 3)
+    once = Sighting(0, (0, 0, 9, 9), np.zeros((PATCH, PATCH), np.uint8), (np.nan,) * 3, (448, 252))
     assert np.isnan(motion([once], np.nan)).all()
     assert len(motion([once], np.nan)) == len(MOTION.columns)
 

@@ -23,12 +23,14 @@ class Sighting:
         box: where it is.
         patch: the face and its surroundings, uint8 of shape (side, side).
         moved: mean change since the frame before of the whole face, its brow and its mouth, 0 to 1; NaN in the first.
+        size: width and height of the frame, in pixels.
     """
 
     time: float
     box: Box
     patch: NDArray[np.uint8]
     moved: tuple[float, float, float]
+    size: tuple[int, int]
 
 
 Track = list[Sighting]

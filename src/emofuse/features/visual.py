@@ -17,7 +17,7 @@ from emofuse.features.faces import SAME, Box, FaceFinder, Gray, cut_out, overlap
 from emofuse.features.gabor import GABOR, gabor
 from emofuse.features.motion import MOTION, Loudness, motion, moved
 from emofuse.features.patterns import LBP, lbp
-from emofuse.features.tracks import Sighting, follow, speaker
+from emofuse.features.tracks import Sighting, Track, follow, speaker
 from emofuse.media import timed_frames
 from emofuse.params import VisualParams
 from emofuse.schema import Extracted, Utterance
@@ -51,19 +51,24 @@ class VisualExtractor(OneByOne):
         self._finder.find(np.zeros((self.params.width * 9 // 16, self.params.width), np.uint8))
 
     def _one(self, utterance: Utterance) -> Extracted:
+        return self.watch(utterance)[0]
+
+    def watch(self, utterance: Utterance) -> tuple[Extracted, Track]:
+        """The features of an utterance, or why there are none, and the face that speaks, at most once a frame."""
         if utterance.clip is None:
-            return Extracted(None, utterance.clip_reason)
+            return Extracted(None, utterance.clip_reason), []
         try:
             frames = list(self.sightings(timed_frames(utterance.clip, self.params.fps, self.params.width)))
         except MediaError as error:
-            return Extracted(None, str(error))
+            return Extracted(None, str(error)), []
         loudness = Loudness(utterance.clip)
         face = speaker(follow(frames), loudness.agreement)
         if not face:
-            return Extracted(None, "no face found")
+            return Extracted(None, "no face found"), []
         values = self._values(face, loudness)
         share = np.array([len(face) / len(frames)], np.float32)
-        return Extracted(np.concatenate([*(values[name]() for name in GROUPS if name in self.params.groups), share]))
+        chosen = [values[name]() for name in GROUPS if name in self.params.groups]
+        return Extracted(np.concatenate([*chosen, share])), face
 
     def sightings(self, frames: Iterable[tuple[float, Gray]]) -> Iterator[list[Sighting]]:
         """The faces of each frame, which comes with its time; new ones are looked for every `SEARCH_EVERY` frames."""
@@ -73,10 +78,11 @@ class VisualExtractor(OneByOne):
             boxes = self._finder.find(frame, known if number % SEARCH_EVERY else ())
             patches = [cut_out(frame, box, PATCH, MARGIN) for box in boxes]
             changes = [_change(box, patch, known, before) for box, patch in zip(boxes, patches, strict=True)]
-            yield [Sighting(time, *seen) for seen in zip(boxes, patches, changes, strict=True)]
+            size = frame.shape[1], frame.shape[0]
+            yield [Sighting(time, *seen, size) for seen in zip(boxes, patches, changes, strict=True)]
             known, before = boxes, frame
 
-    def _values(self, face: list[Sighting], loudness: Loudness) -> Mapping[str, Callable[[], NDArray[np.float32]]]:
+    def _values(self, face: Track, loudness: Loudness) -> Mapping[str, Callable[[], NDArray[np.float32]]]:
         patches = [sighting.patch for sighting in face]
         faces = [plain(patch) for patch in patches]
         upright = cache(lambda: self._aligner.faces(patches))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -16,11 +16,11 @@ from emofuse.predictor import Prediction, Predictor
 from emofuse.schema import CONTEXT_LINES, Extracted, Line, Utterance
 from emofuse.service.batcher import Batcher
 from emofuse.service.clock import timed
-from emofuse.service.messages import Context, Modality, PredictResponse
-from emofuse.service.nursery import Glimpse, Job
+from emofuse.service.messages import Context, Face, Modality, PredictResponse
 from emofuse.service.pool import MediaPool
 from emofuse.service.reading import Known
 from emofuse.service.refusal import RefusedError
+from emofuse.service.work import Done, Glimpse, Job
 from emofuse.windows import Look
 
 # Of the files that may be sent, those that a modality is extracted from: the first that there is.
@@ -59,9 +59,15 @@ class Answers:
         """
         return await self._answer(as_utterance(known), known.files)
 
-    async def answer_clip(self, utterance: Utterance, clip: Path) -> PredictResponse:
-        """Answer one utterance whose clip is the service's own, so that it need not be checked."""
-        return await self._answer(utterance, {"video": clip}, checked=True)
+    async def answer_clip(self, utterance: Utterance, clip: Path, start: float) -> PredictResponse:
+        """Answer a window of a long video, whose clip is the service's own, so that it need not be checked.
+
+        Args:
+            utterance: what is known of it.
+            clip: the window.
+            start: of the window, in seconds.
+        """
+        return await self._answer(utterance, {"video": clip}, start, checked=True)
 
     async def answer_glimpse(
         self, utterance: Utterance, frames: list[tuple[float, bytes]], sound: bytes, sample_rate: int, folder: Path
@@ -82,28 +88,33 @@ class Answers:
         with timed(seconds, "total"):
             wanted = tuple(modality for modality in SOURCES if modality in self._modalities)
             glimpse = Glimpse(utterance, frames, sound, sample_rate, folder, wanted, self.look)
-            rows = await self._done(glimpse, seconds)
-            prediction, spent = await self._batcher.answer(utterance, rows)
-        return as_response(prediction, seconds | spent)
+            done = await self._done(glimpse, seconds)
+            prediction, spent = await self._batcher.answer(utterance, done.extracted())
+        start = frames[0][0] if frames else 0.0
+        return as_response(prediction, seconds | spent, later(done.faces, start))
 
     @property
     def look(self) -> Look:
         """What the extractors look at of a video."""
         return look_of(self.predictor)
 
-    async def _answer(self, utterance: Utterance, files: Mapping[str, Path], checked: bool = False) -> PredictResponse:
+    async def _answer(
+        self, utterance: Utterance, files: Mapping[str, Path], start: float = 0.0, checked: bool = False
+    ) -> PredictResponse:
         seconds: dict[str, float] = {}
+        faces: list[Face] = []
         with timed(seconds, "total"):
             if files:
-                rows = await self._extract(utterance, files, checked, seconds)
+                done = await self._extract(utterance, files, checked, seconds)
+                rows, faces = done.extracted(), done.faces
             else:
                 rows = {m: Extracted(None, utterance.clip_reason) for m in MEDIA if m in self._modalities}
             prediction, spent = await self._batcher.answer(utterance, rows)
-        return as_response(prediction, seconds | spent)
+        return as_response(prediction, seconds | spent, later(faces, start))
 
     async def _extract(
         self, utterance: Utterance, files: Mapping[str, Path], checked: bool, seconds: dict[str, float]
-    ) -> dict[str, Extracted]:
+    ) -> Done:
         chosen = {
             modality: next((name for name in SOURCES[modality] if name in files), None)
             for modality in SOURCES
@@ -111,7 +122,7 @@ class Answers:
         }
         return await self._done(Job(utterance, files, chosen, checked), seconds)
 
-    async def _done(self, job: Job | Glimpse, seconds: dict[str, float]) -> dict[str, Extracted]:
+    async def _done(self, job: Job | Glimpse, seconds: dict[str, float]) -> Done:
         with timed(seconds, "workers"):
             done = await self.pool.extract(job)
         if done.refused:
@@ -119,7 +130,12 @@ class Answers:
                 422, f"{done.refused}, expected a clip such as mp4, mov, webm or wav; check that the file plays"
             )
         seconds.update(done.seconds)
-        return done.extracted()
+        return done
+
+
+def later(faces: Sequence[Face], start: float) -> list[Face]:
+    """Faces of a window that starts at so many seconds, by the clock of the whole."""
+    return [face.model_copy(update={"time": round(start + face.time, 3)}) for face in faces]
 
 
 def as_utterance(known: Known) -> Utterance:
@@ -139,14 +155,20 @@ def as_utterance(known: Known) -> Utterance:
     )
 
 
-def as_response(prediction: Prediction, seconds: Mapping[str, float]) -> PredictResponse:
+def as_response(prediction: Prediction, seconds: Mapping[str, float], faces: Sequence[Face]) -> PredictResponse:
     """The answer as it is sent."""
     return PredictResponse(
         label=prediction.label,
         probabilities=prediction.probabilities,
         uncertain=prediction.uncertain,
         modalities={
-            name: Modality(present=use.present, reason=use.reason, weight=use.weight, probabilities=use.probabilities)
+            name: Modality(
+                present=use.present,
+                reason=use.reason,
+                weight=use.weight,
+                probabilities=use.probabilities,
+                faces=list(faces) if name == "visual" else [],
+            )
             for name, use in prediction.modalities.items()
         },
         seconds={step: round(spent, 6) for step, spent in seconds.items()},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -56,6 +57,7 @@ class Endpoints:
     @asynccontextmanager
     async def lifespan(self, _: FastAPI) -> AsyncIterator[None]:
         """Load and warm up what is served before the first request, and end it after the last."""
+        logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # it logs bytes of a broken body
         self._served = await asyncio.to_thread(self._load)
         self._answers = Answers(self._served.predictor, self._limits)
         self._folders = Folders()

@@ -10,6 +10,7 @@ from pydantic.config import JsonDict
 from emofuse.schema import CONTEXT_LINES
 
 MOST_LINES = 1000  # of a context
+MOST_FACES = 500  # of an answer
 Seconds = Annotated[float | None, Field(ge=0, le=1e6, allow_inf_nan=False)]
 Speaker = Annotated[str | None, Field(max_length=200)]
 Probabilities = Annotated[dict[str, float], Field(description="of each class, 0 to 1, summing to 1")]
@@ -98,6 +99,27 @@ class NamedItem(Asked):
     audio: Annotated[str | None, Field(description="name of the file part that holds the sound file")] = None
 
 
+class Face(BaseModel):
+    """Where the face that speaks was found in a frame; a close-up may reach over the frame's edge."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+    time: Annotated[float, Field(description="seconds in the video, or of the camera's clock")]
+    left: Annotated[float, Field(description="of its left edge, as a share of the frame's width")]
+    top: Annotated[float, Field(description="of its top edge, as a share of the frame's height")]
+    width: Annotated[float, Field(description="as a share of the frame's width")]
+    height: Annotated[float, Field(description="as a share of the frame's height")]
+
+
+Faces = Annotated[
+    list[Face],
+    Field(
+        max_length=MOST_FACES,
+        description="of the visual modality: the face that was looked at, in the frames that it was found in",
+    ),
+]
+
+
 class Modality(BaseModel):
     """What a modality did for the answer."""
 
@@ -107,6 +129,7 @@ class Modality(BaseModel):
     probabilities: Annotated[
         Probabilities | None, Field(description="what the model answers from it alone; null where it is absent")
     ]
+    faces: Faces = []
 
 
 class PredictResponse(BaseModel):

@@ -15,135 +15,36 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from pydantic import Base64Bytes, ConfigDict, TypeAdapter
 
 from emofuse.errors import MediaError
 from emofuse.features.base import Extractor
 from emofuse.features.registry import make_extractor
+from emofuse.features.tracks import Track
+from emofuse.features.visual import VisualExtractor
 from emofuse.features.workers import one_thread
 from emofuse.media import Bounds, check_clip, gray_picture
-from emofuse.params import EXTRACTOR_PARAMS, ExtractorParams
-from emofuse.schema import Extracted, Utterance
 from emofuse.service.clock import timed
-from emofuse.windows import Look, Window, cut_windows, even_spans, write_window
-
-READY = b"ready\n"
-FORK, KILL = b"f", b"k"  # what the nursery is asked
-
-
-@dataclass(frozen=True)
-class Setup:
-    """What a nursery is told at its start: the extractors of its workers, and their bounds."""
-
-    extractors: Mapping[str, dict[str, Any]]
-    bounds: Bounds
-    worker_mb: int
-
-    def params(self) -> dict[str, ExtractorParams]:
-        """The params of each modality's extractor."""
-        return {m: EXTRACTOR_PARAMS[m].model_validate(found) for m, found in self.extractors.items()}
-
-
-@dataclass(frozen=True)
-class Job:
-    """A clip to extract.
-
-    Attributes:
-        utterance: what is known of it, less the clip.
-        files: by name.
-        modalities: those that are wanted, each with the name of its file; None where it has none.
-        checked: whether the files are the service's own, so that nothing has to be checked.
-    """
-
-    utterance: Utterance
-    files: Mapping[str, Path]
-    modalities: Mapping[str, str | None]
-    checked: bool = False
-
-
-@dataclass(frozen=True)
-class Done:
-    """What a worker made of a job: the values of each modality or the reason why there are none, and the seconds spent.
-
-    `refused` says why nothing was extracted.
-    """
-
-    __pydantic_config__ = ConfigDict(ser_json_inf_nan="constants")  # a feature that is unknown is NaN
-
-    rows: Mapping[str, tuple[list[float] | None, str]]
-    seconds: Mapping[str, float]
-    refused: str = ""
-
-    def extracted(self) -> dict[str, Extracted]:
-        """The rows as extractors give them."""
-        return {
-            modality: Extracted(None if values is None else np.array(values, dtype=np.float32), reason)
-            for modality, (values, reason) in self.rows.items()
-        }
-
-
-@dataclass(frozen=True)
-class Cut:
-    """A long video to cut.
-
-    Attributes:
-        video: its file.
-        spans: start and end of each window in seconds; where there are none, `window` and `hop` make them.
-        window: seconds.
-        hop: seconds from one window to the next.
-        folder: where the windows are put.
-        look: what is kept of the video.
-        bounds: of the video.
-    """
-
-    video: Path
-    spans: list[tuple[float, float]]
-    window: float
-    hop: float
-    folder: Path
-    look: Look
-    bounds: Bounds
-
-
-@dataclass(frozen=True)
-class Glimpse:
-    """A window of a live camera to extract.
-
-    Attributes:
-        utterance: what is known of it, less the clip.
-        frames: times in seconds, and JPEG pictures.
-        sound: mono, 16 bits, signed, little endian.
-        sample_rate: of the sound, in Hz.
-        folder: where it may put a file.
-        modalities: those that are wanted.
-        look: what is kept of it.
-    """
-
-    utterance: Utterance
-    frames: list[tuple[float, Base64Bytes]]
-    sound: Base64Bytes
-    sample_rate: int
-    folder: Path
-    modalities: tuple[str, ...]
-    look: Look
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A window, or, at the end of the video, none, and why it ended where that is an error."""
-
-    window: Window | None
-    refused: str = ""
-
-
-SETUP, DONE, PIECE = TypeAdapter(Setup), TypeAdapter(Done), TypeAdapter(Piece)
-WORK: TypeAdapter[Job | Cut | Glimpse] = TypeAdapter(Job | Cut | Glimpse)
-NEXT = b"next\n"
+from emofuse.service.messages import MOST_FACES, Face
+from emofuse.service.work import (
+    DONE,
+    KILL,
+    NEXT,
+    PIECE,
+    READY,
+    SETUP,
+    WORK,
+    Cut,
+    Done,
+    Glimpse,
+    Job,
+    Piece,
+    Setup,
+)
+from emofuse.windows import cut_windows, even_spans, write_window
 
 
 def main(control: socket.socket) -> None:
@@ -227,14 +128,20 @@ def _bound(megabytes: int) -> None:
 def _extract(job: Job, extractors: Mapping[str, Extractor], bounds: Bounds) -> Done:
     seconds: dict[str, float] = {}
     rows = {}
+    faces: list[Face] = []
     try:
         if not job.checked:
             with timed(seconds, "check"):
                 _check(job.files, bounds)
         for modality, source in job.modalities.items():
             clip = None if source is None else job.files[source]
+            extractor, utterance = extractors[modality], replace(job.utterance, clip=clip)
             with timed(seconds, modality):
-                (row,) = extractors[modality].extract([replace(job.utterance, clip=clip)])
+                if isinstance(extractor, VisualExtractor):
+                    row, face = extractor.watch(utterance)
+                    faces = _placed(face)
+                else:
+                    (row,) = extractor.extract([utterance])
             rows[modality] = (None if row.values is None else row.values.tolist(), row.reason)
     except MediaError as error:
         return Done({}, seconds, str(error))
@@ -242,7 +149,17 @@ def _extract(job: Job, extractors: Mapping[str, Extractor], bounds: Bounds) -> D
         return Done({}, seconds, "takes too much memory to decode")
     except Exception as error:  # any library may be upset by a broken clip in its own way; the next clip is another
         return Done({}, seconds, f"can't be decoded: {type(error).__name__}")
-    return Done(rows, seconds)
+    return Done(rows, seconds, faces=faces)
+
+
+def _placed(face: Track) -> list[Face]:
+    """Where a face is, in shares of its frame, at `MOST_FACES` moments or fewer."""
+    chosen = face[:: max(1, -(-len(face) // MOST_FACES))]
+    corners = [(s.time, [edge / side for edge, side in zip(s.box, s.size * 2, strict=True)]) for s in chosen]
+    return [
+        Face(time=round(time, 3), left=round(x, 4), top=round(y, 4), width=round(w, 4), height=round(h, 4))
+        for time, (x, y, w, h) in corners
+    ]
 
 
 def _see(work: Glimpse, extractors: Mapping[str, Extractor], bounds: Bounds) -> Done:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 from emofuse.service.access import KEYS
-from emofuse.service.nursery import FORK, KILL, SETUP, Setup
+from emofuse.service.work import FORK, KILL, SETUP, Setup
 
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
 PATIENCE = 5.0  # seconds for the processes to end by themselves

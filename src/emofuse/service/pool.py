@@ -12,9 +12,9 @@ from pydantic import ValidationError
 from emofuse.features.workers import available_cores
 from emofuse.media import Bounds
 from emofuse.params import ExtractorParams, ServeParams
-from emofuse.service.nursery import DONE, NEXT, PIECE, WORK, Cut, Done, Glimpse, Job, Setup
 from emofuse.service.nursery_process import NurseryProcess
 from emofuse.service.refusal import RefusedError, busy
+from emofuse.service.work import DONE, NEXT, PIECE, WORK, Cut, Done, Glimpse, Job, Setup
 from emofuse.windows import Window
 
 JOBS = 200  # that a worker answers before a fresh one takes its place, so that leaks of decoders don't add up

@@ -48,8 +48,7 @@ def store_bundle(folder: Path, labels: Mapping[str, str] | None = None) -> str:
     except bentoml.exceptions.NotFound:
         pass
     with bentoml.models.create(tag, labels=dict(labels or {})) as model:
-        for path in folder.iterdir():
-            shutil.copy(path, model.path_of(path.name))
+        shutil.copytree(folder, model.path, dirs_exist_ok=True)
     return tag
 
 

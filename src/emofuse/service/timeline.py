@@ -20,9 +20,9 @@ from emofuse.params import ServeParams
 from emofuse.schema import Utterance
 from emofuse.service.answers import Answers
 from emofuse.service.messages import Problem, TimelineAnswer, TimelineEnd, TimelineOptions
-from emofuse.service.nursery import Cut
 from emofuse.service.reading import FORM, field_text, file_part, kind_of, opened_form, store, validated
 from emofuse.service.refusal import RefusedError
+from emofuse.service.work import Cut
 from emofuse.transcript import Transcript, parse_transcript
 from emofuse.windows import Window
 
@@ -129,7 +129,9 @@ class Timelines:
     async def _window(self, window: Window, transcript: Transcript) -> TimelineAnswer:
         said = transcript.during(window.start, window.end) if transcript.lines else Utterance()
         try:
-            answer = await self._answers.answer_clip(replace(said, clip_reason="no video sent"), window.clip)
+            answer = await self._answers.answer_clip(
+                replace(said, clip_reason="no video sent"), window.clip, window.start
+            )
         finally:
             with suppress(FileNotFoundError):
                 window.clip.unlink()

@@ -4,7 +4,9 @@ const $ = (id) => document.getElementById(id);
 const COLOURS = ["#c0392b", "#7d8c2f", "#7b4fb5", "#d99a00", "#8a93a3", "#2f6fc9", "#d1568f", "#1f9a8a", "#a0643a"];
 const LIVE = { hop: 0.5, window: 3, fps: 5, width: 640, height: 360, rate: 16000 };
 let model = { labels: [], limits: { seconds: 60 } };
+const NEAR = 0.25; // seconds that a face may be away from the moment that is shown
 let camera = null;
+let faces = [];
 
 const percent = (share) => `${Math.round(share * 100)}%`;
 const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
@@ -34,6 +36,34 @@ function drawn(share) {
   const cell = make("td", "", { className: "drawn" });
   cell.append(bar(share));
   return cell;
+}
+
+// The box of the face over the video, whose picture has black bars at its sides or above and below it.
+function placeFace() {
+  const video = $("shown");
+  const away = (face) => Math.abs(face.time - video.currentTime);
+  const face = camera ? faces.at(-1) : faces.reduce((one, other) => (one && away(one) <= away(other) ? one : other), null);
+  const scale = Math.min(video.clientWidth / video.videoWidth, video.clientHeight / video.videoHeight);
+  $("face").hidden = !face || !Number.isFinite(scale) || (!camera && away(face) > NEAR);
+  if ($("face").hidden) return;
+  const [width, height] = [video.videoWidth * scale, video.videoHeight * scale];
+  const [left, top] = [(video.clientWidth - width) / 2, (video.clientHeight - height) / 2];
+  Object.assign($("face").style, {
+    left: `${left + face.left * width}px`, top: `${top + face.top * height}px`,
+    width: `${face.width * width}px`, height: `${face.height * height}px`,
+  });
+}
+
+function keepPlacing() {
+  placeFace();
+  if (!$("shown").paused && !camera) requestAnimationFrame(keepPlacing);
+}
+
+function showFaces(found) {
+  faces = found;
+  $("seen").hidden = !faces.length || Boolean(camera);
+  if (!$("seen").hidden) $("seen").textContent = `Framed: the face that was looked at, found in ${faces.length} frames`;
+  placeFace();
 }
 
 function show(answer) {
@@ -92,7 +122,9 @@ async function predict(file) {
   if (file) form.append(file.type.startsWith("audio/") ? "audio" : "video", file);
   if ($("said").value.trim()) form.append("utterance", $("said").value);
   if (context()) form.append("context", context());
-  show(await (await ask("predict", form)).json());
+  const answer = await (await ask("predict", form)).json();
+  show(answer);
+  showFaces(answer.modalities.visual?.faces ?? []);
   tell(`${$("label").textContent}, ${$("score").textContent}`);
   $("timeline").hidden = true;
 }
@@ -103,6 +135,7 @@ async function timeline(file) {
   if ($("window").value) form.append("window", $("window").value);
   if ($("transcript").files[0]) form.append("transcript", await $("transcript").files[0].text());
   const answer = await ask("timeline", form);
+  showFaces([]);
   $("strip").replaceChildren();
   $("windows").replaceChildren();
   $("legend").replaceChildren();
@@ -124,6 +157,7 @@ function addWindow(answer) {
     tell(`${answer.windows} windows, ${clock(answer.video_seconds)} of video in ${answer.seconds.toFixed(1)} s`);
     return;
   }
+  showFaces([...faces, ...(answer.modalities.visual?.faces ?? [])]);
   const part = make("div", "", { title: `${clock(answer.start)} ${answer.label}` });
   part.style.background = colour(answer.label);
   part.style.opacity = 0.35 + 0.65 * answer.probabilities[answer.label];
@@ -152,8 +186,9 @@ function choose(file) {
   stopCamera();
   tell("");
   $("limit").textContent = file ? file.name : "a video or a sound file";
+  showFaces([]);
   if ($("shown").src) URL.revokeObjectURL($("shown").src);
-  $("shown").hidden = !file;
+  $("stage").hidden = !file;
   if (file) $("shown").src = URL.createObjectURL(file);
 }
 
@@ -179,7 +214,7 @@ async function startCamera() {
     video: { width: LIVE.width, height: LIVE.height }, audio: true,
   });
   const video = $("shown");
-  video.hidden = false;
+  $("stage").hidden = false;
   video.removeAttribute("src");
   video.srcObject = media;
   await video.play();
@@ -201,6 +236,7 @@ async function startCamera() {
     const answer = JSON.parse(event.data);
     if (answer.error) return tell("", answer.error);
     show(answer);
+    showFaces(answer.modalities.visual?.faces.slice(-1) ?? []);
     $("status").textContent = `live, ${Math.round(answer.latency * 1000)} ms behind`;
   });
   socket.addEventListener("close", () => stopCamera());
@@ -225,7 +261,8 @@ function stopCamera() {
   sound.close();
   for (const track of media.getTracks()) track.stop();
   $("shown").srcObject = null;
-  $("shown").hidden = true;
+  $("stage").hidden = true;
+  showFaces([]);
   $("said").oninput = null;
   $("camera").textContent = "Start camera";
   $("camera").setAttribute("aria-pressed", "false");
@@ -260,6 +297,9 @@ async function about() {
 $("form").addEventListener("submit", send);
 $("camera").addEventListener("click", toggleCamera);
 $("file").addEventListener("change", () => choose($("file").files[0]));
+$("shown").addEventListener("play", keepPlacing);
+for (const name of ["seeked", "loadedmetadata", "resize"]) $("shown").addEventListener(name, placeFace);
+new ResizeObserver(placeFace).observe($("shown"));
 for (const name of ["dragenter", "dragover"]) $("drop").addEventListener(name, () => $("drop").classList.add("over"));
 for (const name of ["dragleave", "drop"]) $("drop").addEventListener(name, () => $("drop").classList.remove("over"));
 about();
