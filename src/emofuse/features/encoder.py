@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -52,8 +53,11 @@ def encoder_identity(name: str) -> str:
     return digest.hexdigest()
 
 
+@cache
 def load_shape(name: str) -> tuple[int, int, int]:
     """An encoder's depth in layers (less the embeddings), its width, and the longest text that it takes, in tokens.
+
+    Kept, since the embedded encoder's file is verified for it, which takes longer than a short text.
 
     Raises:
         EncoderError: there is no such encoder.

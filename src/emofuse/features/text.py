@@ -90,11 +90,6 @@ class TextExtractor:
         """Tokenizer and model, loaded when the first text is encoded."""
         return load_encoder(self.params.encoder, self._device, self.params.precision)
 
-    @cached_property
-    def _longest(self) -> int:
-        """Tokens of the longest text; once an extractor, since the encoder's files are verified for it."""
-        return min(self.params.max_tokens, load_shape(self.params.encoder)[2])
-
     def extract(self, utterances: Sequence[Utterance]) -> Iterator[Extracted]:
         """Give the features of each utterance that has words, in order, texts of about the same length padded."""
         done = dict(self._features(utterances, NEAR))
@@ -119,7 +114,8 @@ class TextExtractor:
         if not said:
             return
         tokenizer, _ = self._encoder
-        encoded = tokenizer(list(said.values()), truncation=True, max_length=self._longest)["input_ids"]
+        longest = min(self.params.max_tokens, load_shape(self.params.encoder)[2])
+        encoded = tokenizer(list(said.values()), truncation=True, max_length=longest)["input_ids"]
         tokens = dict(zip(said, map(torch.tensor, encoded), strict=True))
 
         def steps(number: int) -> int:
