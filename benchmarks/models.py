@@ -247,7 +247,7 @@ def main(folder: Path, name: str, seeds: int, variants: bool, cut: bool) -> None
         figures.setdefault(table, {})[what] = found
         results[name] = {"seeds": seeds, "rows": rows, "figures": figures}
         write_json(RESULTS, results)
-        PAGE.write_text(page(results), encoding="utf-8")
+        PAGE.write_text(page(read_json(RESULTS)), encoding="utf-8")
     print(page({name: results[name]}))
 
 
