@@ -212,6 +212,17 @@ def test_the_calibration_error_of_a_model_that_is_too_sure(rows: pd.DataFrame) -
     assert [each["rows"] for each in found["bins"]] == [COUNT]
 
 
+@pytest.mark.parametrize("count", [100, 1000])
+def test_calibrated_answers_show_the_error_that_is_expected_by_chance(count: int) -> None:
+    rng = np.random.default_rng(1)
+    confidence = rng.uniform(0.5, 1, count)
+    probabilities = np.stack([confidence, 1 - confidence], axis=1)
+    drawn = [calibration(probabilities, (rng.random(count) > confidence).astype(int)) for _ in range(40)]
+    errors = [found["expected_calibration_error"] for found in drawn]
+    assert drawn[0]["calibration_error_by_chance"] == pytest.approx(np.mean(errors), rel=0.1)
+    assert np.mean(errors) > 0.3 * count**-0.5
+
+
 def test_abstaining_from_unsure_wrong_answers_gains_accuracy(rows: pd.DataFrame) -> None:
     answers = rows["label"].tolist()
     wrong = slice(0, COUNT // 4)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from emofuse.calibration import calibration_error, confidence_bins
 
 STEPS = 20  # of coverage
+DRAWS = 200  # of which answers are right
 
 
 def calibration(probabilities: NDArray[np.float64], actual: NDArray[np.intp]) -> dict[str, Any]:
@@ -30,7 +31,25 @@ def calibration(probabilities: NDArray[np.float64], actual: NDArray[np.intp]) ->
         }
         for rows in confidence_bins(confidence)
     ]
-    return {"expected_calibration_error": calibration_error(probabilities, actual), "bins": told}
+    return {
+        "expected_calibration_error": calibration_error(probabilities, actual),
+        "calibration_error_by_chance": error_by_chance(confidence),
+        "bins": told,
+    }
+
+
+def error_by_chance(confidence: NDArray[np.float64]) -> float:
+    """The expected calibration error that n answers show though each is right exactly as often as it says.
+
+    It is not 0, since few rows in a bin are seldom right as often as expected: the error is biased upwards, and more so
+    where rows are few (Kumar et al., NeurIPS 2019). The mean over `DRAWS` draws of which answers are right.
+
+    Args:
+        confidence: of each answer, shape (n,).
+    """
+    right = np.random.default_rng(0).random((DRAWS, len(confidence))) < confidence
+    gaps = [np.abs((confidence[rows] - right[:, rows]).sum(axis=1)) for rows in confidence_bins(confidence)]
+    return float(np.sum(gaps, axis=0).mean() / len(confidence))
 
 
 def coverage(probabilities: NDArray[np.float64], actual: NDArray[np.intp]) -> list[dict[str, float]]:
