@@ -6,14 +6,17 @@ import random
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 import yaml
 
+from emofuse.features.cache import FILE
 from tests.pipeline.test_pipeline import Checkout
 
 STAGES = ("text", "audio", "visual")
@@ -34,13 +37,19 @@ def started(checkout: Checkout, stage: str) -> subprocess.Popen[str]:
 
 
 def entries(checkout: Checkout) -> int:
-    found = re.findall(r"(\d+) entries", checkout.run("emofuse", "cache", "show").stdout)
-    return sum(map(int, found))
+    """Rows in the cache, read here: a command takes so long to start that the stage would be over by then."""
+    path = checkout.folder / ".cache/features" / FILE
+    try:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)) as cache:
+            return int(cache.execute("SELECT count(*) FROM entries").fetchone()[0])
+    except sqlite3.OperationalError:  # it isn't there yet
+        return 0
 
 
 def until_something_is_kept(checkout: Checkout, process: subprocess.Popen[str]) -> None:
     while entries(checkout) == 0:
         assert process.poll() is None, process.stderr and process.stderr.read()
+        time.sleep(0.02)
 
 
 @pytest.fixture
