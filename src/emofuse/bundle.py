@@ -147,8 +147,9 @@ def load_bundle(folder: Path) -> Bundle:
                 f"{folder / WEIGHTS}: found sha256 {found}, expected {described['weights_sha256']}; "
                 "the file was altered: fetch it again or train again"
             )
+        stored = _hashes(folder / TUNED)
         for name, digest in described["tuned"].items():
-            if _hashes(folder / TUNED).get(name) != digest:
+            if stored.get(name) != digest:
                 raise BundleError(f"{folder / TUNED / name}: missing or altered; fetch the bundle again or train again")
         bundle = _build(described, load(weights), hashlib.sha256(raw).hexdigest())
         return replace(bundle, tuned=folder / TUNED) if described["tuned"] else bundle
@@ -167,7 +168,9 @@ def _refuse_code(folder: Path) -> None:
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         with path.open("rb") as file:
             start = file.read(4)
-        ours = path.suffix in (".json", ".safetensors")  # whose first bytes may be any
+        weights = path.parent == folder / TUNED and path.suffix == ".safetensors"
+        # Ours are verified by hash, and their first bytes may be any.
+        ours = weights or path in (folder / DESCRIPTION, folder / WEIGHTS)
         if path.suffix.lower() in RUNNABLE or (start.startswith(RUNNABLE_STARTS) and not ours):
             raise BundleError(
                 f"{path}: found a file that could run code when it is loaded, expected {DESCRIPTION}, {WEIGHTS} and "

@@ -34,6 +34,9 @@ def describe(folder: Path, **changes: Any) -> None:
         ("notes.txt", pickle.dumps({"a": 1})),
         ("weights.dat", b"PK\x03\x04"),
         ("deep/hook.py", b"print()"),
+        ("notes.json", pickle.dumps({"a": 1})),
+        ("tuned/tuned.json", pickle.dumps({"a": 1})),
+        ("other.safetensors", pickle.dumps({"a": 1})),
     ],
 )
 def test_a_file_that_could_run_is_refused(folder: Path, name: str, content: bytes) -> None:
