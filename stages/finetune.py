@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 
 import numpy as np
+import pandas as pd
 
 from emofuse.errors import guard
 from emofuse.params import Params, load_params
@@ -16,13 +17,14 @@ def main() -> None:
     params = load_params()
     shutil.rmtree(TUNED_DIR, ignore_errors=True)
     TUNED_DIR.mkdir(parents=True)
-    labels = label_order(read_manifest()) if params.text.finetune.epochs else []
+    manifest = read_manifest()
+    labels = label_order(manifest) if params.text.finetune.epochs else []
     write_json(TUNED_DIR / "tuned.json", {"labels": labels})
     if labels:
-        tune(params, labels)
+        tune(params, manifest, labels)
 
 
-def tune(params: Params, labels: list[str]) -> None:
+def tune(params: Params, manifest: pd.DataFrame, labels: list[str]) -> None:
     """Train an encoder a fold; a training row is answered by the one that never met its dialogue, others by all."""
     from safetensors.torch import save_file
 
@@ -31,7 +33,6 @@ def tune(params: Params, labels: list[str]) -> None:
     from emofuse.features.tuned import Tuned, column_names
     from emofuse.finetuning import finetune
 
-    manifest = read_manifest()
     said = utterances(manifest, params.ingest.root)
     wordy = np.array([bool(spoken(utterance, params.text)) for utterance in said])
     chosen = np.flatnonzero((manifest["split"] == "train") & manifest["label"].notna() & wordy)

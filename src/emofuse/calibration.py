@@ -67,6 +67,7 @@ def fit_shares(probabilities: NDArray[np.float64], targets: NDArray[np.int64]) -
     actual = logs[:, np.arange(len(targets)), targets]
 
     def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        """The mean log loss of these weights, and its gradient."""
         logits = np.tensordot(weights, logs, axes=1)
         expected = (softmax(logits, axis=1) * logs).sum(axis=2).mean(axis=1)
         return float((logsumexp(logits, axis=1) - weights @ actual).mean()), expected - actual.mean(axis=1)

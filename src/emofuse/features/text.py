@@ -119,6 +119,7 @@ class TextExtractor:
         tokens = dict(zip(said, map(torch.tensor, encoded), strict=True))
 
         def steps(number: int) -> int:
+            """How long a text is, in steps of `near` tokens."""
             return -(-len(tokens[number]) // near)
 
         for _, group in groupby(sorted(said, key=steps), steps):

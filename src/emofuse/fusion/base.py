@@ -30,7 +30,7 @@ class Context:
     index: Tensor
     speaker: Tensor
 
-    def rows(self, index: Tensor) -> Context:
+    def rows(self, index: Tensor | slice) -> Context:
         """The lines around the utterances of an index or a boolean mask."""
         return Context(self.words, self.spoken, self.index[index], self.speaker[index])
 
@@ -57,7 +57,7 @@ class Batch:
     mask: Tensor
     context: Context | None = None
 
-    def rows(self, index: Tensor) -> Batch:
+    def rows(self, index: Tensor | slice) -> Batch:
         """The rows of an index or a boolean mask."""
         context = None if self.context is None else self.context.rows(index)
         return Batch({name: values[index] for name, values in self.inputs.items()}, self.mask[index], context)
