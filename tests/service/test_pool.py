@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
+from emofuse.media import Bounds
 from emofuse.params import Params
 from emofuse.schema import Utterance
 from emofuse.service.pool import MediaPool
 from emofuse.service.refusal import RefusedError
-from emofuse.service.work import Done, Job
+from emofuse.service.work import READY, SETUP, Done, Job, Setup
 from tests.conftest import write_clip
 
 
@@ -70,6 +74,22 @@ def test_workers_outlive_their_nursery_and_a_new_one_replaces_them(params: Param
         assert (await pool.extract(job(film))).rows
 
     running(params, work)
+
+
+@pytest.mark.parametrize("moment", ["before it is told", "while it warms up", "while it waits"])
+def test_a_nursery_whose_service_is_gone_ends_without_a_word(params: Params, moment: str) -> None:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        command = [sys.executable, "-m", "emofuse.service.nursery", str(theirs.fileno())]
+        nursery = subprocess.Popen(command, pass_fds=[theirs.fileno()], stderr=subprocess.PIPE)
+    with ours:
+        if moment != "before it is told":
+            setup = Setup({"visual": params.visual.model_dump(mode="json")}, Bounds(8, 20000, 2.0, 100), 500)
+            ours.sendall(SETUP.dump_json(setup) + b"\n")
+        if moment == "while it waits":
+            assert ours.recv(16) == READY
+    assert nursery.communicate(timeout=60) == (None, b"")
+    assert nursery.returncode == 0
 
 
 def test_a_client_that_hangs_up_frees_its_worker(params: Params, film: Path) -> None:

@@ -291,12 +291,17 @@ def test_a_member_of_several_models_is_asked_once(subject: Subject, monkeypatch:
     assert (alone != models["early"].answer_all()).any()
 
 
+def of_words(name: str, subject: Subject) -> Predictor:
+    """An untrained model of this name that reads text alone."""
+    bundle = subject.predictor.bundle
+    words = {part: {"text": getattr(bundle, part)["text"]} for part in ("features", "extractors", "scalers")}
+    member = make_model(name, {"text": WIDTHS["text"]}, len(LABELS), bundle.train).eval()
+    return Predictor(replace(bundle, name=name, members=[member], **words))
+
+
 @pytest.fixture(scope="module")
 def found(rows: pd.DataFrame, subject: Subject) -> dict[str, Any]:
-    bundle = subject.predictor.bundle
-    words = {name: {"text": getattr(bundle, name)["text"]} for name in ("features", "extractors", "scalers")}
-    text = make_model("text", {"text": WIDTHS["text"]}, len(LABELS), bundle.train).eval()
-    alone = Predictor(replace(bundle, name="text", members=[text], **words))
+    alone = of_words("text", subject)
     said = rows.assign(text=np.where(rows.index % 2, "<script>alert('no')</script>", "well I never"), clip="clip.mp4")
     half = said["label"].where(said.index % 2 == 0, "neutral").tolist()
     measured = of(said, {"early": subject.answer(), "text": sure(said, half)})
@@ -326,6 +331,15 @@ def test_the_findings_are_json(found: dict[str, Any]) -> None:
 def test_a_fusion_is_what_reads_several_modalities_and_no_single_one(found: dict[str, Any]) -> None:
     assert (found["fusions"], found["best_single"]) == (["early"], "text")
     assert list(found["subsets"]) == ["early"]
+
+
+def test_a_fusion_of_the_one_modality_that_the_data_has_is_still_a_fusion(rows: pd.DataFrame, subject: Subject) -> None:
+    models = {name: of_words(name, subject) for name in ("early", "text")}
+    subjects = together(models, subject.rows, subject.tables)
+    measured = of(rows, {name: asked.answer() for name, asked in subjects.items()})
+    found = findings({"dev": measured, "test": measured}, subjects, "early", least=10)
+    assert (found["fusions"], found["best_single"]) == (["early"], "text")
+    assert found["claim"]["parts"] == []
 
 
 def test_the_page_asks_for_nothing_and_runs_nothing_that_was_said(found: dict[str, Any], tmp_path: Path) -> None:

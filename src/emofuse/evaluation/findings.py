@@ -16,6 +16,7 @@ from emofuse.evaluation.mistakes import confusion, mistakes
 from emofuse.evaluation.slices import find_slices, slice_scores
 from emofuse.evaluation.subject import Subject
 from emofuse.evaluation.uncertainty import FEW, LEVEL
+from emofuse.schema import MODALITIES
 
 
 def findings(
@@ -30,8 +31,9 @@ def findings(
         least: rows of the smallest slice that is shown.
     """
     name, measured = list(splits.items())[-1]
-    fusions = [model for model, subject in subjects.items() if len(subject.modalities) > 1]
-    best = best_single(splits, [model for model in subjects if model not in fusions])
+    # By name: where the data has one modality alone, a fusion reads no more than that.
+    fusions = [model for model in subjects if model not in MODALITIES]
+    best = best_single(splits, [model for model in subjects if model in MODALITIES])
     models = list(measured.probabilities)
     subsets = {model: subset_scores(subjects[model], measured) for model in fusions}
     judged = max(fusions, key=lambda model: _dev(splits, model))

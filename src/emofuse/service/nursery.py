@@ -8,6 +8,7 @@ clip can't take over the service.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import resource
@@ -51,20 +52,32 @@ def main(control: socket.socket) -> None:
     """Warm up, say so, and fork or kill workers as asked, until the service is gone."""
     one_thread()
     with control.makefile("rb") as lines:
-        setup = SETUP.validate_json(lines.readline())
+        told = lines.readline()
+    if not told:  # the service is gone already
+        return
+    setup = SETUP.validate_json(told)
     extractors = {modality: make_extractor(params) for modality, params in setup.params().items()}
     for extractor in extractors.values():
         extractor.warm_up()
     gc.collect()
     gc.freeze()  # workers neither look through what is loaded for garbage, nor copy its memory by doing so
-    control.sendall(READY)
     children: set[int] = set()
+    try:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the service went before it had its answer
+            control.sendall(READY)
+            _serve(control, children, extractors, setup)
+    finally:
+        _kill(children)
+
+
+def _serve(control: socket.socket, children: set[int], extractors: Mapping[str, Extractor], setup: Setup) -> None:
+    """Fork or kill workers as asked, until the service closes the channel; `children` are those that may still run."""
     while True:
         asked, handles, _, _ = socket.recv_fds(control, 16, 1)
         # A child that ended keeps its number until it is collected here, so that none of another process is killed.
-        children = {child for child in children if os.waitpid(child, os.WNOHANG) == (0, 0)}
+        children -= {child for child in children if os.waitpid(child, os.WNOHANG) != (0, 0)}
         if not asked:
-            break
+            return
         if asked[:1] == KILL:
             _kill({int(asked[1:])} & children)
             control.sendall(READY)
@@ -76,7 +89,6 @@ def main(control: socket.socket) -> None:
         os.close(handles[0])
         children.add(child)
         control.sendall(f"{child}\n".encode())
-    _kill(children)
 
 
 def _kill(children: set[int]) -> None:
