@@ -222,6 +222,7 @@ class TrainParams(Section):
     batch_size: Annotated[int, Field(ge=2)]
     learning_rate: Annotated[float, Field(gt=0)]
     weight_decay: Annotated[float, Field(ge=0)]
+    averaging: Share
     dropout: Annotated[float, Field(ge=0, lt=1)]
     class_weight: Share
     focal_gamma: Annotated[float, Field(ge=0)]

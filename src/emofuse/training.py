@@ -7,6 +7,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from sklearn.metrics import accuracy_score, f1_score
 from sklearn.model_selection import StratifiedGroupKFold
 from torch import Tensor
 from torch.nn.functional import cross_entropy
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from emofuse.augmentation import augment, draw
 from emofuse.calibration import pooled
@@ -175,8 +177,9 @@ def members(
 def _fit(model: Fusion, rows: Rows, groups: Tensor, held: Rows, params: TrainParams, fold: int) -> list[Epoch]:
     """Train for a set number of steps, the learning rate rising and then falling to nothing (one cycle: Smith, 2018).
 
-    The weights of the epoch with the best held-out weighted F1 are put back; equal scores are told apart by the loss.
-    The last epoch's weights gave less on dev, of MELD and of the built-in corpus alike.
+    What is kept is the exponential moving average of the weights over the steps (Polyak and Juditsky, 1992; as in
+    torch.optim.swa_utils), of the epoch at which it has the best held-out weighted F1; equal scores are told apart by
+    the loss. The last epoch's weights gave less on dev, of MELD and of the built-in corpus alike.
     """
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=params.learning_rate, weight_decay=params.weight_decay, fused=True
@@ -186,17 +189,21 @@ def _fit(model: Fusion, rows: Rows, groups: Tensor, held: Rows, params: TrainPar
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, params.learning_rate, epochs=count, steps_per_epoch=batches, pct_start=0.2, cycle_momentum=False
     )
+    span = max(1.0, params.averaging * count * batches)  # steps
+    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(1 - 1 / span))
+    averaged = cast(Fusion, average.module)
+    optimizer.register_step_post_hook(lambda *_: average.update_parameters(model))
     generator = torch.Generator().manual_seed(torch.initial_seed())
     epochs: list[Epoch] = []
     best, best_state = (-1.0, 0.0), copy.deepcopy(model.state_dict())
     for epoch in range(1, count + 1):
         train_loss = _epoch(model, rows, groups, optimizer, schedule, params, generator)
-        logits = _logits(model, held.batch)
+        logits = _logits(averaged, held.batch)
         loss = cross_entropy(logits, held.targets).item()
         reached = float(f1_score(held.targets.cpu(), logits.argmax(dim=1).cpu(), average="weighted", zero_division=0))
         epochs.append(Epoch(fold, epoch, train_loss, loss, reached))
         if (reached, -loss) > best:
-            best, best_state = (reached, -loss), copy.deepcopy(model.state_dict())
+            best, best_state = (reached, -loss), copy.deepcopy(averaged.state_dict())
     model.load_state_dict(best_state)
     return epochs
 

@@ -234,6 +234,17 @@ def test_training_twice_gives_the_same_bits(name: str, params: Params) -> None:
             assert torch.equal(value, other.state_dict()[key]), key
 
 
+def test_what_is_kept_is_an_average_over_steps(params: Params) -> None:
+    rows, dialogues = separable(240)
+    quick = params.train.model_copy(update={"folds": 2, "epochs": 20, "steps": 1, "batch_size": 16})
+    rough, smooth = (
+        train(lambda: fresh("early", params), rows, dialogues, quick.model_copy(update={"averaging": share}), seed=1)
+        for share in (0.0, 0.3)
+    )
+    moves = [np.abs(np.diff([epoch.held_out_loss for epoch in kind.history[10:20]])).sum() for kind in (rough, smooth)]
+    assert moves[1] < moves[0]
+
+
 def test_attention_learns_what_only_the_line_before_tells(params: Params) -> None:
     rows, dialogues = separable(480)
     frame = pd.DataFrame({"split": "train", "dialogue": dialogues, "position": [n % 6 for n in range(480)]})

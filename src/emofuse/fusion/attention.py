@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from emofuse.fusion.base import Batch, Context, Fusion, balanced
+from emofuse.fusion.base import Batch, Context, Fusion, balanced, perceptron
 from emofuse.params import AttentionParams
 
 
@@ -70,7 +70,9 @@ class AttentionFusion(Fusion):
     """Each modality present is a token beside a learned one, whose answer stands for the utterance.
 
     The lines around it pass the same encoder with their words alone; then the utterance looks at them, told how far off
-    each is and whether the same speaker says it. Without lines, or without anything, the learned token still answers.
+    each is and whether the same speaker says it. What comes of that is added to the logits of the utterance alone, so
+    that its own words need not be learned through the lines. Without lines, or without anything, the learned token
+    still answers.
     """
 
     kind = "attention"
@@ -80,7 +82,7 @@ class AttentionFusion(Fusion):
         width = params.width
         self.reads_context = params.context != "none" and "text" in dims
         self.projections = nn.ModuleDict(
-            {name: nn.Sequential(nn.Dropout(dropout / 2), nn.Linear(size, width)) for name, size in dims.items()}
+            {name: perceptron(size, [2 * width], width, dropout) for name, size in dims.items()}
         )
         self.learned = nn.Parameter(0.02 * torch.randn(width))
         self.utterance = Encoder(params.layers, width, params.heads, dropout)
@@ -89,15 +91,16 @@ class AttentionFusion(Fusion):
             self.distance = nn.Parameter(0.02 * torch.randn(1 + columns, width))
             self.speaker = nn.Parameter(0.02 * torch.randn(3, width))
             self.dialogue = Encoder(params.layers, width, params.heads, dropout)
-        self.classifier = nn.Sequential(nn.LayerNorm(width), nn.Dropout(dropout), nn.Linear(width, classes))
+            self.around = _classifier(width, classes, dropout)
+        self.classifier = _classifier(width, classes, dropout)
 
     def forward(self, batch: Batch) -> Tensor:
         """Logits of shape (n, classes)."""
         tokens = [self._token(name, batch.inputs[name]) for name in self.modalities]
         encoded = self._encode(torch.stack(tokens, dim=1), batch.mask)
-        if self.reads_context:
-            encoded = self._look(encoded, batch.context)
         logits: Tensor = self.classifier(encoded)
+        if self.reads_context:
+            logits = logits + self.around(self._look(encoded, batch.context))
         return logits
 
     def _token(self, name: str, values: Tensor) -> Tensor:
@@ -121,3 +124,7 @@ class AttentionFusion(Fusion):
             seen.append(context.index >= 0)
         looked: Tensor = self.dialogue(torch.cat(tokens, dim=1), torch.cat(seen, dim=1))
         return looked
+
+
+def _classifier(width: int, classes: int, dropout: float) -> nn.Sequential:
+    return nn.Sequential(nn.LayerNorm(width), nn.Dropout(dropout), nn.Linear(width, classes))
