@@ -52,6 +52,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "balanced sampling 1, no weights": {"class_weight": 0.0, "balanced_sampling": 1.0},
     "mixup within the class, 0.5": {"mixup": 0.5},
     "noise 0.3": {"noise": 0.3},
+    "no averaging of weights": {"averaging": 0.0},
 }
 HEAD = """# What models and ways of training are worth
 

@@ -18,8 +18,11 @@ from emofuse.params import Params
 from emofuse.schema import Utterance
 from emofuse.service.pool import MediaPool
 from emofuse.service.refusal import RefusedError
-from emofuse.service.work import READY, SETUP, Done, Job, Setup
+from emofuse.service.work import READY, SETUP, Cut, Done, Job, Setup
+from emofuse.windows import Look
 from tests.conftest import write_clip
+
+BOUNDS = Bounds(streams=8, pixels=20000, seconds=2.0, frames=100)
 
 
 def job(clip: Path) -> Job:
@@ -76,6 +79,34 @@ def test_workers_outlive_their_nursery_and_a_new_one_replaces_them(params: Param
     running(params, work)
 
 
+def test_clients_that_hang_up_while_a_worker_is_forked_leave_none_behind(
+    params: Params, film: Path, tmp_path: Path
+) -> None:
+    long = Cut(film, [(0.0, 0.5)], 0.5, 0.5, tmp_path, Look(5.0, 64, 8000), BOUNDS)
+
+    async def work(pool: MediaPool) -> None:
+        for number in range(100):
+            cuts = [pool.cut(long) for _ in range(6)]
+            tasks = [asyncio.create_task(anext(cut)) for cut in cuts]
+            for task in tasks[::2]:
+                await asyncio.sleep(number * 2e-5)
+                task.cancel()
+            for task in tasks[1::2]:
+                assert (await task).start == 0.0
+            for cut in cuts:
+                await cut.aclose()
+        await asyncio.sleep(0.2)
+        (worker,) = pool.processes()
+        os.kill(worker, signal.SIGKILL)  # would be another's, had two calls mixed up their answers
+        assert (await pool.extract(job(film))).rows
+        await asyncio.sleep(0.2)
+        children = Path(f"/proc/{pool.nursery()}/task/{pool.nursery()}/children").read_text().split()
+        states = {child: Path(f"/proc/{child}/stat").read_text().rsplit(") ")[1][0] for child in children}
+        assert [int(child) for child, state in states.items() if state != "Z"] == pool.processes()
+
+    running(params, work)
+
+
 @pytest.mark.parametrize("moment", ["before it is told", "while it warms up", "while it waits"])
 def test_a_nursery_whose_service_is_gone_ends_without_a_word(params: Params, moment: str) -> None:
     ours, theirs = socket.socketpair()
@@ -84,7 +115,7 @@ def test_a_nursery_whose_service_is_gone_ends_without_a_word(params: Params, mom
         nursery = subprocess.Popen(command, pass_fds=[theirs.fileno()], stderr=subprocess.PIPE)
     with ours:
         if moment != "before it is told":
-            setup = Setup({"visual": params.visual.model_dump(mode="json")}, Bounds(8, 20000, 2.0, 100), 500)
+            setup = Setup({"visual": params.visual.model_dump(mode="json")}, BOUNDS, 500)
             ours.sendall(SETUP.dump_json(setup) + b"\n")
         if moment == "while it waits":
             assert ours.recv(16) == READY

@@ -33,8 +33,12 @@ class NurseryProcess:
                 env=env,
                 start_new_session=True,  # Ctrl-C is the service's to answer
             )
-        self._control.sendall(SETUP.dump_json(setup) + b"\n")
-        self._heard()
+        try:
+            self._control.sendall(SETUP.dump_json(setup) + b"\n")
+            self._heard()
+        except OSError:
+            self.stop()
+            raise
 
     def alive(self) -> bool:
         """Whether it still runs."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
+from typing import ParamSpec, TypeVar
 
 from pydantic import ValidationError
 
@@ -20,6 +21,24 @@ from emofuse.windows import Window
 JOBS = 200  # that a worker answers before a fresh one takes its place, so that leaks of decoders don't add up
 LINE = 2**24  # bytes of the longest answer
 WATCHED = 0.5  # seconds between looks at the nursery
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+async def _whole(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Wait for a call in a thread, to its end even when cancelled.
+
+    A thread can't be stopped: left behind, it would take the nursery's answer to the next call for its own.
+    """
+    thread = asyncio.ensure_future(asyncio.to_thread(call, *args, **kwargs))
+    try:
+        return await asyncio.shield(thread)
+    finally:
+        while not thread.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([thread])
 
 
 class _DiedError(Exception):
@@ -103,8 +122,9 @@ class MediaPool:
         await asyncio.gather(*tasks, return_exceptions=True)
         for worker in self._workers:
             worker.close()
-        if self._nursery is not None:
-            await asyncio.to_thread(self._nursery.stop)
+        async with self._lock:
+            if self._nursery is not None:
+                await asyncio.to_thread(self._nursery.stop)
 
     def processes(self) -> list[int]:
         """The process ids of the workers, busy ones too."""
@@ -186,7 +206,7 @@ class MediaPool:
         async with self._lock:
             if self._nursery is not None:
                 with suppress(OSError):
-                    await asyncio.to_thread(self._nursery.kill, number)
+                    await _whole(self._nursery.kill, number)
 
     def _closed(self, worker: _Worker) -> int:
         worker.close()
@@ -210,11 +230,11 @@ class MediaPool:
         async with self._lock:
             while True:
                 if self._nursery is None:
-                    self._nursery = await asyncio.to_thread(NurseryProcess, self._setup)
+                    self._nursery = await _whole(self._started)
                 try:
                     if instead_of is not None:
-                        await asyncio.to_thread(self._nursery.kill, instead_of)
-                    return await asyncio.to_thread(self._nursery.fork, channel)
+                        await _whole(self._nursery.kill, instead_of)
+                    return await _whole(self._nursery.fork, channel)
                 except OSError:
                     self._nursery.stop()
                     self._nursery = None
@@ -226,4 +246,9 @@ class MediaPool:
             async with self._lock:
                 if self._nursery is not None and not self._nursery.alive():
                     self._nursery.stop()
-                    self._nursery = await asyncio.to_thread(NurseryProcess, self._setup)
+                    self._nursery = await _whole(self._started)
+
+    def _started(self) -> NurseryProcess:
+        """Start a nursery; it is kept even if nobody waits for it any more, so that `stop` ends it."""
+        self._nursery = NurseryProcess(self._setup)
+        return self._nursery
