@@ -53,12 +53,20 @@ def until_something_is_kept(checkout: Checkout, process: subprocess.Popen[str]) 
 
 
 @pytest.fixture
+def ctrl_c_is_heard() -> Iterator[None]:
+    """Have processes hear SIGINT even if these tests run in the background of a script, whose shell ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
 def nothing_kept(checkout: Checkout) -> Iterator[None]:
     shutil.rmtree(checkout.folder / ".cache", ignore_errors=True)
     yield
 
 
-@pytest.mark.usefixtures("nothing_kept")
+@pytest.mark.usefixtures("nothing_kept", "ctrl_c_is_heard")
 def test_ctrl_c_stops_with_a_message_and_the_next_run_goes_on(checkout: Checkout) -> None:
     stage = started(checkout, "visual")
     until_something_is_kept(checkout, stage)
