@@ -39,7 +39,7 @@ PLOTS = (
     "Weighted F1 from each subset of the modalities, ensemble",
     "Confusion, ensemble, test",
 )
-COLORS = 128  # of a picture: a screenshot has few, and its file is half as large
+COLORS = 256  # with fewer, a thin line of a legend takes the colour of another
 
 
 def main() -> None:
