@@ -30,6 +30,7 @@ def report(checkout: Checkout) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_a_hackathon_folder_gives_a_submission(corpus: Path, tmp_path: Path) -> None:
     root = tmp_path / "hackathon"
     for split, folder in (("train", "train_splits"), ("test", "output_repeated_splits_test")):
