@@ -155,13 +155,18 @@ def _extract(job: Job, extractors: Mapping[str, Extractor], bounds: Bounds) -> D
                 else:
                     (row,) = extractor.extract([utterance])
             rows[modality] = (None if row.values is None else row.values.tolist(), row.reason)
-    except MediaError as error:
-        return Done({}, seconds, str(error))
-    except MemoryError:
-        return Done({}, seconds, "takes too much memory to decode")
     except Exception as error:  # any library may be upset by a broken clip in its own way; the next clip is another
-        return Done({}, seconds, f"can't be decoded: {type(error).__name__}")
+        return Done({}, seconds, _reason(error))
     return Done(rows, seconds, faces=faces)
+
+
+def _reason(error: Exception) -> str:
+    """Why a clip can't be used, for its sender."""
+    if isinstance(error, MediaError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "takes too much memory to decode"
+    return f"can't be decoded: {type(error).__name__}"
 
 
 def _placed(face: Track) -> list[Face]:
@@ -185,10 +190,8 @@ def _see(work: Glimpse, extractors: Mapping[str, Extractor], bounds: Bounds) -> 
         job = Job(work.utterance, {"video": clip}, dict.fromkeys(work.modalities, "video"), checked=True)
         done = _extract(job, extractors, bounds)
         return replace(done, seconds=seconds | dict(done.seconds))
-    except MediaError as error:
-        return Done({}, seconds, str(error))
     except Exception as error:  # as in `_extract`
-        return Done({}, seconds, f"can't be decoded: {type(error).__name__}")
+        return Done({}, seconds, _reason(error))
     finally:
         clip.unlink(missing_ok=True)
 
@@ -200,12 +203,8 @@ def _cut(work: Cut) -> Iterator[Piece]:
         for window in cut_windows(work.video, spans, work.folder, work.look, work.bounds.seconds):
             yield Piece(window)
         yield Piece(None)
-    except MediaError as error:
-        yield Piece(None, str(error))
-    except MemoryError:
-        yield Piece(None, "takes too much memory to decode")
     except Exception as error:  # as in `_extract`
-        yield Piece(None, f"can't be decoded: {type(error).__name__}")
+        yield Piece(None, _reason(error))
 
 
 def _check(files: Mapping[str, Path], bounds: Bounds) -> None:

@@ -246,7 +246,7 @@ class MediaPool:
             async with self._lock:
                 if self._nursery is not None and not self._nursery.alive():
                     self._nursery.stop()
-                    self._nursery = await _whole(self._started)
+                    await _whole(self._started)
 
     def _started(self) -> NurseryProcess:
         """Start a nursery; it is kept even if nobody waits for it any more, so that `stop` ends it."""
