@@ -28,7 +28,7 @@ def tune(params: Params, manifest: pd.DataFrame, labels: list[str]) -> None:
     """Train an encoder a fold; a training row is answered by the one that never met its dialogue, others by all."""
     from safetensors.torch import save_file
 
-    from emofuse.device import pick_device
+    from emofuse.core.device import pick_device
     from emofuse.features.content import spoken
     from emofuse.features.tuned import Tuned, column_names
     from emofuse.finetuning import finetune

@@ -26,7 +26,7 @@ from emofuse.schema import (
 
 def make(params: TextParams) -> Extractor:
     """The extractor; what it needs is imported where there is something to extract."""
-    from emofuse.device import pick_device
+    from emofuse.core.device import pick_device
     from emofuse.features.text import TextExtractor
 
     return TextExtractor(params, pick_device())

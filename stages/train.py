@@ -1,10 +1,9 @@
-"""Stage train: one model of the matrix, to models/<name>/ and its learning curves."""
+"""Stage train: every model that learns, to models/<name>/, and its learning curves."""
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import asdict
-from functools import partial
+from itertools import chain, islice
 
 import pandas as pd
 
@@ -14,17 +13,28 @@ from emofuse.errors import guard
 from emofuse.evaluation.held_out import training_folder, write_folds, write_held_out
 from emofuse.evaluation.plots import curve_picture
 from emofuse.fusion.registry import TRAINED
-from emofuse.params import load_params
+from emofuse.params import Params, load_params
 from emofuse.schema import MODELS_DIR, TUNED_DIR, write_csv
-from emofuse.training import Trained, train
-from emofuse.trainingset import read_training_set
+from emofuse.training import Trained, collected, train_all
+from emofuse.trainingset import TrainingSet, read_training_set
 
 
-def main(name: str) -> None:
-    """Train a model on the labelled rows of the training split."""
+def main() -> None:
+    """Train all models on the labelled rows of the training split, their members side by side."""
     params = load_params()
-    data = read_training_set(name, params.train)
-    trained = train(partial(data.make, params.train), data.rows, data.dialogues, params.train, params.seed)
+    sets = [read_training_set(name, params.train) for name in TRAINED]
+    members = train_all(chain.from_iterable(data.jobs(params.train, params.seed) for data in sets))
+    for data in sets:
+        own = islice(members, params.train.folds * params.train.seeds)
+        trained = collected(own, len(data.targets), params.train)
+        scores = " ".join(f"{fold.weighted_f1:.3f}" for fold in trained.folds)
+        print(f"{data.name}: held-out weighted F1 of its members {scores}")
+        write(params, data, trained)
+
+
+def write(params: Params, data: TrainingSet, trained: Trained) -> None:
+    """Write a model's bundle and what reports and the ensemble want to know of its training."""
+    name = data.name
     temperature = fit_temperature(trained.held_out, data.targets)
     bundle = Bundle(
         name=name,
@@ -57,7 +67,5 @@ def write_curves(name: str, trained: Trained) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model", choices=TRAINED)
     with guard():
-        main(parser.parse_args().model)
+        main()

@@ -16,7 +16,7 @@ from emofuse.evaluation.plots import search_picture
 from emofuse.params import TrainParams, load_params
 from emofuse.schema import FEATURES_DIR, MANIFEST_FILE, REPORTS_DIR, SCALERS_FILE, write_csv, write_json, written_aside
 from emofuse.tracking import Trial, track_trial
-from emofuse.training import members
+from emofuse.training import train_member
 from emofuse.trainingset import TrainingSet, read_training_set
 from emofuse.tuning import ended_trials, importances, open_study, search, setting, study_name
 
@@ -44,8 +44,8 @@ def main() -> None:
 
 def fold_scores(data: TrainingSet, seed: int, train: TrainParams) -> Iterator[float]:
     """The held-out weighted F1 of each fold, as it is trained."""
-    for member in members(partial(data.make, train), data.rows, data.dialogues, train, seed):
-        yield member.score.weighted_f1
+    for job in data.jobs(train, seed):
+        yield train_member(job).score.weighted_f1
 
 
 def data_hash() -> str:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -21,13 +21,14 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from emofuse.core.numerics import Mode, current
 from emofuse.errors import BundleError
 from emofuse.features.scaling import Scaler, scaler_tensors, scalers_from_tensors
 from emofuse.fusion.base import Fusion
 from emofuse.fusion.registry import make_model
 from emofuse.params import EXTRACTOR_PARAMS, ExtractorParams, TrainParams
 
-FORMAT = 3
+FORMAT = 4
 DESCRIPTION, WEIGHTS, CARD = "bundle.json", "weights.safetensors", "model_card.md"
 TUNED = "tuned"  # folder of the tuned text encoders
 # What Python or torch would run code from: by name, and by how pickles and the zip files of torch.save begin.
@@ -51,6 +52,7 @@ class Bundle:
         weights: of each member in the pool; empty where all weigh the same.
         temperature: what the pool is divided by, as logits, so that its confidence is what it is right.
         tuned: folder of the tuned text encoders, which is copied into the bundle; None where there are none.
+        numerics: what decided the rounding of its features and weights.
         version: sha256 of the description; empty until saved.
     """
 
@@ -65,6 +67,7 @@ class Bundle:
     weights: tuple[float, ...] = ()
     temperature: float = 1.0
     tuned: Path | None = None
+    numerics: Mode = field(default_factory=current)
     version: str = ""
 
     @property
@@ -197,6 +200,7 @@ def _describe(bundle: Bundle, weights_sha256: str, tuned: Mapping[str, str]) -> 
         "extractors": {modality: params.model_dump(mode="json") for modality, params in bundle.extractors.items()},
         "train": bundle.train.model_dump(mode="json"),
         "seed": bundle.seed,
+        "numerics": bundle.numerics,
         "members": [member.kind for member in bundle.members],
         "weights": bundle.weights,
         "temperature": bundle.temperature,
@@ -230,6 +234,7 @@ def _build(described: dict[str, Any], tensors: dict[str, np.ndarray[Any, Any]], 
         scalers=scalers,
         train=train,
         seed=described["seed"],
+        numerics=described["numerics"],
         members=members,
         weights=tuple(described["weights"]),
         temperature=described["temperature"],

@@ -182,6 +182,37 @@ def compare(
             comparing.write_comparison(html, found)
 
 
+@app.command()
+def doctor(
+    update: Annotated[bool, typer.Option("--update", help="write the fingerprint that others are held to")] = False,
+) -> None:
+    """Say what decides rounding on this machine, and whether it gives the committed bytes; run where params.yaml is."""
+    with guard():
+        from emofuse.evaluation.doctor import CORPUS, FINGERPRINT, examine, machine, write_fingerprint
+
+        if update:
+            try:
+                write_fingerprint(load_params())
+            except FileNotFoundError as error:
+                raise DataError(f"{error.filename}: no such file; run `dvc repro corpus` first") from None
+            typer.echo(f"wrote {FINGERPRINT}")
+            return
+        for name, told in machine().items():
+            typer.echo(f"{name:<12}{told}")
+        steps = []
+        for step in examine():
+            steps.append(step)
+            typer.echo(f"  {step.name:<20}{'not run' if step.found is None else 'same' if step.same else 'differs'}")
+        if any(step.found is None for step in steps):
+            typer.echo(f"some steps need the clips of the built-in corpus below {CORPUS}: run `dvc repro corpus`")
+        different = [step.name for step in steps if step.found is not None and not step.same]
+        if different:
+            typer.echo(f"the first step that differs is: {different[0]}")
+        else:
+            typer.echo("every step that was run came out to the byte")
+        raise typer.Exit(bool(different))
+
+
 def _run_file(run: str, path: str) -> Path:
     from emofuse.tracking import run_file
 

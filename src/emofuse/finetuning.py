@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from emofuse.device import make_deterministic, pick_device
+from emofuse.core.device import make_deterministic, pick_device
 from emofuse.features.encoder import load_encoder
 from emofuse.features.tuned import Tokens, TunedNetwork, answers, tokenized
 from emofuse.fusion.objective import Objective

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from emofuse.core.numerics import Mode
 from emofuse.errors import ParamsError, guard, listed
 from emofuse.layouts import LAYOUTS
 
@@ -304,6 +305,7 @@ class Params(Section):
     """All of params.yaml."""
 
     seed: Annotated[int, Field(ge=0, lt=2**32)]
+    numerics: Mode
     corpus: CorpusParams
     ingest: IngestParams
     extract: ExtractParams
@@ -316,6 +318,19 @@ class Params(Section):
     evaluate: EvaluateParams
     serve: ServeParams
     tune: TuneParams
+
+    @model_validator(mode="after")
+    def _same_bytes(self) -> Params:
+        """Refuse what can't give the same bytes on every machine."""
+        tuned = self.text.finetune
+        asked = [("text.precision", self.text.precision), ("text.finetune.precision", tuned.epochs and tuned.precision)]
+        found = [name for name, precision in asked if precision == "bf16"]
+        if self.numerics == "portable" and found:
+            raise ValueError(
+                f"{' and '.join(found)} is bf16, which processors round in their own ways; "
+                "set it to fp32, or numerics to native"
+            )
+        return self
 
     def extractor(self, modality: str) -> ExtractorParams:
         """The section of a modality's extractor."""
@@ -362,6 +377,8 @@ def _problem(detail: Any) -> str:
     where = ".".join(
         str(part) for part in detail["loc"] if not str(part).startswith(("literal", "constrained", "list"))
     )
+    if not where:  # of several sections at once
+        return str(detail["ctx"]["error"])
     if detail["type"] == "missing":
         return f"{where}: missing; add the key"
     if detail["type"] == "extra_forbidden":

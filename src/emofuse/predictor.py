@@ -14,7 +14,7 @@ from torch import Tensor
 
 from emofuse.bundle import Bundle, load_bundle
 from emofuse.calibration import heated, pooled
-from emofuse.device import pick_device
+from emofuse.core.device import pick_device
 from emofuse.features.base import Extractor
 from emofuse.features.registry import make_extractor
 from emofuse.fusion.base import Batch, Fusion

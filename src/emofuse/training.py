@@ -5,9 +5,11 @@ from __future__ import annotations
 import copy
 import math
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -17,12 +19,14 @@ from sklearn.model_selection import StratifiedGroupKFold
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils._pytree import tree_map_only
 
 from emofuse.augmentation import augment, draw
 from emofuse.calibration import pooled
-from emofuse.device import make_deterministic, pick_device
+from emofuse.core.device import available_cores, make_deterministic, pick_device
+from emofuse.core.processes import processes
 from emofuse.errors import DataError
-from emofuse.fusion.base import Batch, Fusion
+from emofuse.fusion.base import Batch, Context, Fusion
 from emofuse.fusion.objective import Objective
 from emofuse.params import TrainParams
 
@@ -46,6 +50,21 @@ class Rows:
     def to(self, device: str) -> Rows:
         """The same rows on a device."""
         return Rows(self.batch.to(device), self.targets.to(device))
+
+    def to_arrays(self) -> Any:
+        """The same as arrays, for another process."""
+        return tree_map_only(Tensor, lambda tensor: tensor.numpy(), self._tree())
+
+    @classmethod
+    def from_arrays(cls, arrays: Any) -> Rows:
+        """Rows from what `to_arrays` gave."""
+        inputs, mask, context, targets = tree_map_only(np.ndarray, torch.from_numpy, arrays)
+        return cls(Batch(inputs, mask, context and Context(*context)), targets)
+
+    def _tree(self) -> Any:
+        context = self.batch.context
+        parts = None if context is None else (context.words, context.spoken, context.index, context.speaker)
+        return dict(self.batch.inputs), self.batch.mask, parts, self.targets
 
 
 @dataclass(frozen=True)
@@ -128,8 +147,33 @@ def dialogue_folds(
         yield from splitter.split(np.zeros(len(targets)), targets, list(dialogues))
 
 
+@dataclass(frozen=True)
+class Job:
+    """One member to train, as it is sent to a process: arrays, since tensors go through memory that containers lack.
+
+    Attributes:
+        make: makes the model with fresh weights.
+        rows: all labelled rows of the training split, as arrays.
+        groups: the dialogue of each of n rows, as numbers.
+        fit: numbers of the rows that are trained on.
+        held: numbers of those that are held out.
+        params: how to train.
+        seed: decides weights and batches.
+        number: of the member.
+    """
+
+    make: Callable[[], Fusion]
+    rows: Any
+    groups: NDArray[np.int64]
+    fit: NDArray[np.intp]
+    held: NDArray[np.intp]
+    params: TrainParams
+    seed: int
+    number: int
+
+
 def train(make: Callable[[], Fusion], rows: Rows, dialogues: Sequence[str], params: TrainParams, seed: int) -> Trained:
-    """Train a member a fold, as many times as there are seeds.
+    """Train a member a fold, as many times as there are seeds, in this process.
 
     Args:
         make: makes a model with fresh weights.
@@ -141,37 +185,71 @@ def train(make: Callable[[], Fusion], rows: Rows, dialogues: Sequence[str], para
     Raises:
         DataError: there are fewer dialogues than folds.
     """
+    return collected(map(train_member, jobs(make, rows, dialogues, params, seed)), len(rows.targets), params)
+
+
+def collected(members: Iterable[Member], rows: int, params: TrainParams) -> Trained:
+    """Put the members of a model together, each as it is trained; `rows` is how many were trained on."""
     models: list[Fusion] = []
     folds, history = [], []
-    answers = np.zeros((params.seeds, len(rows.targets), make().classes))
-    for number, member in enumerate(members(make, rows, dialogues, params, seed)):
+    answers: NDArray[np.float64] | None = None
+    for number, member in enumerate(members):
+        if answers is None:
+            answers = np.zeros((params.seeds, rows, member.model.classes))
         answers[number // params.folds, member.held] = member.answers
         folds.append(member.score)
         history.extend(member.history)
         models.append(member.model)
-        count = f"{len(models)}/{params.folds * params.seeds}"
-        print(f"member {count}: held-out weighted F1 {member.score.weighted_f1:.3f}")
+    assert answers is not None
     return Trained(models, folds, history, pooled(answers, [1 / params.seeds] * params.seeds))
 
 
-def members(
+def jobs(
     make: Callable[[], Fusion], rows: Rows, dialogues: Sequence[str], params: TrainParams, seed: int
-) -> Iterator[Member]:
-    """Train a member a fold, as many times as there are seeds, and give each as it is done; as `train`, which see."""
-    device = pick_device()
+) -> Iterator[Job]:
+    """What `train`, which see, trains one after another."""
     targets = rows.targets.numpy()
-    groups = torch.from_numpy(np.unique(list(dialogues), return_inverse=True)[1])
-    rows = rows.to(device)
+    groups = np.unique(list(dialogues), return_inverse=True)[1]
+    arrays = rows.to_arrays()
     number = 0
     for shift in range(params.seeds):
         for fit, held in dialogue_folds(targets, dialogues, params.folds, seed + shift):
-            make_deterministic(seed + number)
-            model = make().to(device)
-            held_out, index = rows.take(torch.as_tensor(held, device=device)), torch.as_tensor(fit)
-            history = _fit(model, rows.take(index.to(device)), groups[index], held_out, params, number)
-            answers = _logits(model, held_out.batch).double().softmax(dim=1).cpu().numpy()
-            yield Member(model.cpu(), held, answers, score(targets[held], answers.argmax(axis=1)), history)
+            yield Job(make, arrays, groups, fit, held, params, seed + number, number)
             number += 1
+
+
+def train_all(asked: Iterable[Job]) -> Iterator[Member]:
+    """Train members in as many processes as there are cores, and give them in order.
+
+    A process has one thread, so that their number changes no byte. A GPU is used by one process alone.
+    """
+    workers = 1 if pick_device() == "cuda" else available_cores()
+    if workers == 1:
+        yield from map(train_member, asked)
+    else:
+        with processes(workers) as submit:
+            waiting: deque[Future[Member]] = deque()
+            for job in asked:
+                waiting.append(submit(train_member, job))
+                if len(waiting) > 2 * workers:  # what is sent ahead is held in memory
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+
+
+def train_member(job: Job) -> Member:
+    """Train one member and answer the rows that it never met."""
+    torch.set_num_threads(1)  # sums over a batch must not depend on how many threads share it
+    device = pick_device()
+    make_deterministic(job.seed)
+    model = job.make().to(device)
+    rows, groups = Rows.from_arrays(job.rows).to(device), torch.from_numpy(job.groups)
+    fit, held = torch.from_numpy(job.fit), torch.from_numpy(job.held)
+    held_out = rows.take(held.to(device))
+    history = _fit(model, rows.take(fit.to(device)), groups[fit], held_out, job.params, job.number)
+    answers = _logits(model, held_out.batch).double().softmax(dim=1).cpu().numpy()
+    actual = held_out.targets.cpu().numpy()
+    return Member(model.cpu(), job.held, answers, score(actual, answers.argmax(axis=1)), history)
 
 
 def _fit(model: Fusion, rows: Rows, groups: Tensor, held: Rows, params: TrainParams, fold: int) -> list[Epoch]:
@@ -200,7 +278,7 @@ def _fit(model: Fusion, rows: Rows, groups: Tensor, held: Rows, params: TrainPar
         train_loss = _epoch(model, rows, groups, optimizer, schedule, params, generator)
         logits = _logits(averaged, held.batch)
         loss = cross_entropy(logits, held.targets).item()
-        reached = float(f1_score(held.targets.cpu(), logits.argmax(dim=1).cpu(), average="weighted", zero_division=0))
+        reached = weighted_f1(held.targets, logits.argmax(dim=1), model.classes)
         epochs.append(Epoch(fold, epoch, train_loss, loss, reached))
         if (reached, -loss) > best:
             best, best_state = (reached, -loss), copy.deepcopy(averaged.state_dict())
@@ -239,6 +317,14 @@ def _logits(model: Fusion, batch: Batch) -> Tensor:
     model.eval()
     logits: Tensor = model(batch)
     return logits
+
+
+def weighted_f1(actual: Tensor, predicted: Tensor, classes: int) -> float:
+    """scikit-learn's weighted F1 of n answers, without its checks, which an epoch of a small fold has no time for."""
+    support, answered, right = (
+        torch.bincount(rows, minlength=classes).double() for rows in (actual, predicted, actual[actual == predicted])
+    )
+    return float((support * (2 * right / (support + answered).clamp(min=1))).sum() / len(actual))
 
 
 def score(actual: NDArray[np.int64], predicted: NDArray[np.int64]) -> Fold:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -11,13 +12,12 @@ import torch
 from numpy.typing import NDArray
 
 from emofuse.features.scaling import Scaler, load_scalers
-from emofuse.fusion.base import Fusion
 from emofuse.fusion.context import manifest_lines
 from emofuse.fusion.inputs import make_batch
 from emofuse.fusion.registry import make_model, model_modalities
 from emofuse.params import TrainParams
 from emofuse.schema import SCALERS_FILE, FeatureTable, label_order, read_features, read_manifest
-from emofuse.training import Rows
+from emofuse.training import Job, Rows, jobs
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,11 @@ class TrainingSet:
         found: list[str] = self.keys["dialogue"].tolist()
         return found
 
-    def make(self, params: TrainParams) -> Fusion:
-        """The model with fresh weights."""
+    def jobs(self, params: TrainParams, seed: int) -> Iterator[Job]:
+        """What is trained of the model, a member a job."""
         widths = {modality: scaler.width for modality, scaler in self.scalers.items()}
-        return make_model(self.name, widths, len(self.labels), params)
+        make = partial(make_model, self.name, widths, len(self.labels), params)
+        return jobs(make, self.rows, self.dialogues, params, seed)
 
 
 def read_training_set(name: str, params: TrainParams) -> TrainingSet:

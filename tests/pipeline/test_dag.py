@@ -12,6 +12,7 @@ from emofuse.fusion.registry import FUSIONS, MODELS, TRAINED
 from emofuse.params import RUNTIME, Params
 from tests.pipeline.imports import ROOT, imported_modules
 
+TRAINED_OUTS = ("models", "reports/training")
 DAG: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text())
 STAGES: dict[str, Any] = DAG["stages"]
 
@@ -50,8 +51,8 @@ def test_packages_hold_no_code_that_deps_would_miss() -> None:
         assert all(isinstance(node, ast.Expr) for node in nodes), path
 
 
-def test_matrix_trains_every_model() -> None:
-    assert STAGES["train"]["matrix"]["model"] == list(TRAINED)
+def test_every_trained_model_is_an_out_of_the_stage_train() -> None:
+    assert set(STAGES["train"]["outs"]) == {f"{folder}/{name}" for name in TRAINED for folder in TRAINED_OUTS}
 
 
 def test_every_model_has_a_metrics_file_that_dvc_shows() -> None:

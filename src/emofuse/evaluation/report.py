@@ -15,7 +15,7 @@ from emofuse.datasets.findings import headline
 from emofuse.evaluation.pages import render
 from emofuse.schema import written_aside
 
-LIBRARIES = ("emofuse", "torch", "transformers", "scikit-learn", "numpy", "librosa", "opencv-python-headless", "av")
+LIBRARIES = ("emofuse", "torch", "transformers", "scikit-learn", "numpy", "scipy", "opencv-python-headless", "av")
 SLICES = 12  # shown of each model; the JSON holds all
 SYNTHETIC = "demo"  # the layout of the built-in corpus
 MLFLOW = "http://127.0.0.1:5000/#/experiments/1/runs"  # what `make ui` shows of the local store

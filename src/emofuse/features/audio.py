@@ -29,7 +29,7 @@ class AudioExtractor(OneByOne):
         self.names: tuple[str, ...] = tuple(name for group in groups(params) for name in group.columns)
 
     def warm_up(self) -> None:
-        """Compile librosa's kernels, which takes seconds."""
+        """Make what is made once, such as the filters."""
         rate = self.params.sample_rate
         audio_features(np.sin(2 * np.pi * 200 * np.arange(rate) / rate).astype(np.float32), self.params)
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
-import librosa
 import numpy as np
 from numpy.typing import NDArray
 
+from emofuse.features import spectrum
 from emofuse.features.sound import FAINT, Sound
 
 Array = NDArray[np.float32]
@@ -26,14 +26,12 @@ EXTREME = 0.02  # share of an octave's frequencies
 
 def zcr(sound: Sound) -> Array:
     """Share of samples at which the sign changes, shape (1, t)."""
-    found: Array = librosa.feature.zero_crossing_rate(sound.samples, frame_length=sound.frame, hop_length=sound.hop)
-    return found
+    return spectrum.zero_crossing_rate(sound.samples, sound.frame, sound.hop)
 
 
 def centroid(sound: Sound) -> Array:
     """Mean frequency weighted by magnitude in Hz, shape (1, t)."""
-    found: Array = librosa.feature.spectral_centroid(S=sound.magnitude, sr=sound.rate, n_fft=sound.frame)
-    return found
+    return spectrum.centroid(sound.magnitude, sound.rate, sound.frame)
 
 
 def mfcc_delta(sound: Sound) -> Array:

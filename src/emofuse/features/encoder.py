@@ -84,13 +84,16 @@ def load_encoder(name: str, device: str, precision: str = "fp32") -> tuple[Any, 
     from transformers import AutoModel, AutoTokenizer
     from transformers.utils.logging import disable_progress_bar
 
+    from emofuse.core.linear import through_onednn
+
     source = _source(name)
     disable_progress_bar()
     with _told(name):
         # Weights are read from safetensors alone: a pickle would run code of whoever made it.
         tokenizer = AutoTokenizer.from_pretrained(source)
         model = AutoModel.from_pretrained(source, use_safetensors=True)
-    return tokenizer, model.eval().to(device, torch.bfloat16 if precision == "bf16" else torch.float32)
+    model = model.eval().to(device, torch.bfloat16 if precision == "bf16" else torch.float32)
+    return tokenizer, through_onednn(model)
 
 
 def _source(name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from itertools import islice
 
+from emofuse.core.device import use_all_cores
 from emofuse.features.base import Extractor
 from emofuse.features.workers import Item, Result, in_processes
 from emofuse.params import ExtractParams
@@ -51,6 +52,7 @@ def _chained(first: Item, rest: Iterator[Item]) -> Iterator[Item]:
 def in_this_process(make: Callable[[], Extractor], items: Iterator[Item]) -> Iterator[Result]:
     """Extract here, which suits an encoder that uses all cores itself."""
     extractor = make()
+    use_all_cores()
     while window := list(islice(items, WINDOW)):
         for number, row in extractor.stream([utterance for _, utterance in window]):
             yield window[number][0], row

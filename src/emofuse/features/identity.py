@@ -8,6 +8,7 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
+from emofuse.core import numerics
 from emofuse.features.encoder import encoder_identity
 from emofuse.params import ExtractorParams, TextParams
 
@@ -22,6 +23,7 @@ SOURCES = {
         "features.functionals",
         "features.sound",
         "features.speaking",
+        "features.spectrum",
         "media",
     ),
     "visual": (
@@ -39,7 +41,7 @@ SOURCES = {
 }
 LIBRARIES = {
     "text": ("torch", "transformers", "tokenizers"),
-    "audio": ("av", "librosa", "numpy", "scipy"),
+    "audio": ("av", "numpy", "scipy"),
     "visual": ("av", "numpy", "opencv-python-headless"),
 }
 
@@ -47,13 +49,14 @@ LIBRARIES = {
 def identity(modality: str, params: ExtractorParams) -> str:
     """A hash of an extractor's params, its code and the versions of its libraries.
 
-    How it is run (workers, batches, device, engine) is no part of it.
+    What decides rounding is part of it; how it is run (workers, batches, engine) is not.
     """
     parts = {
         "modality": modality,
         "params": params.model_dump(mode="json", exclude={"finetune"}),  # whose columns are not cached
         "code": [_source_hash(name) for name in SOURCES[modality]],
         "libraries": [version(name) for name in LIBRARIES[modality]],
+        "numerics": numerics.identity(),
         "encoder": encoder_identity(params.encoder) if isinstance(params, TextParams) else None,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -49,4 +49,10 @@ class Projection:
 
     def transform(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
         """Z-scores of shape (n, d) as float32 of shape (n, k)."""
-        return ((scores[:, self.columns] - self.middle) @ self.components).astype(np.float32)
+        import torch  # which fitting does without
+
+        from emofuse.core.linear import linear
+
+        centred = torch.from_numpy(scores[:, self.columns] - self.middle)
+        result: NDArray[np.float32] = linear(centred, torch.from_numpy(self.components).T.contiguous()).numpy()
+        return result

@@ -16,6 +16,7 @@ from itertools import islice
 from typing import Any
 from uuid import uuid4
 
+from emofuse.core.numerics import current, variables
 from emofuse.errors import RayError
 from emofuse.features.base import Extractor
 from emofuse.features.workers import CHUNK, CRASHED, WAITING, Item, Result, one_thread
@@ -45,7 +46,10 @@ def in_ray(make: Callable[[], Extractor], items: Iterator[Item], run: ExtractPar
         gpus = int(resources.get("GPU", 0)) if encoder else 0
         workers = run.workers or gpus or max(1, int(resources.get("CPU", 1)))
         # max_calls: Ray would end a process after each task that had a GPU, and load the model anew.
-        task = ray.remote(num_cpus=1, num_gpus=1 if gpus else 0, max_retries=TRIES, max_calls=0)(_extract)
+        environment = {"env_vars": variables(current())}  # Ray's processes load numpy before they see a task
+        task = ray.remote(
+            num_cpus=1, num_gpus=1 if gpus else 0, max_retries=TRIES, max_calls=0, runtime_env=environment
+        )(_extract)
         made, name = ray.put(make), uuid4().hex
         crash = ray.exceptions.WorkerCrashedError
         chunks = iter(lambda: list(islice(items, LARGE_CHUNK if encoder else CHUNK)), [])

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from functools import cache, cached_property
 
-import librosa
 import numpy as np
 from numpy.typing import NDArray
+from scipy.signal import get_window
+
+from emofuse.features import spectrum
 
 FRAME_SECONDS = 0.064
 HOP_SECONDS = 0.016
@@ -42,8 +44,7 @@ class Sound:
     @cached_property
     def magnitude(self) -> Array:
         """Magnitudes of the short-time Fourier transform, shape (frame / 2 + 1, t)."""
-        magnitude: Array = np.abs(librosa.stft(self.samples, n_fft=self.frame, hop_length=self.hop))
-        return magnitude
+        return spectrum.magnitudes(self.samples, self.frame, self.hop)
 
     @cached_property
     def power(self) -> Array:
@@ -68,15 +69,11 @@ class Sound:
     @cached_property
     def mfcc(self) -> Array:
         """Mel-frequency cepstral coefficients, shape (n_mfcc, t)."""
-        mel = _mel_filters(self.rate, self.frame) @ self.power
-        mfcc: Array = librosa.feature.mfcc(S=librosa.power_to_db(mel), n_mfcc=self.n_mfcc)
-        return mfcc
+        return spectrum.mfcc(spectrum.mel_filters(self.rate, self.frame) @ self.power, self.n_mfcc)
 
     @cached_property
     def _frames(self) -> Array:
-        padded = np.pad(self.samples, self.frame // 2)
-        frames: Array = librosa.util.frame(padded, frame_length=self.frame, hop_length=self.hop)
-        return frames
+        return spectrum.frames(self.samples, self.frame, self.hop).T
 
     @cached_property
     def level(self) -> Array:
@@ -146,14 +143,7 @@ class Sound:
 
 
 @cache
-def _mel_filters(rate: int, frame: int) -> Array:
-    filters: Array = librosa.filters.mel(sr=rate, n_fft=frame)
-    return filters
-
-
-@cache
 def _window_autocorrelation(frame: int) -> Array:
-    spectrum = np.abs(np.fft.rfft(librosa.filters.get_window("hann", frame))) ** 2
-    correlation = np.fft.irfft(spectrum)
+    correlation = np.fft.irfft(np.abs(np.fft.rfft(get_window("hann", frame))) ** 2)
     normalised: Array = (correlation / correlation[0]).astype(np.float32)
     return normalised

@@ -22,7 +22,6 @@ from emofuse.params import TextParams
 from emofuse.schema import Extracted, Utterance
 
 BATCH = 128  # texts; larger is no faster on a processor
-LEAST_TOKENS = 64  # a batch; below it, matrix products take other paths, whose last bits differ
 NEAR = 16  # tokens: texts whose lengths differ by less may be padded to each other
 
 
@@ -126,10 +125,7 @@ class TextExtractor:
             numbers = list(group)
             for start in range(0, len(numbers), BATCH):
                 chosen = numbers[start : start + BATCH]
-                rows = [tokens[number] for number in chosen]
-                filling = 0 if near > 1 else max(0, -(-LEAST_TOKENS // len(rows[0])) - len(rows))
-                vectors = self._pool(rows + rows[:1] * filling)
-                yield from zip(chosen, vectors[: len(rows)], strict=True)
+                yield from zip(chosen, self._pool([tokens[number] for number in chosen]), strict=True)
 
     def warm_up(self) -> None:
         """Encode once, so that memory is allocated and kernels are chosen."""

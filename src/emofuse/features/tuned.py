@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
+from emofuse.core.linear import Linear
 from emofuse.features.base import Extractor
 from emofuse.features.content import spoken
 from emofuse.features.encoder import load_encoder, load_shape
@@ -48,7 +49,7 @@ class TunedNetwork(nn.Module):
         self.encoder.get_input_embeddings().requires_grad_(False)
         config = encoder.config
         self.drop = nn.Dropout(DROPOUT)
-        self.classifier = nn.Linear(config.hidden_size * (config.num_hidden_layers + 1), classes)
+        self.classifier = Linear(config.hidden_size * (config.num_hidden_layers + 1), classes)
         self._segments = getattr(config, "type_vocab_size", 0) > 1
 
     def forward(self, batch: Sequence[Tokens]) -> Tensor:

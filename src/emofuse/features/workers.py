@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
-import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from itertools import chain, islice
 
+from emofuse.core.device import available_cores
+from emofuse.core.processes import processes
 from emofuse.features.base import Extractor
 from emofuse.schema import Extracted, Utterance
 
@@ -49,63 +46,25 @@ def in_processes(make: Make, items: Iterator[Item], workers: int | None = None) 
                 yield item[0], CRASHED
 
 
-def available_cores() -> int:
-    """Cores that this process may use, which in a container are fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _run(make: Make, chunks: Iterator[list[Item]], workers: int, lost: list[list[Item]]) -> Iterator[Result]:
     """Run chunks until they end or a worker dies; then `lost` gets those that had no answer yet."""
-    others = set(multiprocessing.active_children())
-    # Decoders and OpenMP hold threads that a fork would copy locked, so workers are spawned.
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_start, initargs=(make,))
     sent: dict[Future[list[Result]], list[Item]] = {}
-    ended = False
     try:
-        while True:
-            while not ended and len(sent) < workers * WAITING:
-                chunk = next(chunks, None)
-                if chunk is None:
-                    ended = True
-                else:
-                    with _quiet_start():
-                        sent[pool.submit(_extract_chunk, chunk)] = chunk
-            if not sent:
-                break
-            for future in wait(sent, return_when=FIRST_COMPLETED).done:
-                yield from future.result()
-                del sent[future]
-        pool.shutdown()
+        with processes(workers, _start, make) as submit:
+            while True:
+                for chunk in islice(chunks, max(0, workers * WAITING - len(sent))):
+                    sent[submit(_extract_chunk, chunk)] = chunk
+                if not sent:
+                    break
+                for future in wait(sent, return_when=FIRST_COMPLETED).done:
+                    yield from future.result()
+                    del sent[future]
     except BrokenProcessPool:
         lost.extend(sent.values())
-    finally:
-        # After an interrupt or an error nobody waits for the clips at hand.
-        for child in set(multiprocessing.active_children()) - others:
-            child.terminate()
-        pool.shutdown(wait=False, cancel_futures=True)
-
-
-@contextmanager
-def _quiet_start() -> Iterator[None]:
-    """Workers that start in this block have one OpenMP thread and leave Ctrl-C to this process."""
-    threads = os.environ.get("OMP_NUM_THREADS")
-    main = threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN) if main else None
-    os.environ["OMP_NUM_THREADS"] = "1"
-    try:
-        yield
-    finally:
-        if threads is None:
-            del os.environ["OMP_NUM_THREADS"]
-        else:
-            os.environ["OMP_NUM_THREADS"] = threads
-        if main:
-            signal.signal(signal.SIGINT, before)
 
 
 def _start(make: Make) -> None:
     global _extractor
-    threading.Thread(target=_end_with_parent, daemon=True).start()
     one_thread()
     _extractor = make()
 
@@ -115,14 +74,6 @@ def one_thread() -> None:
     import cv2
 
     cv2.setNumThreads(1)
-
-
-def _end_with_parent() -> None:
-    """A worker whose parent was killed would wait for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def _extract_chunk(chunk: list[Item]) -> list[Result]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from emofuse.core.linear import Linear
 from emofuse.fusion.base import Batch, Context, Fusion, balanced, perceptron
 from emofuse.params import AttentionParams
 
@@ -18,14 +19,14 @@ class Block(nn.Module):
         super().__init__()
         self.heads, self.dropout = heads, dropout
         self.before = nn.LayerNorm(width)
-        self.query, self.pair = nn.Linear(width, width), nn.Linear(width, 2 * width)
-        self.out = nn.Linear(width, width)
+        self.query, self.pair = Linear(width, width), Linear(width, 2 * width)
+        self.out = Linear(width, width)
         self.forth = nn.Sequential(
             nn.LayerNorm(width),
-            nn.Linear(width, 2 * width),
+            Linear(width, 2 * width),
             nn.GELU(),
             nn.Dropout(dropout),
-            nn.Linear(2 * width, width),
+            Linear(2 * width, width),
         )
 
     def forward(self, tokens: Tensor, seen: Tensor, asking: int) -> Tensor:
@@ -127,4 +128,4 @@ class AttentionFusion(Fusion):
 
 
 def _classifier(width: int, classes: int, dropout: float) -> nn.Sequential:
-    return nn.Sequential(nn.LayerNorm(width), nn.Dropout(dropout), nn.Linear(width, classes))
+    return nn.Sequential(nn.LayerNorm(width), nn.Dropout(dropout), Linear(width, classes))

@@ -11,6 +11,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from emofuse.core.linear import Linear
 from emofuse.fusion.objective import Objective
 
 
@@ -136,10 +137,29 @@ def balanced(values: Tensor) -> Tensor:
     return values * (BLOCK_NORM / math.sqrt(values.shape[1]))
 
 
+class WideDropout(nn.Module):
+    """As torch.nn.Dropout, on thousands of inputs: a draw of 64 bits decides on four of them.
+
+    torch draws for each by MKL's generator, which takes a fifth of a training step.
+    """
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+
+    def forward(self, values: Tensor) -> Tensor:
+        """The values, a share of them 0 and the others larger by as much, in training alone."""
+        if not self.training or not self.share:
+            return values
+        draws = torch.empty(-(-values.numel() // 4), dtype=torch.int64, device=values.device).random_(-(2**63), None)
+        drawn = draws.view(torch.int16)[: values.numel()].view(values.shape)
+        return values * ((drawn >= round(2**16 * self.share) - 2**15) / (1 - self.share))
+
+
 def perceptron(width: int, hidden: Sequence[int], classes: int, dropout: float) -> nn.Sequential:
     """Hidden layers with ReLU and dropout, and a linear layer to the classes."""
-    layers: list[nn.Module] = [nn.Dropout(dropout / 2)]
+    layers: list[nn.Module] = [WideDropout(dropout / 2)]
     for size in hidden:
-        layers += [nn.Linear(width, size), nn.ReLU(), nn.Dropout(dropout)]
+        layers += [Linear(width, size), nn.ReLU(), nn.Dropout(dropout)]
         width = size
-    return nn.Sequential(*layers, nn.Linear(width, classes))
+    return nn.Sequential(*layers, Linear(width, classes))

@@ -52,7 +52,7 @@ def probe(
     with guard():
         params = load_params()
         section = _chosen(params.extractor(modality), groups)
-        # What follows loads scikit-learn, librosa and the like.
+        # What follows loads scikit-learn, torch and the like.
         from rich.console import Console
 
         from emofuse.probing.data import ingest_of, read_labelled

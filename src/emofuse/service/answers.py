@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 
 from emofuse.answering import look_of
+from emofuse.core.device import available_cores
 from emofuse.datasets.text import clean_text
-from emofuse.features.workers import available_cores
 from emofuse.params import ServeParams
 from emofuse.predictor import Prediction, Predictor
 from emofuse.schema import CONTEXT_LINES, Extracted, Line, Utterance

@@ -6,6 +6,10 @@ from pathlib import Path
 
 import bentoml
 
+from emofuse.core.numerics import pin
+
+pin()  # before what follows loads numpy and torch
+
 from emofuse.bundle import CARD
 from emofuse.params import load_params
 from emofuse.predictor import Predictor

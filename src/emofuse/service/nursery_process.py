@@ -10,7 +10,6 @@ import sys
 from emofuse.service.access import KEYS
 from emofuse.service.work import FORK, KILL, SETUP, Setup
 
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
 PATIENCE = 5.0  # seconds for the processes to end by themselves
 
 
@@ -25,7 +24,7 @@ class NurseryProcess:
         self._control, theirs = socket.socketpair()
         # A Bento's code is on the path of this process alone; keys are none of a decoder's business.
         env = {name: value for name, value in os.environ.items() if name != KEYS}
-        env |= ONE_THREAD | {"PYTHONPATH": os.pathsep.join(part for part in sys.path if part)}
+        env |= {"PYTHONPATH": os.pathsep.join(part for part in sys.path if part)}
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "emofuse.service.nursery", str(theirs.fileno())],

@@ -10,7 +10,7 @@ from typing import ParamSpec, TypeVar
 
 from pydantic import ValidationError
 
-from emofuse.features.workers import available_cores
+from emofuse.core.device import available_cores
 from emofuse.media import Bounds
 from emofuse.params import ExtractorParams, ServeParams
 from emofuse.service.nursery_process import NurseryProcess
