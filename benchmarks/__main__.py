@@ -12,7 +12,7 @@ import pandas as pd
 from benchmarks import audio, evaluation, runs, text, visual
 from benchmarks.page import RESULTS, shown, write_page
 from benchmarks.timing import Figure, copies
-from emofuse.corpus.build import build_corpus
+from demo_corpus.build import build_corpus
 from emofuse.datasets.text import clean_text
 from emofuse.errors import MediaError, guard
 from emofuse.features.workers import available_cores

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from emofuse.corpus.cast import Colour, Speaker
-from emofuse.corpus.expression import Expression
-from emofuse.corpus.paint import CENTRE
+from demo_corpus.cast import Colour, Speaker
+from demo_corpus.expression import Expression
+from demo_corpus.paint import CENTRE
 
 Canvas = NDArray[np.uint8]
 Floats = NDArray[np.float64]

@@ -10,12 +10,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from emofuse.corpus.cast import Speaker
-from emofuse.corpus.clip import HEIGHT, WIDTH, Picture
-from emofuse.corpus.expression import Expression, blend, personal
-from emofuse.corpus.face import draw_face
-from emofuse.corpus.head import paint_back, paint_head
-from emofuse.corpus.paint import CENTRE, SIZE
+from demo_corpus.cast import Speaker
+from demo_corpus.clip import HEIGHT, WIDTH, Picture
+from demo_corpus.expression import Expression, blend, personal
+from demo_corpus.face import draw_face
+from demo_corpus.head import paint_back, paint_head
+from demo_corpus.paint import CENTRE, SIZE
 
 # Where the middle of the head stands in the picture, and how large a pixel of its canvas is there.
 _MIDDLE, _SCALE = (320.0, 166.0), 0.56
