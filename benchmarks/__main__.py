@@ -12,8 +12,8 @@ import pandas as pd
 from benchmarks import audio, evaluation, runs, text, visual
 from benchmarks.page import RESULTS, shown, write_page
 from benchmarks.timing import Figure, copies
+from demo_corpus.build import build_corpus
 from emofuse.core.device import available_cores
-from emofuse.corpus.build import build_corpus
 from emofuse.datasets.text import clean_text
 from emofuse.errors import MediaError, guard
 from emofuse.media import audio_samples

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from emofuse.corpus.build import build_corpus
+from demo_corpus.build import build_corpus
 from emofuse.errors import guard
 from emofuse.params import load_params
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from emofuse.corpus.build import build_corpus
+from demo_corpus.build import build_corpus
 from emofuse.params import IngestParams, Params, load_params
 from tests.pipeline.imports import ROOT
 

@@ -6,10 +6,12 @@ import ast
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+# Where the project's packages that stages import lie.
+PACKAGES = {"emofuse": ROOT / "src", "demo_corpus": ROOT}
 
 
 def imported_modules(script: Path) -> set[str]:
-    """Paths, relative to the repository, of all emofuse modules that a script reaches."""
+    """Paths, relative to the repository, of all modules of `PACKAGES` that a script reaches."""
     seen: set[Path] = set()
     waiting = [script]
     while waiting:
@@ -22,17 +24,19 @@ def imported_modules(script: Path) -> set[str]:
 def _direct(path: Path) -> set[Path]:
     found: set[Path] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("emofuse"):
-            found |= _files(node.module) or set()
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found |= _files(node.module)
             for alias in node.names:
                 found |= _files(f"{node.module}.{alias.name}")
         elif isinstance(node, ast.Import):
             for alias in node.names:
-                if alias.name.startswith("emofuse"):
-                    found |= _files(alias.name)
+                found |= _files(alias.name)
     return found
 
 
 def _files(module: str) -> set[Path]:
-    base = ROOT / "src" / Path(*module.split("."))
+    parts = module.split(".")
+    if parts[0] not in PACKAGES:
+        return set()
+    base = PACKAGES[parts[0]].joinpath(*parts)
     return {path for path in (base.with_suffix(".py"), base / "__init__.py") if path.is_file()}

@@ -10,9 +10,9 @@ from pathlib import Path
 import av
 import pytest
 
-from emofuse.corpus import build
-from emofuse.corpus.build import COLUMNS, FOLDERS, build_corpus, clip_path
-from emofuse.corpus.plan import Line, plan_corpus
+from demo_corpus import build
+from demo_corpus.build import COLUMNS, FOLDERS, build_corpus, clip_path
+from demo_corpus.plan import Line, plan_corpus
 from emofuse.errors import DataError
 
 SIZE, SEED = (5, 20), 5

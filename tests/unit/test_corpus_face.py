@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from emofuse.corpus.cast import CAST, Speaker
-from emofuse.corpus.expression import EXPRESSIONS, Expression, blend
-from emofuse.corpus.scene import film
+from demo_corpus.cast import CAST, Speaker
+from demo_corpus.expression import EXPRESSIONS, Expression, blend
+from demo_corpus.scene import film
 
 Picture = NDArray[np.uint8]
 CASCADE = cv2.CascadeClassifier(str(Path(cv2.__file__).parent / "data" / "haarcascade_frontalface_default.xml"))

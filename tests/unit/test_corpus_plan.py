@@ -8,9 +8,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from emofuse.corpus.lines import LINES
-from emofuse.corpus.plan import CHANNELS, FLAWS, SHARES, SPLITS, plan_corpus, quotas
-from emofuse.corpus.script import draw_line
+from demo_corpus.lines import LINES
+from demo_corpus.plan import CHANNELS, FLAWS, SHARES, SPLITS, plan_corpus, quotas
+from demo_corpus.script import draw_line
 from emofuse.errors import ParamsError
 
 PLAN = plan_corpus(60, 400, seed=13)

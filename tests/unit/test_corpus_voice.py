@@ -7,9 +7,9 @@ import importlib.util
 import numpy as np
 import pytest
 
-from emofuse.corpus.cast import CAST, Speaker
-from emofuse.corpus.espeak import SAMPLE_RATE, Delivery, speak
-from emofuse.corpus.voice import FRAME_RATE, PROSODY, Sound, loudness, say
+from demo_corpus.cast import CAST, Speaker
+from demo_corpus.espeak import SAMPLE_RATE, Delivery, speak
+from demo_corpus.voice import FRAME_RATE, PROSODY, Sound, loudness, say
 from emofuse.errors import EmofuseError
 
 LINE = "The bus to the harbour leaves tomorrow morning."

@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 import pytest
 
-from emofuse.corpus.cast import CAST
-from emofuse.corpus.clip import Picture, write_clip
-from emofuse.corpus.scene import film
+from demo_corpus.cast import CAST
+from demo_corpus.clip import Picture, write_clip
+from demo_corpus.scene import film
 from emofuse.features.alignment import FACE, MARGIN, PATCH, Aligner, plain
 from emofuse.features.face_columns import edges, hog, mean_and_peak, mouth, pixels
 from emofuse.features.faces import FaceFinder, Gray, cut_out, overlap

@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 
-from emofuse.corpus.lines import AMBIGUOUS, LINES, SLOTS
+from demo_corpus.lines import AMBIGUOUS, LINES, SLOTS
 
 # Share of lines that fit any mood, whatever emotion the words are meant to show.
 AMBIGUOUS_SHARE = 0.10

@@ -13,10 +13,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from emofuse.corpus.cast import CAST, Speaker
-from emofuse.corpus.expression import Expression
-from emofuse.corpus.hair import hair_before, hair_behind, hair_colour
-from emofuse.corpus.paint import SIZE, Layer, ellipse, empty, glow, lay, polygon, smooth
+from demo_corpus.cast import CAST, Speaker
+from demo_corpus.expression import Expression
+from demo_corpus.hair import hair_before, hair_behind, hair_colour
+from demo_corpus.paint import SIZE, Layer, ellipse, empty, glow, lay, polygon, smooth
 
 _SKULL, _CHIN, _HALF = 186, 190, 146
 

@@ -6,25 +6,29 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from emofuse.corpus.cast import Colour, Speaker
-from emofuse.corpus.expression import Expression
-from emofuse.corpus.paint import CENTRE
+from demo_corpus.cast import Colour, Speaker
+from demo_corpus.expression import Expression
+from demo_corpus.paint import CENTRE
 
 Canvas = NDArray[np.uint8]
 Floats = NDArray[np.float64]
 _EYE_X, _EYE_Y, _EYE_HALF = 60, -16, 29
 _BROW_Y, _MOUTH_Y = -62, 100
+# The shape of the lips from one corner of the mouth to the other: an arch, a fuller one, the dent of the upper lip.
+_ALONG_LIPS = np.linspace(-1, 1, 31)
+_ROUND_LIPS = np.clip(1 - _ALONG_LIPS**2, 0, 1)
+_FULL_LIPS = _ROUND_LIPS**0.6
+_BOW = 1 - 0.35 * np.exp(-((_ALONG_LIPS / 0.13) ** 2))
 _SHIFT = 4  # coordinates in sixteenths of a pixel: motion without jumps
 
 
-def draw_face(canvas: Canvas, speaker: Speaker, shown: Expression, opening: float, lids: float) -> None:
-    """Draw brows, eyes, mouth and lines onto a painted head.
+def draw_eyes(canvas: Canvas, speaker: Speaker, shown: Expression, lids: float) -> None:
+    """Draw brows, eyes and lines onto a painted head: what does not follow the sound.
 
     Args:
         canvas: copy of the picture that `paint_head` returned; changed in place.
         speaker: whose colours to use.
         shown: the expression of this moment.
-        opening: how far speech opens the mouth, 0 to 1.
         lids: how far the eyes are open, 0 (a blink) to 1.
     """
     shadow = _toned(speaker, shown, 0.55)
@@ -32,6 +36,17 @@ def draw_face(canvas: Canvas, speaker: Speaker, shown: Expression, opening: floa
     for side in (-1, 1):
         _eye(canvas, speaker, shown, side, lids, shadow)
         _brow(canvas, speaker, shown, side)
+
+
+def draw_mouth(canvas: Canvas, speaker: Speaker, shown: Expression, opening: float) -> None:
+    """Draw the mouth, and drops over it, onto a head that has its eyes.
+
+    Args:
+        canvas: copy of a picture that `draw_eyes` has changed; changed in place.
+        speaker: whose colours to use.
+        shown: the expression of this moment.
+        opening: how far speech opens the mouth, 0 to 1.
+    """
     _mouth(canvas, speaker, shown, opening)
     _drops(canvas, shown)
 
@@ -79,16 +94,14 @@ def _brow(canvas: Canvas, speaker: Speaker, shown: Expression, side: int) -> Non
 
 
 def _mouth(canvas: Canvas, speaker: Speaker, shown: Expression, opening: float) -> None:
-    along = np.linspace(-1, 1, 31)
+    along, full, bow = _ALONG_LIPS, _FULL_LIPS, _BOW
     half = 47 * shown.stretch * (1 - 0.10 * opening)
-    bulge = np.clip(1 - along**2, 0, 1) ** (0.75 - 0.38 * np.clip(shown.square, 0, 1))
-    full = np.clip(1 - along**2, 0, 1) ** 0.6
+    bulge = _ROUND_LIPS ** (0.75 - 0.38 * min(max(shown.square, 0), 1))
     gap = shown.gape * (0.75 + 0.25 * opening) + 20 * opening
     middle = _MOUTH_Y - shown.curve * (along**2 - 0.35)
     sneer = shown.sneer * np.exp(-(((along - 0.30) / 0.5) ** 2)) * full
     top = middle - 0.34 * gap * bulge - sneer
     bottom = middle + 0.66 * gap * bulge + 0.12 * sneer
-    bow = 1 - 0.35 * np.exp(-((along / 0.13) ** 2))
     x = along * half
     lips = tuple(int(value) for value in speaker.lips)
     lower = tuple(min(int(value * 1.12), 255) for value in lips)
@@ -150,7 +163,9 @@ def _toned(speaker: Speaker, shown: Expression, gain: float) -> Colour:
 
 
 def _points(x: Floats, y: Floats) -> NDArray[np.int32]:
-    return np.round(np.stack([x + CENTRE[0], y + CENTRE[1]], axis=1) * 16).astype(np.int32)
+    points = np.empty((len(x), 2))
+    points[:, 0], points[:, 1] = x, y
+    return np.rint((points + CENTRE) * 16).astype(np.int32)
 
 
 def _fill(canvas: Canvas, x: Floats, y: Floats, colour: tuple[int, ...]) -> None:

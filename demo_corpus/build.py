@@ -18,12 +18,12 @@ from pathlib import Path
 import cv2
 from tqdm import tqdm
 
-from emofuse.corpus.cast import CAST
-from emofuse.corpus.clip import write_clip
-from emofuse.corpus.espeak import SAMPLE_RATE, require_espeak
-from emofuse.corpus.plan import SPLITS, Line, plan_corpus
-from emofuse.corpus.scene import film
-from emofuse.corpus.voice import FRAME_RATE, loudness, say
+from demo_corpus.cast import CAST
+from demo_corpus.clip import write_clip
+from demo_corpus.espeak import SAMPLE_RATE, require_espeak
+from demo_corpus.plan import SPLITS, Line, plan_corpus
+from demo_corpus.scene import film
+from demo_corpus.voice import FRAME_RATE, loudness, say
 from emofuse.errors import DataError
 
 FOLDERS = {"train": "train_splits", "dev": "dev_splits_complete", "test": "output_repeated_splits_test"}

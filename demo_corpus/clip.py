@@ -33,7 +33,7 @@ def write_clip(
 
     Args:
         path: the file; its folder must exist.
-        pictures: `(HEIGHT, WIDTH, 3)` each, blue, green, red.
+        pictures: `(HEIGHT, WIDTH, 3)` each, blue, green, red; one that is held comes as the same array again.
         frame_rate: pictures a second.
         samples: mono sound between -1 and 1, or None for a clip without a sound track.
         sample_rate: Hz.
@@ -50,9 +50,16 @@ def write_clip(
 
 
 def _write_pictures(container: OutputContainer, stream: VideoStream, pictures: Iterable[Picture]) -> None:
+    # One frame for all pictures: the encoder copies what it is given.
+    frame = av.VideoFrame(WIDTH, HEIGHT, "yuv420p")
+    values = np.empty((HEIGHT * 3 // 2, WIDTH), np.uint8)
+    held: Picture | None = None
     for index, picture in enumerate(pictures):
-        planes = cv2.cvtColor(picture, cv2.COLOR_BGR2YUV_I420).astype(np.uint8, copy=False)
-        frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
+        if picture is not held:
+            cv2.cvtColor(picture, cv2.COLOR_BGR2YUV_I420, values)
+            for plane, part in zip(frame.planes, np.split(values, (HEIGHT, HEIGHT * 5 // 4)), strict=True):
+                plane.update(part.tobytes())
+            held = picture
         frame.pts = index
         container.mux(stream.encode(frame))
     container.mux(stream.encode(None))

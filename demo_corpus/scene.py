@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import lru_cache
+from collections.abc import Callable, Iterator
+from functools import cache, lru_cache
 from itertools import repeat
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from emofuse.corpus.cast import Speaker
-from emofuse.corpus.clip import HEIGHT, WIDTH, Picture
-from emofuse.corpus.expression import Expression, blend, personal
-from emofuse.corpus.face import draw_face
-from emofuse.corpus.head import paint_back, paint_head
-from emofuse.corpus.paint import CENTRE, SIZE
+from demo_corpus.cast import Speaker
+from demo_corpus.clip import HEIGHT, WIDTH, Picture
+from demo_corpus.expression import Expression, blend, personal
+from demo_corpus.face import draw_eyes, draw_mouth
+from demo_corpus.head import paint_back, paint_head
+from demo_corpus.paint import CENTRE, SIZE
 
 # Where the middle of the head stands in the picture, and how large a pixel of its canvas is there.
 _MIDDLE, _SCALE = (320.0, 166.0), 0.56
@@ -62,20 +62,32 @@ def film(
     # Only the head's surroundings change from picture to picture: the rest is lit once.
     stage = _stage(room, speaker)
     lit = _lit(stage, light)
-    head = paint_head(speaker, shown)
-    # An emotion grows on the face during the first pictures.
-    start = blend(Expression(), shown, 0.45)
     motion, lids = _motion(shown, len(level), rng), _blinks(len(level), rng)
+    face = _faces(speaker, shown)
+    canvas = np.empty((SIZE[1], SIZE[0], 4), np.uint8)
     for index, loud in enumerate(level):
         if index % _HOLD == 0:
-            now = blend(start, shown, min(index / _RAMP_FRAMES, 1.0))
+            now, painted = face(min(index, _RAMP_FRAMES), float(lids[index]))
             opening = float(loud) * now.speech
-            canvas = head.copy()
-            draw_face(canvas, speaker, now, opening, float(lids[index]))
+            np.copyto(canvas, painted)
+            draw_mouth(canvas, speaker, now, opening)
             x, y, angle = motion[index]
             picture = lit.copy()
             _paste(picture, stage, light, canvas, (_MIDDLE[0] + x, _MIDDLE[1] + y), angle, now.gape + 22 * opening)
         yield picture
+
+
+def _faces(speaker: Speaker, shown: Expression) -> Callable[[int, float], tuple[Expression, Picture]]:
+    # An emotion grows on the face during the first pictures; then all but the mouth changes in blinks alone.
+    head, start = paint_head(speaker, shown), blend(Expression(), shown, 0.45)
+
+    @cache
+    def face(step: int, lids: float) -> tuple[Expression, Picture]:
+        now, painted = blend(start, shown, step / _RAMP_FRAMES), head.copy()
+        draw_eyes(painted, speaker, now, lids)
+        return now, painted
+
+    return face
 
 
 def _faceless(speaker: Speaker, room: int, turned_away: bool, light: Picture) -> Picture:
@@ -127,34 +139,50 @@ def _paste(
     if jaw > 0:
         # What lies below the mouth moves down with it.
         stretch = np.array([[1, 0, 0], [0, 1 + 0.0009 * jaw, 0]])
-        canvas[_MOUTH_LINE:] = cv2.warpAffine(canvas[_MOUTH_LINE:], stretch, (SIZE[0], SIZE[1] - _MOUTH_LINE))
-    below = stage[box]
-    head = cv2.warpAffine(canvas, turn, (below.shape[1], below.shape[0]), flags=cv2.INTER_LINEAR)
+        jaws = canvas[_MOUTH_LINE:, _covered(canvas[_MOUTH_LINE:])[1]]
+        jaws[:] = cv2.warpAffine(jaws, stretch, (jaws.shape[1], jaws.shape[0]))
+    size = stage[box].shape[1], stage[box].shape[0]
+    head = cv2.warpAffine(canvas, turn, size, flags=cv2.INTER_LINEAR).astype(np.uint8, copy=False)
+    seen = _covered(head)
+    head = head[seen]
     rest = cv2.cvtColor(255 - head[..., 3], cv2.COLOR_GRAY2BGR)
-    mixed = cv2.add(cv2.cvtColor(head, cv2.COLOR_BGRA2BGR), cv2.multiply(below, rest, scale=1 / 255))
-    picture[box] = cv2.multiply(mixed, light[box], scale=1 / _UNIT)
+    mixed = cv2.add(cv2.cvtColor(head, cv2.COLOR_BGRA2BGR), cv2.multiply(stage[box][seen], rest, scale=1 / 255))
+    picture[box][seen] = cv2.multiply(mixed, light[box][seen], scale=1 / _UNIT)
+
+
+def _covered(canvas: Picture) -> tuple[slice, slice]:
+    # The rows and columns outside of which a canvas is empty; four bytes are looked at as one number.
+    left, top, width, height = cv2.boundingRect((canvas.view(np.uint32)[..., 0] != 0).view(np.uint8))
+    return slice(top, top + height), slice(left, left + width)
 
 
 def _light(shown: Expression) -> Picture:
-    y, x = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float32)
-    # The light from the side falls on the head: on the wall it would show as a stripe.
-    across = np.tanh((x - _MIDDLE[0]) / 75) * np.exp(-(((x - _MIDDLE[0]) / 190) ** 2) - ((y - _MIDDLE[1]) / 230) ** 2)
-    gain = shown.key * (1.0 - shown.side * across)
-    far = ((x - WIDTH / 2) / WIDTH) ** 2 + ((y - HEIGHT / 2) / HEIGHT) ** 2
-    gain *= 1.04 - 0.55 * far
+    across, near = _falls()
+    gain = shown.key * (1.0 - shown.side * across) * near
     tint = np.array((shown.blue, shown.green, shown.red), np.float32)
     light: Picture = np.clip(gain[..., None] * tint * _UNIT, 0, 255).astype(np.uint8)
     return light
 
 
+@cache
+def _falls() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    # How much of the light falls from the side, and how much anywhere.
+    y, x = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float32)
+    # The light from the side falls on the head: on the wall it would show as a stripe.
+    across = np.tanh((x - _MIDDLE[0]) / 75) * np.exp(-(((x - _MIDDLE[0]) / 190) ** 2) - ((y - _MIDDLE[1]) / 230) ** 2)
+    far = ((x - WIDTH / 2) / WIDTH) ** 2 + ((y - HEIGHT / 2) / HEIGHT) ** 2
+    return across, 1.04 - 0.55 * far
+
+
 @lru_cache(maxsize=64)
 def _stage(room: int, speaker: Speaker | None) -> Picture:
-    stage = _paint_room(room)
+    stage = _paint_room(room).copy()
     if speaker is not None:
         _paint_shoulders(stage, speaker)
     return stage
 
 
+@lru_cache(maxsize=8)
 def _paint_room(room: int) -> Picture:
     wall, floor, accent = (np.array(colour, np.float32) for colour in _ROOMS[room % len(_ROOMS)])
     rng = np.random.default_rng(room)
@@ -193,5 +221,8 @@ def _paint_shoulders(picture: Picture, speaker: Speaker) -> None:
 def _cover(picture: Picture, outline: list[tuple[int, int]], paint: NDArray[np.float64]) -> None:
     large = np.zeros((HEIGHT * 2, WIDTH * 2), np.uint8)
     cv2.fillPoly(large, [np.array(outline, np.int32) * 2], (255,), cv2.LINE_AA)
-    share = cv2.resize(large, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)[..., None].astype(np.float32) / 255
-    picture[:] = (picture + (paint - picture) * share).astype(np.uint8)
+    share = cv2.resize(large, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
+    left, top, width, height = cv2.boundingRect(share)
+    box = slice(top, top + height), slice(left, left + width)
+    below, over = picture[box], np.broadcast_to(paint, picture.shape)[box]
+    picture[box] = (below + (over - below) * (share[box][..., None].astype(np.float32) / 255)).astype(np.uint8)

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from emofuse.corpus.cast import CAST
-from emofuse.corpus.script import draw_line
+from demo_corpus.cast import CAST
+from demo_corpus.script import draw_line
 from emofuse.errors import ParamsError
 
 # Shares of the labels in MELD's training split, rounded.

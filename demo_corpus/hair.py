@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from emofuse.corpus.cast import Speaker
-from emofuse.corpus.paint import CENTRE, SIZE, Layer, ellipse, empty, glow, mirrored, polygon, smooth
+from demo_corpus.cast import Speaker
+from demo_corpus.paint import CENTRE, SIZE, Layer, ellipse, empty, glow, mirrored, polygon, smooth
 
 # Right halves of the outlines of hair that falls below the ears.
 _FALLS: dict[str, list[tuple[float, float]]] = {

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from emofuse.corpus.cast import Speaker
-from emofuse.corpus.espeak import SAMPLE_RATE, Delivery, speak
+from demo_corpus.cast import Speaker
+from demo_corpus.espeak import SAMPLE_RATE, Delivery, speak
 
 FRAME_RATE = 24
 """Pictures a second."""
