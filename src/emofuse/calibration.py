@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize, minimize_scalar
 from scipy.special import logsumexp, softmax
 
 BINS = 10
@@ -29,6 +28,8 @@ def log_loss(probabilities: NDArray[np.float64], targets: NDArray[np.int64]) -> 
 
 def fit_temperature(probabilities: NDArray[np.float64], targets: NDArray[np.int64]) -> float:
     """The temperature, between 1/4 and 4, of the least log loss (Guo et al., ICML 2017)."""
+    from scipy.optimize import minimize_scalar  # slow to load, and only training fits
+
     found = minimize_scalar(
         lambda power: log_loss(heated(probabilities, float(2**power)), targets), bounds=(-2, 2), method="bounded"
     )
@@ -63,6 +64,8 @@ def fit_shares(probabilities: NDArray[np.float64], targets: NDArray[np.int64]) -
         probabilities: shape (k, n, classes).
         targets: the actual class of each row, shape (n,).
     """
+    from scipy.optimize import minimize
+
     logs = np.log(np.maximum(probabilities, LEAST))
     actual = logs[:, np.arange(len(targets)), targets]
 

@@ -65,6 +65,16 @@ def test_a_run_holds_params_metrics_steps_files_and_tags(server: MlflowClient, r
     assert [file.path for file in server.list_artifacts(found.info.run_id, "reports")] == ["reports/confusion.png"]
 
 
+def test_a_logged_model_holds_the_params_and_the_final_figures_of_its_run(server: MlflowClient, run: ModelRun) -> None:
+    found = server.get_run(track([run], "early", DATA)["early"])
+    (output,) = found.outputs.model_outputs
+    model = server.get_logged_model(output.model_id)
+    assert model.status == "READY"
+    assert model.params == found.data.params
+    assert {metric.key: metric.value for metric in model.metrics} == run.metrics
+    assert len(server.get_metric_history(found.info.run_id, "test/joy/f1")) == 1
+
+
 def test_tracking_again_adds_no_run_and_no_version(server: MlflowClient, run: ModelRun) -> None:
     assert track([run], "early", DATA) == track([run], "early", DATA)
     experiment = server.get_experiment_by_name(EXPERIMENT)

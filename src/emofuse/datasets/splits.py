@@ -6,7 +6,6 @@ import warnings
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import StratifiedGroupKFold
 
 from emofuse.errors import DataError
 from emofuse.params import ShareParams
@@ -39,6 +38,8 @@ def cut(frame: pd.DataFrame, shares: ShareParams, seed: int) -> tuple[pd.Series,
 
 def _take(rows: pd.DataFrame, wanted: float, left: int, seed: int) -> pd.Index:
     """Whole dialogues of about `wanted` rows, their labels spread like those of all; at least `left` ones stay."""
+    from sklearn.model_selection import StratifiedGroupKFold  # seconds to load, and most data comes with its splits
+
     targets = rows["label"].fillna("").to_numpy(dtype=str)
     dialogues = rows["dialogue"].nunique()
     bins = min(BINS, dialogues, int(np.unique(targets, return_counts=True)[1].max(initial=0)))

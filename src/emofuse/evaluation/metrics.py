@@ -1,13 +1,13 @@
-"""Classification metrics: by scikit-learn for one table of answers, from confusion matrices for thousands at once."""
+"""Classification metrics, from confusion matrices: of one table of answers, or of thousands at once."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.metrics import accuracy_score, f1_score, precision_recall_fscore_support
 
 METRICS = ("accuracy", "weighted_f1", "macro_f1")
 
@@ -16,11 +16,17 @@ def summary(
     actual: Sequence[str] | NDArray[np.int64], predicted: Sequence[str] | NDArray[np.int64]
 ) -> dict[str, float]:
     """Accuracy, weighted F1 and macro F1 (over the classes that occur in either), each 0 to 1."""
-    return {
-        "accuracy": float(accuracy_score(actual, predicted)),
-        "weighted_f1": float(f1_score(actual, predicted, average="weighted", zero_division=0)),
-        "macro_f1": float(f1_score(actual, predicted, average="macro", zero_division=0)),
-    }
+    counts = confusion(actual, predicted, sorted({*actual, *predicted}))
+    return dict(zip(METRICS, scores(counts).tolist(), strict=True))
+
+
+def confusion(
+    actual: Sequence[Any] | NDArray[Any], predicted: Sequence[Any] | NDArray[Any], classes: Sequence[Any]
+) -> NDArray[np.float64]:
+    """Counts of shape (classes, classes), rows actual, columns predicted; every answer is one of `classes`."""
+    index = pd.Index(classes)
+    cells = index.get_indexer(actual) * len(index) + index.get_indexer(predicted)
+    return np.bincount(cells, minlength=len(index) ** 2).reshape(len(index), -1).astype(float)
 
 
 def scores(confusions: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -57,10 +63,17 @@ def unweighted_recall(confusions: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def per_class(actual: Sequence[str], predicted: Sequence[str], labels: Sequence[str]) -> pd.DataFrame:
     """Precision, recall, F1 and support of each class, in the order of `labels`."""
-    found = precision_recall_fscore_support(actual, predicted, labels=list(labels), zero_division=0)
-    return pd.DataFrame(dict(zip(("precision", "recall", "f1", "support"), found, strict=True))).assign(label=labels)[
-        ["label", "precision", "recall", "f1", "support"]
-    ]
+    counts = confusion(actual, predicted, labels)
+    hits, support, answered = counts.diagonal(), counts.sum(axis=1), counts.sum(axis=0)
+    return pd.DataFrame(
+        {
+            "label": labels,
+            "precision": _ratio(hits, answered),
+            "recall": _ratio(hits, support),
+            "f1": _ratio(2 * hits, support + answered),
+            "support": support.astype(int),
+        }
+    )
 
 
 def majority_probabilities(train_labels: Sequence[str], labels: Sequence[str], rows: int) -> NDArray[np.float64]:

@@ -8,8 +8,8 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import pandas as pd
-from sklearn.metrics import confusion_matrix
 
+from emofuse.evaluation.metrics import confusion
 from emofuse.schema import written_aside
 
 matplotlib.use("Agg")
@@ -20,7 +20,7 @@ def confusion_picture(
     path: Path, title: str, actual: Sequence[str], predicted: Sequence[str], labels: Sequence[str]
 ) -> None:
     """Draw a confusion matrix: shade by the share of a class, count as text; rows are actual, columns predicted."""
-    counts = confusion_matrix(actual, predicted, labels=list(labels))
+    counts = confusion(actual, predicted, labels).astype(int)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     figure, axes = plt.subplots(figsize=(5.5, 5), layout="constrained")
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -101,6 +101,11 @@ def subsets_picture(path: Path, title: str, subsets: pd.DataFrame) -> None:
 
 
 def _save(figure: matplotlib.figure.Figure, path: Path) -> None:
+    # Laid out here, once: with its layout still to be made, a figure is drawn twice when it is saved.
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+        figure.set_layout_engine("none")
     with written_aside(path) as aside:
         # The release of matplotlib in the file would change the bytes from machine to machine.
         figure.savefig(aside, format="png", dpi=100, metadata={"Software": None})

@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import norm
-from scipy.stats import t as student
+from scipy.special import ndtr, ndtri, stdtrit
 
 from emofuse.evaluation.metrics import scores
 
@@ -57,15 +56,15 @@ class Sampled:
         groups = len(self.left_out)
         if groups < 2:
             return np.full_like(self.value, np.nan), np.full_like(self.value, np.nan)
-        wide = np.sqrt(groups / (groups - 1)) * student.ppf((1 + level) / 2, groups - 1)
+        wide = np.sqrt(groups / (groups - 1)) * stdtrit(groups - 1, (1 + level) / 2)
         draws = np.sort(self.resampled, axis=0)
         below = ((draws < self.value).mean(axis=0) + (draws <= self.value).mean(axis=0)) / 2
-        bias = norm.ppf(below.clip(0.5 / len(draws), 1 - 0.5 / len(draws)))
+        bias = ndtri(below.clip(0.5 / len(draws), 1 - 0.5 / len(draws)))
         pull = self.left_out.mean(axis=0) - self.left_out
         spread = (pull**2).sum(axis=0) ** 1.5
         skew = np.divide((pull**3).sum(axis=0), 6 * spread, out=np.zeros_like(spread), where=spread > 1e-18)
         moved = (bias - wide, bias + wide)
-        low, high = (_quantile(draws, norm.cdf(bias + z / np.maximum(1 - skew * z, 1e-3))) for z in moved)
+        low, high = (_quantile(draws, ndtr(bias + z / np.maximum(1 - skew * z, 1e-3))) for z in moved)
         return low, high
 
     def wins(self) -> NDArray[np.float64]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.decomposition import PCA
 
 
 @dataclass(frozen=True)
@@ -39,6 +38,8 @@ class Projection:
             columns: positions of the group's columns.
             count: components; no more are kept than there are rows or columns.
         """
+        from sklearn.decomposition import PCA  # seconds to load, and no prediction needs it
+
         chosen = np.array(columns, dtype=np.int64)
         # The full solver has no chance in it, and scikit-learn fixes the signs of the components.
         pca = PCA(min(count, len(scores), len(chosen)), svd_solver="full").fit(scores[:, chosen].astype(np.float64))
