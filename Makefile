@@ -10,7 +10,7 @@ export BENTOML_DO_NOT_TRACK := True
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test test-slow test-all lint format docs pictures bench ui serve lock clean
+.PHONY: help repro test test-slow test-all lint format docs pictures bench doctor ui serve lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | sed -e 's/:.*## /:/' | awk -F: '{printf "  %-10s %s\n", $$1, $$2}'
@@ -26,6 +26,9 @@ $(READY): requirements.lock pyproject.toml
 repro: $(READY) ## set up, then run the whole pipeline; what is cached does not run again
 	@python -m emofuse.params
 	dvc repro
+	@echo
+	@echo "Done. Open reports/report.html (which model is best, and why) and reports/data.html (what the data is like)."
+	@echo "Then: make ui (compare the models), make serve (ask the best one), and README.md on your own data."
 
 test: $(READY) ## set up, then run the tests
 	pytest -m "not slow"
@@ -43,6 +46,9 @@ lint: $(READY) ## check style and types
 format: $(READY) ## mend style
 	ruff check --fix .
 	ruff format .
+
+doctor: $(READY) ## say whether this machine gives the committed bytes, and where it doesn't
+	emofuse doctor
 
 ui: $(READY) ## open the MLflow UI on http://127.0.0.1:5000
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" --host 127.0.0.1 --port 5000

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks import audio, evaluation, runs, text, visual
+from benchmarks import audio, evaluation, numerics, runs, text, visual
 from benchmarks.page import RESULTS, shown, write_page
 from benchmarks.timing import Figure, copies
 from demo_corpus.build import build_corpus
@@ -20,7 +20,7 @@ from emofuse.media import audio_samples
 from emofuse.params import Params, load_params
 from emofuse.schema import read_json, write_json
 
-PARTS = ("media", "text", "runs", "memory", "evaluation")
+PARTS = ("media", "text", "numerics", "runs", "memory", "evaluation")
 FILMS = (".mp4", ".mov", ".mkv", ".avi", ".webm")
 
 
@@ -51,9 +51,12 @@ def _measured(
             on = f"{len(films)} {'real' if media else 'drawn'} clips"
             return on, visual.measure(films, params.visual) + audio.measure(heard, params.audio)
         case "text":
-            table = texts or next((folder / "corpus").glob("train*.csv"))
-            said = [clean_text(words) for words in pd.read_csv(table)["Utterance"][:2000]]
-            return f"{len(said)} {'real' if texts else 'made-up'} texts", text.measure(said, params.text)
+            said, on = _texts(texts, folder)
+            return on, text.measure(said, params.text)
+        case "numerics":
+            said, on = _texts(texts, folder)
+            write_json(folder / "texts.json", said)
+            return f"{on}, {numerics.ROWS} rows of drawn numbers", numerics.measure(folder / "texts.json")
         case "runs":
             many = copies(drawn, utterances + 1, folder / "many")
             figures = runs.workers_and_ray(params, many[:160]) + runs.cache(params, many, folder)
@@ -62,6 +65,13 @@ def _measured(
             return "20 drawn clips, 4,001 texts", runs.memory(drawn[:20], folder)
         case _:
             return "made-up tables of MELD's size", evaluation.measure(params, folder / "meld")
+
+
+def _texts(texts: Path | None, folder: Path) -> tuple[list[str], str]:
+    """What is encoded, and what it is."""
+    table = texts or next((folder / "corpus").glob("train*.csv"))
+    said = [clean_text(words) for words in pd.read_csv(table)["Utterance"][:2000]]
+    return said, f"{len(said)} {'real' if texts else 'made-up'} texts"
 
 
 def _sounds(clip: Path) -> bool:

@@ -17,6 +17,7 @@ run on one machine. Real media: `make bench BENCH="--media FOLDER --texts CSV"`.
 TITLES = {
     "media": "Media, one thread",
     "text": "Text",
+    "numerics": "Numerics: what pinned rounding costs",
     "runs": "Whole extractions",
     "memory": "Memory",
     "evaluation": "Evaluation, in seconds",

@@ -14,8 +14,6 @@ from typing import Any, cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.metrics import accuracy_score, f1_score
-from sklearn.model_selection import StratifiedGroupKFold
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -26,6 +24,7 @@ from emofuse.calibration import pooled
 from emofuse.core.device import available_cores, make_deterministic, pick_device
 from emofuse.core.processes import processes
 from emofuse.errors import DataError
+from emofuse.evaluation.metrics import summary
 from emofuse.fusion.base import Batch, Context, Fusion
 from emofuse.fusion.objective import Objective
 from emofuse.params import TrainParams
@@ -136,6 +135,8 @@ def dialogue_folds(
     Raises:
         DataError: there are fewer dialogues, or rows of every class, than folds.
     """
+    from sklearn.model_selection import StratifiedGroupKFold  # which loads for seconds, and members do without
+
     groups, largest = len(set(dialogues)), int(np.bincount(targets).max())
     for count, what in ((groups, "dialogues in the train split"), (largest, "training rows of the largest class")):
         if count < folds:
@@ -278,7 +279,7 @@ def _fit(model: Fusion, rows: Rows, groups: Tensor, held: Rows, params: TrainPar
         train_loss = _epoch(model, rows, groups, optimizer, schedule, params, generator)
         logits = _logits(averaged, held.batch)
         loss = cross_entropy(logits, held.targets).item()
-        reached = weighted_f1(held.targets, logits.argmax(dim=1), model.classes)
+        reached = summary(held.targets.cpu().numpy(), logits.argmax(dim=1).cpu().numpy())["weighted_f1"]
         epochs.append(Epoch(fold, epoch, train_loss, loss, reached))
         if (reached, -loss) > best:
             best, best_state = (reached, -loss), copy.deepcopy(averaged.state_dict())
@@ -319,19 +320,6 @@ def _logits(model: Fusion, batch: Batch) -> Tensor:
     return logits
 
 
-def weighted_f1(actual: Tensor, predicted: Tensor, classes: int) -> float:
-    """scikit-learn's weighted F1 of n answers, without its checks, which an epoch of a small fold has no time for."""
-    support, answered, right = (
-        torch.bincount(rows, minlength=classes).double() for rows in (actual, predicted, actual[actual == predicted])
-    )
-    return float((support * (2 * right / (support + answered).clamp(min=1))).sum() / len(actual))
-
-
 def score(actual: NDArray[np.int64], predicted: NDArray[np.int64]) -> Fold:
     """Score the answers for held-out rows."""
-    return Fold(
-        accuracy=float(accuracy_score(actual, predicted)),
-        weighted_f1=float(f1_score(actual, predicted, average="weighted", zero_division=0)),
-        macro_f1=float(f1_score(actual, predicted, average="macro", zero_division=0)),
-        rows=len(actual),
-    )
+    return Fold(**summary(actual, predicted), rows=len(actual))

@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import yaml
 
+from emofuse.core.numerics import MODE
 from tests.pipeline.imports import ROOT
 
 BIN = Path(sys.executable).parent
@@ -48,10 +49,10 @@ class Checkout:
             if (ROOT / name).is_file() and name != "dvc.lock":
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(ROOT / name, folder / name)
-        self.env = os.environ | {
+        self.env = {name: value for name, value in os.environ.items() if name != MODE} | {
             "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
             "BENTOML_HOME": str(folder / "bentoml"),
-            "PYTHONPATH": str(folder / "src"),
+            "PYTHONPATH": f"{folder / 'src'}{os.pathsep}{folder}",
             "DVC_NO_ANALYTICS": "1",
         }
         self.run("git", "init", "--quiet")

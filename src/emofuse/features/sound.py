@@ -7,7 +7,6 @@ from functools import cache, cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import get_window
 
 from emofuse.features import spectrum
 
@@ -144,6 +143,6 @@ class Sound:
 
 @cache
 def _window_autocorrelation(frame: int) -> Array:
-    correlation = np.fft.irfft(np.abs(np.fft.rfft(get_window("hann", frame))) ** 2)
+    correlation = np.fft.irfft(np.abs(np.fft.rfft(spectrum.hann(frame))) ** 2)
     normalised: Array = (correlation / correlation[0]).astype(np.float32)
     return normalised

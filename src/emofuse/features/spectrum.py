@@ -13,7 +13,6 @@ import numpy as np
 import scipy.fft
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
-from scipy.signal import get_window
 
 Array = NDArray[np.float32]
 MELS = 128  # bands
@@ -40,10 +39,16 @@ def frames(samples: Array, frame: int, hop: int, mode: str = "constant") -> Arra
 
 def magnitudes(samples: Array, frame: int, hop: int) -> Array:
     """Magnitudes of the short-time Fourier transform under a Hann window, shape (frame / 2 + 1, t)."""
-    window = get_window("hann", frame)
-    spectrum = np.fft.rfft(window * frames(samples, frame, hop), axis=1).astype(np.complex64)
+    spectrum = np.fft.rfft(hann(frame) * frames(samples, frame, hop), axis=1).astype(np.complex64)
     result: Array = np.abs(spectrum.T)
     return result
+
+
+@cache
+def hann(frame: int) -> NDArray[np.float64]:
+    """The periodic Hann window, shape (frame,), as scipy.signal has it, which loads half of scipy."""
+    window: NDArray[np.float64] = 0.5 + 0.5 * np.cos(np.linspace(-np.pi, np.pi, frame + 1)[:-1])
+    return window
 
 
 @cache

@@ -1,0 +1,117 @@
+"""What pinned rounding costs: encoding and training in both modes, against torch as it comes.
+
+As it comes: nothing pinned, linear layers through MKL, and as many threads as there are cores. Each runs in processes
+of its own, in turn, since libraries read what is pinned when they are loaded.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.timing import Figure
+from emofuse.core.numerics import MODE, MODES, PINS, pin
+
+ROUNDS = 3
+AS_IT_COMES = "as it comes"
+ROWS, WIDTHS, CLASSES = 2000, {"text": 5376, "audio": 400, "visual": 300}, 7
+
+
+def measure(texts: Path) -> list[Figure]:
+    """The figures of both modes; `texts` is a JSON file with a list of them."""
+    taken: dict[str, list[dict[str, float]]] = {name: [] for name in (AS_IT_COMES, *MODES)}
+    for _ in range(ROUNDS):
+        for name in taken:
+            taken[name].append(_run(name, texts))
+    figures = []
+    for work in ("encoding", "training"):
+        plain, *pinned = (sum(round_[work] for round_ in taken[name]) for name in taken)
+        for mode, seconds in zip(MODES, pinned, strict=True):
+            wanted = {
+                "portable": {"encoding": "at most 2", "training": "at most 1"},
+                "native": {"encoding": "at most 1"},
+            }
+            detail = f"{seconds:.1f} s against {plain:.1f} s"
+            figures.append(
+                Figure(
+                    f"{work}, {mode}: time against torch as it comes",
+                    seconds / plain,
+                    wanted[mode].get(work, ""),
+                    detail,
+                )
+            )
+    return figures
+
+
+def _run(name: str, texts: Path) -> dict[str, float]:
+    pinned = {MODE, *PINS["portable"], *PINS["native"], "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OMP_WAIT_POLICY"}
+    env = {key: value for key, value in os.environ.items() if key not in pinned}
+    command = [sys.executable, "-m", "benchmarks.numerics", name, str(texts)]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def main(name: str, texts: list[str]) -> None:
+    """Encode the texts and train an early fusion under one setting; print the seconds."""
+    if name != AS_IT_COMES:
+        pin("native" if name == "native" else "portable")
+    import torch
+    from torch import nn
+
+    from emofuse.core.device import use_all_cores
+    from emofuse.core.linear import Linear
+    from emofuse.features.text import TextExtractor
+    from emofuse.params import load_params
+    from emofuse.schema import Utterance
+    from emofuse.training import train_all
+
+    params = load_params()
+    if name == AS_IT_COMES:
+        Linear.forward = nn.Linear.forward  # type: ignore[assignment, method-assign]
+    extractor = TextExtractor(params.text)
+    rows = [Utterance(text=text, clean_text=text) for text in texts]
+    extractor.warm_up()
+    use_all_cores()
+    began = time.perf_counter()
+    list(extractor.stream(rows))
+    encoded = time.perf_counter()
+    jobs = list(_jobs(params.train, torch.Generator().manual_seed(params.seed)))
+    made = time.perf_counter()
+    list(map(_train_as_it_comes, jobs) if name == AS_IT_COMES else train_all(jobs))
+    print(json.dumps({"encoding": encoded - began, "training": time.perf_counter() - made}))
+
+
+def _train_as_it_comes(job: Any) -> None:
+    """A member with the threads that the process has."""
+    from unittest.mock import patch
+
+    from emofuse.training import train_member
+
+    with patch("torch.set_num_threads"):
+        train_member(job)
+
+
+def _jobs(train: Any, generator: Any) -> Any:
+    from functools import partial
+
+    import torch
+
+    from emofuse.fusion.base import Batch
+    from emofuse.fusion.registry import make_model
+    from emofuse.training import Rows, jobs
+
+    inputs = {name: torch.randn(ROWS, width, generator=generator) for name, width in WIDTHS.items()}
+    batch = Batch(inputs, torch.ones(ROWS, len(WIDTHS), dtype=torch.bool))
+    rows = Rows(batch, torch.arange(ROWS) % CLASSES)
+    make = partial(make_model, "early", WIDTHS, CLASSES, train)
+    return jobs(make, rows, [str(row // 10) for row in range(ROWS)], train, 13)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], json.loads(Path(sys.argv[2]).read_text(encoding="utf-8")))
