@@ -24,7 +24,7 @@ $(READY): requirements.lock pyproject.toml
 	@touch $@
 
 repro: $(READY) ## set up, then run the whole pipeline; what is cached does not run again
-	@python -m emofuse.params
+	@python -m emofuse.core.params
 	dvc repro
 	@echo
 	@echo "Done. Open reports/report.html (which model is best, and why) and reports/data.html (what the data is like)."

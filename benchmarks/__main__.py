@@ -14,11 +14,11 @@ from benchmarks.page import RESULTS, shown, write_page
 from benchmarks.timing import Figure, copies
 from demo_corpus.build import build_corpus
 from emofuse.core.device import available_cores
+from emofuse.core.errors import MediaError, guard
+from emofuse.core.params import Params, load_params
+from emofuse.core.tables import read_json, write_json
 from emofuse.datasets.text import clean_text
-from emofuse.errors import MediaError, guard
-from emofuse.media import audio_samples
-from emofuse.params import Params, load_params
-from emofuse.schema import read_json, write_json
+from emofuse.media.decode import audio_samples
 
 PARTS = ("media", "text", "numerics", "runs", "memory", "evaluation")
 FILMS = (".mp4", ".mov", ".mkv", ".avi", ".webm")

@@ -11,11 +11,11 @@ from pathlib import Path
 import librosa
 
 from benchmarks.timing import Figure, seconds, spent
-from emofuse.features.audio import AudioExtractor
-from emofuse.features.sound import F0_RANGE
-from emofuse.media import audio_samples
-from emofuse.params import AudioParams
-from emofuse.schema import Utterance
+from emofuse.core.params import AudioParams
+from emofuse.core.records import Utterance
+from emofuse.features.audio.extractor import AudioExtractor
+from emofuse.features.audio.sound import F0_RANGE
+from emofuse.media.decode import audio_samples
 
 ROUNDS = 5
 

@@ -13,26 +13,18 @@ import pandas as pd
 import torch
 
 from benchmarks.timing import Figure, seconds
-from emofuse.bundle import Bundle, save_bundle
-from emofuse.errors import DataError
+from emofuse.core.errors import DataError
+from emofuse.core.params import PARAMS_FILE, Params
+from emofuse.core.paths import FEATURES_DIR, MANIFEST_FILE, MODELS_DIR
+from emofuse.core.records import MODALITIES, Extracted, FeatureTable
+from emofuse.core.tables import MANIFEST, write_features, write_manifest
 from emofuse.evaluation.subject import together
 from emofuse.evaluation.uncertainty import Bootstrap, dialogue_keys
 from emofuse.features.registry import make_extractor
-from emofuse.features.scaling import Scaler
 from emofuse.fusion.registry import ENSEMBLE, FUSIONS, MODELS, TRAINED, make_model, model_modalities
-from emofuse.params import PARAMS_FILE, Params
-from emofuse.predictor import Predictor
-from emofuse.schema import (
-    FEATURES_DIR,
-    MANIFEST,
-    MANIFEST_FILE,
-    MODALITIES,
-    MODELS_DIR,
-    Extracted,
-    FeatureTable,
-    write_features,
-    write_manifest,
-)
+from emofuse.inference.bundle import Bundle, save_bundle
+from emofuse.inference.predictor import Predictor
+from emofuse.training.scaling import Scaler
 
 ROWS = {"train": (9989, 1038), "dev": (1109, 114), "test": (2610, 280)}  # MELD's utterances and dialogues
 LABELS = ("anger", "disgust", "fear", "joy", "neutral", "sadness", "surprise")

@@ -17,26 +17,19 @@ import torch
 from numpy.typing import NDArray
 from sklearn.model_selection import GroupShuffleSplit
 
-from emofuse.calibration import calibration_error, fit_shares, fit_temperature, heated, pooled
-from emofuse.errors import guard
-from emofuse.evaluation.metrics import summary
-from emofuse.features.scaling import Scaler
+from emofuse.core.errors import guard
+from emofuse.core.metrics import summary
+from emofuse.core.params import TrainParams, load_params
+from emofuse.core.paths import FEATURES_DIR, MANIFEST_FILE
+from emofuse.core.records import MODALITIES
+from emofuse.core.tables import label_order, read_features, read_json, read_manifest, write_json
 from emofuse.fusion.context import manifest_lines
+from emofuse.fusion.finetuned import TunedScores
 from emofuse.fusion.inputs import make_batch
 from emofuse.fusion.registry import FUSIONS, make_model
-from emofuse.fusion.tuned import TunedScores
-from emofuse.params import TrainParams, load_params
-from emofuse.schema import (
-    FEATURES_DIR,
-    MANIFEST_FILE,
-    MODALITIES,
-    label_order,
-    read_features,
-    read_json,
-    read_manifest,
-    write_json,
-)
-from emofuse.training import Rows, train
+from emofuse.training.calibration import calibration_error, fit_shares, fit_temperature, heated, pooled
+from emofuse.training.loop import Rows, train
+from emofuse.training.scaling import Scaler
 
 RESULTS, PAGE = Path("benchmarks/models.json"), Path("docs/models.md")
 CUT_ROWS = 1000  # as many as the hackathon's teams had

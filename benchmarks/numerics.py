@@ -66,10 +66,10 @@ def main(name: str, texts: list[str]) -> None:
 
     from emofuse.core.device import use_all_cores
     from emofuse.core.linear import Linear
-    from emofuse.features.text import TextExtractor
-    from emofuse.params import load_params
-    from emofuse.schema import Utterance
-    from emofuse.training import train_all
+    from emofuse.core.params import load_params
+    from emofuse.core.records import Utterance
+    from emofuse.features.text.extractor import TextExtractor
+    from emofuse.training.loop import train_all
 
     params = load_params()
     if name == AS_IT_COMES:
@@ -91,7 +91,7 @@ def _train_as_it_comes(job: Any) -> None:
     """A member with the threads that the process has."""
     from unittest.mock import patch
 
-    from emofuse.training import train_member
+    from emofuse.training.loop import train_member
 
     with patch("torch.set_num_threads"):
         train_member(job)
@@ -104,7 +104,7 @@ def _jobs(train: Any, generator: Any) -> Any:
 
     from emofuse.fusion.base import Batch
     from emofuse.fusion.registry import make_model
-    from emofuse.training import Rows, jobs
+    from emofuse.training.loop import Rows, jobs
 
     inputs = {name: torch.randn(ROWS, width, generator=generator) for name, width in WIDTHS.items()}
     batch = Batch(inputs, torch.ones(ROWS, len(WIDTHS), dtype=torch.bool))

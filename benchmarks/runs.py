@@ -13,15 +13,15 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.timing import Figure, rate, seconds
-from emofuse.features.audio import AudioExtractor
-from emofuse.features.base import Extractor
-from emofuse.features.content import clip_content, text_content
-from emofuse.features.engine import Engine
-from emofuse.features.extraction import Task, extract
-from emofuse.features.text import TextExtractor
-from emofuse.features.visual import VisualExtractor
-from emofuse.params import Params, load_params
-from emofuse.schema import Utterance
+from emofuse.core.params import Params, load_params
+from emofuse.core.records import Utterance
+from emofuse.extraction.content import clip_content, text_content
+from emofuse.extraction.engine import Engine
+from emofuse.extraction.run import Task, extract
+from emofuse.features.audio.extractor import AudioExtractor
+from emofuse.features.contract import Extractor
+from emofuse.features.text.extractor import TextExtractor
+from emofuse.features.visual.extractor import VisualExtractor
 
 ROUNDS = 2
 WARM = 16  # results that are left out of a rate

@@ -27,7 +27,7 @@ from httpx_ws import AsyncWebSocketSession, aconnect_ws
 
 from benchmarks import mutants
 from benchmarks.serving import started
-from emofuse.media import gray_frames
+from emofuse.media.decode import gray_frames
 
 TEXT = "I can't believe you did that!"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -229,7 +229,7 @@ async def killed(client: httpx.AsyncClient, clip: bytes, server: psutil.Process)
 
     working = asyncio.gather(*(work() for _ in range(4)))
     await asyncio.sleep(5)
-    nursery = next(p for p in server.children(recursive=True) if "emofuse.service.nursery" in p.cmdline())
+    nursery = next(p for p in server.children(recursive=True) if "emofuse.service.media_pool.forkserver" in p.cmdline())
     workers = [process for process in nursery.children() if process.status() != psutil.STATUS_ZOMBIE]
     os.kill(workers[0].pid, signal.SIGKILL)
     began = time.perf_counter()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 
 from benchmarks.timing import Figure, seconds, spent
-from emofuse.features.encoder import load_encoder
-from emofuse.features.text import BATCH, TextExtractor
-from emofuse.params import TextParams
-from emofuse.schema import Utterance
+from emofuse.core.params import TextParams
+from emofuse.core.records import Utterance
+from emofuse.features.text.encoder import load_encoder
+from emofuse.features.text.extractor import BATCH, TextExtractor
 
 ROUNDS = 3
 

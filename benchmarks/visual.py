@@ -10,11 +10,11 @@ import cv2
 import numpy as np
 
 from benchmarks.timing import Figure, seconds, spent
-from emofuse.features.faces import CASCADE
-from emofuse.features.visual import VisualExtractor
-from emofuse.media import gray_frames, timed_frames
-from emofuse.params import VisualParams
-from emofuse.schema import Utterance
+from emofuse.core.params import VisualParams
+from emofuse.core.records import Utterance
+from emofuse.features.visual.detectors import CASCADE
+from emofuse.features.visual.extractor import VisualExtractor
+from emofuse.media.decode import gray_frames, timed_frames
 
 FULL_WIDTH = 10_000  # pixels: no frame is scaled down
 SURE_NEIGHBORS = 8

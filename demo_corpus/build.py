@@ -24,7 +24,7 @@ from demo_corpus.espeak import SAMPLE_RATE, require_espeak
 from demo_corpus.plan import SPLITS, Line, plan_corpus
 from demo_corpus.scene import film
 from demo_corpus.voice import FRAME_RATE, loudness, say
-from emofuse.errors import DataError
+from emofuse.core.errors import DataError
 
 FOLDERS = {"train": "train_splits", "dev": "dev_splits_complete", "test": "output_repeated_splits_test"}
 COLUMNS = ("Sr No.", "Utterance", "Speaker", "Emotion", "Sentiment", "Dialogue_ID", "Utterance_ID", "Season", "Episode",

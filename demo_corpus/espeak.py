@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from emofuse.errors import EmofuseError
+from emofuse.core.errors import EmofuseError
 
 SAMPLE_RATE = 22050
 """Hz, fixed by espeak-ng."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from demo_corpus.cast import CAST
 from demo_corpus.script import draw_line
-from emofuse.errors import ParamsError
+from emofuse.core.errors import ParamsError
 
 # Shares of the labels in MELD's training split, rounded.
 SHARES = {"neutral": 0.47, "joy": 0.17, "surprise": 0.12, "anger": 0.11, "sadness": 0.07, "disgust": 0.03, "fear": 0.03}

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from emofuse.errors import guard
-from emofuse.features.base import FeatureGroup
+from emofuse.core.errors import guard
+from emofuse.core.params import ExtractorParams, Params, load_params
+from emofuse.core.records import MODALITIES
+from emofuse.core.tables import read_json
+from emofuse.evaluation.probe.table import markdown
+from emofuse.features.contract import FeatureGroup
 from emofuse.features.registry import all_groups, feature_groups
-from emofuse.params import ExtractorParams, Params, load_params
-from emofuse.probing.table import markdown
-from emofuse.schema import MODALITIES, read_json
 
 PAGE = Path("docs/features.md")
 PROBES = Path("docs/probes")

@@ -11,11 +11,11 @@ from typing import Any
 from fastapi.testclient import TestClient
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from emofuse.errors import guard
-from emofuse.evaluation.pages import score, signed, spread
-from emofuse.params import load_params
-from emofuse.predictor import Predictor
-from emofuse.schema import read_json
+from emofuse.core.errors import guard
+from emofuse.core.params import load_params
+from emofuse.core.tables import read_json
+from emofuse.inference.predictor import Predictor
+from emofuse.reporting.pages import score, signed, spread
 from emofuse.service.app import create_app
 from emofuse.service.endpoints import Served
 

@@ -26,7 +26,7 @@ from mlflow.tracking import MlflowClient
 from PIL import Image
 from playwright.sync_api import Browser, Route, sync_playwright
 
-from emofuse.errors import DataError, guard
+from emofuse.core.errors import DataError, guard
 from emofuse.tracking import EXPERIMENT, LOCAL_STORE
 
 IMAGES = Path("docs/images")

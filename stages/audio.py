@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from functools import partial
 
-from emofuse.errors import guard
-from emofuse.features.base import Extractor
-from emofuse.features.content import clip_content
-from emofuse.features.extraction import Task, extract
-from emofuse.params import AudioParams, load_params
-from emofuse.schema import FEATURES_DIR, read_manifest, utterances
+from emofuse.core.errors import guard
+from emofuse.core.params import AudioParams, load_params
+from emofuse.core.paths import FEATURES_DIR
+from emofuse.core.tables import read_manifest, utterances
+from emofuse.extraction.content import clip_content
+from emofuse.extraction.run import Task, extract
+from emofuse.features.contract import Extractor
 
 
 def make(params: AudioParams) -> Extractor:
     """The extractor; what it needs is imported where there is something to extract."""
-    from emofuse.features.audio import AudioExtractor
+    from emofuse.features.audio.extractor import AudioExtractor
 
     return AudioExtractor(params)
 

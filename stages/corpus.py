@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from demo_corpus.build import build_corpus
-from emofuse.errors import guard
-from emofuse.params import load_params
+from emofuse.core.errors import guard
+from emofuse.core.params import load_params
 
 CORPUS = Path("data/corpus")
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from emofuse.core.errors import guard
+from emofuse.core.params import load_params
+from emofuse.core.paths import MANIFEST_FILE, REPORTS_DIR
+from emofuse.core.tables import read_all_features, read_json, read_manifest, write_json
 from emofuse.datasets.findings import findings
-from emofuse.datasets.report import write_page
-from emofuse.errors import guard
-from emofuse.params import load_params
-from emofuse.schema import MANIFEST_FILE, REPORTS_DIR, read_all_features, read_json, read_manifest, write_json
+from emofuse.reporting.data_report import write_page
 
 
 def main() -> None:

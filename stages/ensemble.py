@@ -8,18 +8,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from emofuse.bundle import Bundle, load_bundle, save_bundle
-from emofuse.calibration import fit_shares, fit_temperature, pooled
-from emofuse.errors import guard
-from emofuse.evaluation.held_out import read_held_out, training_folder, write_folds, write_held_out
+from emofuse.core.errors import guard
+from emofuse.core.params import load_params
+from emofuse.core.paths import MODELS_DIR
+from emofuse.core.records import Extracted, FeatureTable
+from emofuse.core.tables import read_features, read_manifest, write_json
 from emofuse.fusion.base import Fusion
+from emofuse.fusion.finetuned import TunedScores
 from emofuse.fusion.inputs import make_batch
 from emofuse.fusion.registry import ENSEMBLE, FUSIONS
-from emofuse.fusion.tuned import TunedScores
-from emofuse.params import load_params
-from emofuse.predictor import member_answer
-from emofuse.schema import MODELS_DIR, Extracted, FeatureTable, read_features, read_manifest, write_json
-from emofuse.training import score
+from emofuse.inference.bundle import Bundle, load_bundle, save_bundle
+from emofuse.inference.predictor import member_answer
+from emofuse.training.calibration import fit_shares, fit_temperature, pooled
+from emofuse.training.held_out import read_held_out, training_folder, write_folds, write_held_out
+from emofuse.training.loop import score
 
 
 def main() -> None:

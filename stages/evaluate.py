@@ -7,27 +7,18 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from emofuse.errors import guard
+from emofuse.core.errors import guard
+from emofuse.core.metrics import majority_probabilities, per_class, summary
+from emofuse.core.params import Params, load_params
+from emofuse.core.paths import MODELS_DIR, REPORTS_DIR
+from emofuse.core.records import KEY, SPLITS
+from emofuse.core.tables import label_order, read_all_features, read_manifest, write_csv, write_json, write_table
 from emofuse.evaluation.files import write_files
 from emofuse.evaluation.findings import findings, intervals
 from emofuse.evaluation.measured import Measured
-from emofuse.evaluation.metrics import majority_probabilities, per_class, summary
 from emofuse.evaluation.subject import together
 from emofuse.fusion.registry import MODELS
-from emofuse.params import Params, load_params
-from emofuse.predictor import Predictor
-from emofuse.schema import (
-    KEY,
-    MODELS_DIR,
-    REPORTS_DIR,
-    SPLITS,
-    label_order,
-    read_all_features,
-    read_manifest,
-    write_csv,
-    write_json,
-    write_table,
-)
+from emofuse.inference.predictor import Predictor
 
 MAJORITY = "majority"
 

@@ -1,4 +1,4 @@
-"""Stage finetune: the text encoder trained end to end on the labels, to models/tuned/."""
+"""Stage finetune: the text encoder trained end to end on the labels, to models/finetuned/."""
 
 from __future__ import annotations
 
@@ -7,19 +7,21 @@ import shutil
 import numpy as np
 import pandas as pd
 
-from emofuse.errors import guard
-from emofuse.params import Params, load_params
-from emofuse.schema import TUNED_DIR, Extracted, label_order, read_manifest, utterances, write_features, write_json
+from emofuse.core.errors import guard
+from emofuse.core.params import Params, load_params
+from emofuse.core.paths import FINETUNED_DIR
+from emofuse.core.records import Extracted
+from emofuse.core.tables import label_order, read_manifest, utterances, write_features, write_json
 
 
 def main() -> None:
     """Train the encoders, unless `text.finetune.epochs` is 0, and write what they say of every row of the manifest."""
     params = load_params()
-    shutil.rmtree(TUNED_DIR, ignore_errors=True)
-    TUNED_DIR.mkdir(parents=True)
+    shutil.rmtree(FINETUNED_DIR, ignore_errors=True)
+    FINETUNED_DIR.mkdir(parents=True)
     manifest = read_manifest()
     labels = label_order(manifest) if params.text.finetune.epochs else []
-    write_json(TUNED_DIR / "tuned.json", {"labels": labels})
+    write_json(FINETUNED_DIR / "tuned.json", {"labels": labels})
     if labels:
         tune(params, manifest, labels)
 
@@ -29,9 +31,9 @@ def tune(params: Params, manifest: pd.DataFrame, labels: list[str]) -> None:
     from safetensors.torch import save_file
 
     from emofuse.core.device import pick_device
-    from emofuse.features.content import spoken
-    from emofuse.features.tuned import Tuned, column_names
-    from emofuse.finetuning import finetune
+    from emofuse.extraction.content import spoken
+    from emofuse.features.text.finetuned import Tuned, column_names
+    from emofuse.training.finetune import finetune
 
     said = utterances(manifest, params.ingest.root)
     wordy = np.array([bool(spoken(utterance, params.text)) for utterance in said])
@@ -42,14 +44,14 @@ def tune(params: Params, manifest: pd.DataFrame, labels: list[str]) -> None:
     found = finetune([said[i] for i in chosen], targets, dialogues, params.text, params.train, params.seed)
     for fold, member in enumerate(found):
         weights = {name: value.detach().half().contiguous() for name, value in member.network.trained().items()}
-        save_file(weights, TUNED_DIR / f"member{fold}.safetensors")
+        save_file(weights, FINETUNED_DIR / f"member{fold}.safetensors")
         for row, scores in zip(chosen[member.held], member.scores.astype(np.float32), strict=True):
             rows[row] = Extracted(scores)
     others = np.setdiff1d(np.flatnonzero(wordy), chosen)
-    scores = Tuned(TUNED_DIR, params.text, pick_device()).scores([said[i] for i in others])
+    scores = Tuned(FINETUNED_DIR, params.text, pick_device()).scores([said[i] for i in others])
     for row, values in zip(others, scores, strict=True):
         rows[row] = Extracted(values)
-    write_features(TUNED_DIR / "text.parquet", manifest, column_names(labels), rows)
+    write_features(FINETUNED_DIR / "text.parquet", manifest, column_names(labels), rows)
 
 
 if __name__ == "__main__":

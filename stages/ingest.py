@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from emofuse.core.errors import guard
+from emofuse.core.params import load_params
+from emofuse.core.paths import MANIFEST_FILE
+from emofuse.core.tables import write_json, write_manifest
 from emofuse.datasets.manifest import build_manifest
-from emofuse.errors import guard
-from emofuse.params import load_params
-from emofuse.schema import MANIFEST_FILE, write_json, write_manifest
 
 
 def main() -> None:

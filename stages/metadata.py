@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 
-from emofuse.errors import guard
-from emofuse.features.base import Extractor
-from emofuse.features.extraction import Task, extract
-from emofuse.params import MetadataParams, load_params
-from emofuse.schema import FEATURES_DIR, read_manifest, utterances
+from emofuse.core.errors import guard
+from emofuse.core.params import MetadataParams, load_params
+from emofuse.core.paths import FEATURES_DIR
+from emofuse.core.tables import read_manifest, utterances
+from emofuse.extraction.run import Task, extract
+from emofuse.features.contract import Extractor
 
 
 def make(params: MetadataParams) -> Extractor:

@@ -9,12 +9,13 @@ from typing import Any
 
 import pandas as pd
 
-from emofuse.bundle import bundle_labels, bundle_version
+from emofuse.core.errors import guard
+from emofuse.core.params import Params, load_params
+from emofuse.core.paths import MODELS_DIR, REPORTS_DIR
+from emofuse.core.tables import read_json, write_json
 from emofuse.datasets.findings import headline
-from emofuse.errors import guard
 from emofuse.fusion.registry import ENSEMBLE, MODELS
-from emofuse.params import Params, load_params
-from emofuse.schema import MODELS_DIR, REPORTS_DIR, read_json, write_json
+from emofuse.inference.bundle import bundle_labels, bundle_version
 from emofuse.service.store import store_bundle
 from emofuse.tracking import Dataset, ModelRun, track
 

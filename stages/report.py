@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pandas as pd
 
-from emofuse.bundle import bundle_version
-from emofuse.errors import guard
-from emofuse.evaluation.report import Material, write_card, write_report
-from emofuse.evaluation.thumbnails import thumbnails
+from emofuse.core.errors import guard
+from emofuse.core.params import load_params
+from emofuse.core.paths import MODELS_DIR, REPORTS_DIR
+from emofuse.core.tables import read_json
 from emofuse.fusion.registry import MODELS, TRAINED
-from emofuse.params import load_params
-from emofuse.schema import MODELS_DIR, REPORTS_DIR, read_json
+from emofuse.inference.bundle import bundle_version
+from emofuse.reporting.report import Material, write_card, write_report
+from emofuse.reporting.thumbnails import thumbnails
 
 
 def main() -> None:

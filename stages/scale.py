@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from emofuse.errors import DataError, guard, listed
-from emofuse.features.scaling import Scaler, save_scalers
-from emofuse.params import load_params
-from emofuse.schema import MODALITIES, SCALERS_FILE, FeatureTable, read_features, read_manifest
+from emofuse.core.errors import DataError, guard, listed
+from emofuse.core.params import load_params
+from emofuse.core.paths import SCALERS_FILE
+from emofuse.core.records import MODALITIES, FeatureTable
+from emofuse.core.tables import read_features, read_manifest
+from emofuse.training.scaling import Scaler, save_scalers
 
 
 def main() -> None:

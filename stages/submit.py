@@ -5,9 +5,11 @@ from __future__ import annotations
 import pandas as pd
 import pyarrow as pa
 
-from emofuse.errors import guard
-from emofuse.params import load_params
-from emofuse.schema import KEY, PREDICT, REPORTS_DIR, read_json, read_manifest, read_table, write_csv, write_table
+from emofuse.core.errors import guard
+from emofuse.core.params import load_params
+from emofuse.core.paths import REPORTS_DIR
+from emofuse.core.records import KEY, PREDICT
+from emofuse.core.tables import read_json, read_manifest, read_table, write_csv, write_table
 
 FOLDER = REPORTS_DIR / "submission"
 

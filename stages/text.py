@@ -8,26 +8,20 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from emofuse.errors import guard
-from emofuse.features.base import Extractor
-from emofuse.features.content import text_content
-from emofuse.features.extraction import Task, extract
-from emofuse.params import TextParams, load_params
-from emofuse.schema import (
-    FEATURES_DIR,
-    TUNED_DIR,
-    Extracted,
-    read_features,
-    read_manifest,
-    utterances,
-    write_features,
-)
+from emofuse.core.errors import guard
+from emofuse.core.params import TextParams, load_params
+from emofuse.core.paths import FEATURES_DIR, FINETUNED_DIR
+from emofuse.core.records import Extracted
+from emofuse.core.tables import read_features, read_manifest, utterances, write_features
+from emofuse.extraction.content import text_content
+from emofuse.extraction.run import Task, extract
+from emofuse.features.contract import Extractor
 
 
 def make(params: TextParams) -> Extractor:
     """The extractor; what it needs is imported where there is something to extract."""
     from emofuse.core.device import pick_device
-    from emofuse.features.text import TextExtractor
+    from emofuse.features.text.extractor import TextExtractor
 
     return TextExtractor(params, pick_device())
 
@@ -46,7 +40,7 @@ def main() -> None:
 
 def add_tuned(path: Path, manifest: pd.DataFrame) -> None:
     """Put the columns that the stage finetune made beside the others."""
-    plain, tuned = (read_features("text", manifest, folder) for folder in (FEATURES_DIR, TUNED_DIR))
+    plain, tuned = (read_features("text", manifest, folder) for folder in (FEATURES_DIR, FINETUNED_DIR))
     columns = zip(plain.present, plain.reasons, np.hstack([plain.values, tuned.values]), strict=True)
     rows = (Extracted(values if present else None, reason) for present, reason, values in columns)
     write_features(path, manifest, (*plain.names, *tuned.names), rows)

@@ -7,16 +7,17 @@ from itertools import chain, islice
 
 import pandas as pd
 
-from emofuse.bundle import Bundle, save_bundle
-from emofuse.calibration import fit_temperature
-from emofuse.errors import guard
-from emofuse.evaluation.held_out import training_folder, write_folds, write_held_out
-from emofuse.evaluation.plots import curve_picture
+from emofuse.core.errors import guard
+from emofuse.core.params import Params, load_params
+from emofuse.core.paths import FINETUNED_DIR, MODELS_DIR
+from emofuse.core.tables import write_csv
 from emofuse.fusion.registry import TRAINED
-from emofuse.params import Params, load_params
-from emofuse.schema import MODELS_DIR, TUNED_DIR, write_csv
-from emofuse.training import Trained, collected, train_all
-from emofuse.trainingset import TrainingSet, read_training_set
+from emofuse.inference.bundle import Bundle, save_bundle
+from emofuse.reporting.plots import curve_picture
+from emofuse.training.calibration import fit_temperature
+from emofuse.training.dataset import TrainingSet, read_training_set
+from emofuse.training.held_out import training_folder, write_folds, write_held_out
+from emofuse.training.loop import Trained, collected, train_all
 
 
 def main() -> None:
@@ -46,7 +47,7 @@ def write(params: Params, data: TrainingSet, trained: Trained) -> None:
         seed=params.seed,
         members=trained.members,
         temperature=temperature,
-        tuned=TUNED_DIR if params.text.finetune.epochs and "text" in data.features else None,
+        tuned=FINETUNED_DIR if params.text.finetune.epochs and "text" in data.features else None,
     )
     save_bundle(bundle, MODELS_DIR / name)
     write_held_out(name, data.keys, data.targets, trained.held_out, data.labels)

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from emofuse.errors import guard
-from emofuse.params import Params, TrainParams, load_params
-from emofuse.schema import FEATURES_DIR, MANIFEST_FILE, REPORTS_DIR, SCALERS_FILE, write_csv, write_json, written_aside
+from emofuse.core.errors import guard
+from emofuse.core.params import Params, TrainParams, load_params
+from emofuse.core.paths import FEATURES_DIR, MANIFEST_FILE, REPORTS_DIR, SCALERS_FILE
+from emofuse.core.tables import write_csv, write_json, written_aside
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
-    from emofuse.trainingset import TrainingSet
+    from emofuse.training.dataset import TrainingSet
 
 FOLDER = REPORTS_DIR / "tune"
 STUDIES = Path(".cache/tune.sqlite")
@@ -61,8 +62,8 @@ def main() -> None:
 def run(params: Params) -> Found:
     """Search, and track each trial as it ends; what this needs is imported where a trial is asked for."""
     from emofuse.tracking import Trial, track_trial
-    from emofuse.trainingset import read_training_set
-    from emofuse.tuning import ended_trials, importances, open_study, search, study_name
+    from emofuse.training.dataset import read_training_set
+    from emofuse.training.search import ended_trials, importances, open_study, search, study_name
 
     name = study_name(params.train, params.tune, params.seed, data_hash())
     study = open_study(STUDIES, name)
@@ -89,7 +90,7 @@ def run(params: Params) -> Found:
 
 def fold_scores(data: TrainingSet, seed: int, train: TrainParams) -> Iterator[float]:
     """The held-out weighted F1 of each fold, as it is trained."""
-    from emofuse.training import train_member
+    from emofuse.training.loop import train_member
 
     for job in data.jobs(train, seed):
         yield train_member(job).score.weighted_f1
@@ -106,7 +107,7 @@ def data_hash() -> str:
 
 def tried(trial: FrozenTrial) -> Tried:
     """A trial of a study, without Optuna."""
-    from emofuse.tuning import setting
+    from emofuse.training.search import setting
 
     scores = [trial.intermediate_values[step] for step in sorted(trial.intermediate_values)]
     return Tried(setting(trial), scores, trial.state.name == "PRUNED")
@@ -131,7 +132,7 @@ def write(found: Found, model: str) -> None:
     with written_aside(FOLDER / "best.args") as aside:
         aside.write_text(arguments, encoding="utf-8")
     if best is not None:
-        from emofuse.evaluation.plots import search_picture
+        from emofuse.reporting.plots import search_picture
 
         search_picture(FOLDER / "search.png", model, table, mattered)
         print(f"best {best.last:.4f}, default {trials[0].last:.4f}; try it: xargs dvc exp run < {FOLDER}/best.args")

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from functools import partial
 
-from emofuse.errors import guard
-from emofuse.features.base import Extractor
-from emofuse.features.content import clip_content
-from emofuse.features.extraction import Task, extract
-from emofuse.params import VisualParams, load_params
-from emofuse.schema import FEATURES_DIR, read_manifest, utterances
+from emofuse.core.errors import guard
+from emofuse.core.params import VisualParams, load_params
+from emofuse.core.paths import FEATURES_DIR
+from emofuse.core.tables import read_manifest, utterances
+from emofuse.extraction.content import clip_content
+from emofuse.extraction.run import Task, extract
+from emofuse.features.contract import Extractor
 
 
 def make(params: VisualParams) -> Extractor:
     """The extractor; what it needs is imported where there is something to extract."""
-    from emofuse.features.visual import VisualExtractor
+    from emofuse.features.visual.extractor import VisualExtractor
 
     return VisualExtractor(params)
 

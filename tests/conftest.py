@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from demo_corpus.build import build_corpus
-from emofuse.params import IngestParams, Params, load_params
+from emofuse.core.params import IngestParams, Params, load_params
 from tests.pipeline.imports import ROOT
 
 SEED = 13
@@ -83,14 +83,15 @@ def meld_copy(corpus: Path, tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def bundle(corpus: Path, params: Params, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with an early fusion trained for a moment on the small corpus, extractors and all."""
-    from emofuse.bundle import Bundle, save_bundle
+    from emofuse.core.records import MODALITIES, FeatureTable
+    from emofuse.core.tables import label_order, utterances
     from emofuse.datasets.manifest import build_manifest
     from emofuse.features.registry import make_extractor
-    from emofuse.features.scaling import Scaler
     from emofuse.fusion.inputs import make_batch
     from emofuse.fusion.registry import make_model
-    from emofuse.schema import MODALITIES, FeatureTable, label_order, utterances
-    from emofuse.training import Rows, train
+    from emofuse.inference.bundle import Bundle, save_bundle
+    from emofuse.training.loop import Rows, train
+    from emofuse.training.scaling import Scaler
 
     manifest, _ = build_manifest(ingest(params, corpus, "demo"), params.seed)
     rows = manifest[manifest["split"] == "train"]

@@ -9,12 +9,12 @@ from typing import Annotated
 
 import typer
 
-from emofuse.errors import DataError, MediaError, guard
-from emofuse.features.cache import FeatureCache
-from emofuse.params import load_params
-from emofuse.probing.command import probe
-from emofuse.progress import progress
-from emofuse.schema import MODELS_DIR
+from emofuse.core.errors import DataError, MediaError, guard
+from emofuse.core.params import load_params
+from emofuse.core.paths import MODELS_DIR
+from emofuse.core.progress import progress
+from emofuse.evaluation.probe.command import probe
+from emofuse.extraction.cache import FeatureCache
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Emotion recognition in filmed dialogues.")
 cache = typer.Typer(no_args_is_help=True, help="What was extracted once, so that it is not extracted again.")
@@ -42,10 +42,10 @@ def predict(
 ) -> None:
     """Answer clips, a text, or the rows of a CSV file; a bad one is an error in its place."""
     with guard():
-        from emofuse.answering import answered, as_line, read_rows, row_utterances, write_rows
+        from emofuse.core.records import Utterance
         from emofuse.datasets.text import clean_text
-        from emofuse.predictor import Predictor
-        from emofuse.schema import Utterance
+        from emofuse.inference.offline import answered, as_line, read_rows, row_utterances, write_rows
+        from emofuse.inference.predictor import Predictor
 
         if (csv is None) != (out is None):
             raise DataError("found one of --csv and --out; expected both or neither")
@@ -80,10 +80,10 @@ def timeline(
 ) -> None:
     """Answer a long video window by window."""
     with guard():
-        from emofuse import answering
-        from emofuse.media import probe_duration
-        from emofuse.predictor import Predictor
-        from emofuse.transcript import Transcript, read_transcript
+        from emofuse.inference import offline as answering
+        from emofuse.inference.predictor import Predictor
+        from emofuse.inference.transcript import Transcript, read_transcript
+        from emofuse.media.decode import probe_duration
 
         limits = load_params().serve
         said = read_transcript(transcript) if transcript else Transcript()
@@ -161,7 +161,7 @@ def compare(
         from rich.console import Console
         from rich.table import Table
 
-        from emofuse.evaluation import compare as comparing
+        from emofuse.evaluation import comparison as comparing
         from emofuse.evaluation.sources import read_source
 
         params = load_params()

@@ -29,8 +29,8 @@ from mlflow.tracking import MlflowClient
 from mlflow.types.schema import ColSpec, Schema
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
 
-from emofuse.bundle import DESCRIPTION
-from emofuse.errors import TrackingError
+from emofuse.core.errors import TrackingError
+from emofuse.inference.bundle import DESCRIPTION
 
 EXPERIMENT = REGISTERED_MODEL = "emofuse"
 ALIAS = "champion"
@@ -295,7 +295,7 @@ def _log_model(client: MlflowClient, run_id: str, run: ModelRun, now: int) -> No
         folder = Path(name) / "model"
         mlflow.pyfunc.save_model(
             folder,
-            loader_module="emofuse.pyfunc",
+            loader_module="emofuse.inference.mlflow_loader",
             data_path=str(run.bundle),
             code_paths=["src/emofuse"],
             mlflow_model=described,

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from transformers import AutoTokenizer, BertConfig, BertModel
 
-from emofuse.features.encoder import embedded_folder
+from emofuse.features.text.encoder import embedded_folder
 from tests.pipeline.checkout import Checkout
 
 QEMU = shutil.which("qemu-x86_64")
@@ -76,9 +76,8 @@ def outs(folder: Path) -> dict[str, bytes]:
 
 def start(checkout: Checkout, python: str, core: int) -> subprocess.Popen[bytes]:
     command = ["taskset", "-c", str(core), python, "-m", "tests.pipeline.in_one_process", python, *STAGES]
-    log = (checkout.folder / "run.log").open("wb")
-    env = checkout.env | {"PYTHONPATH": f"{checkout.folder / 'src'}{os.pathsep}{checkout.folder}"}
-    return subprocess.Popen(command, cwd=checkout.folder, env=env, stdout=log, stderr=subprocess.STDOUT)
+    with (checkout.folder / "run.log").open("wb") as log:
+        return subprocess.Popen(command, cwd=checkout.folder, env=checkout.env, stdout=log, stderr=subprocess.STDOUT)
 
 
 @pytest.mark.slow

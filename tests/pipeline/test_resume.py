@@ -16,7 +16,7 @@ from contextlib import closing
 import pytest
 import yaml
 
-from emofuse.features.cache import FILE
+from emofuse.extraction.cache import FILE
 from tests.pipeline.test_pipeline import Checkout
 
 STAGES = ("text", "audio", "visual")

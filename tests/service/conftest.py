@@ -14,8 +14,8 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from emofuse.params import Params
-from emofuse.predictor import Predictor
+from emofuse.core.params import Params
+from emofuse.inference.predictor import Predictor
 from emofuse.service.app import create_app
 from emofuse.service.endpoints import Served
 

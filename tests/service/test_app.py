@@ -15,9 +15,9 @@ import pytest
 from fastapi.testclient import TestClient
 from httpx import Response
 
-from emofuse.params import load_params
-from emofuse.service.places import Places
-from emofuse.service.refusal import RefusedError
+from emofuse.core.params import load_params
+from emofuse.service.concurrency import Places
+from emofuse.service.errors import RefusedError
 from tests.conftest import write_clip
 from tests.pipeline.imports import ROOT
 

@@ -9,10 +9,10 @@ import pytest
 from fastapi.testclient import TestClient
 from starlette.datastructures import Headers
 
-from emofuse.media import gray_frames
-from emofuse.params import Params
+from emofuse.core.params import Params
+from emofuse.media.decode import gray_frames
 from emofuse.service.access import Access
-from emofuse.service.refusal import RefusedError
+from emofuse.service.errors import RefusedError
 
 
 def message(kind: str, time: float, payload: bytes) -> bytes:

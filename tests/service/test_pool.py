@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from emofuse.media import Bounds
-from emofuse.params import Params
-from emofuse.schema import Utterance
-from emofuse.service.pool import MediaPool
-from emofuse.service.refusal import RefusedError
-from emofuse.service.work import READY, SETUP, Cut, Done, Job, Setup
-from emofuse.windows import Look
+from emofuse.core.params import Params
+from emofuse.core.records import Utterance
+from emofuse.media.decode import Bounds
+from emofuse.media.windows import Look
+from emofuse.service.errors import RefusedError
+from emofuse.service.media_pool.pool import MediaPool
+from emofuse.service.media_pool.protocol import READY, SETUP, Cut, Done, Job, Setup
 from tests.conftest import write_clip
 
 BOUNDS = Bounds(streams=8, pixels=20000, seconds=2.0, frames=100)
@@ -111,7 +111,7 @@ def test_clients_that_hang_up_while_a_worker_is_forked_leave_none_behind(
 def test_a_nursery_whose_service_is_gone_ends_without_a_word(params: Params, moment: str) -> None:
     ours, theirs = socket.socketpair()
     with theirs:
-        command = [sys.executable, "-m", "emofuse.service.nursery", str(theirs.fileno())]
+        command = [sys.executable, "-m", "emofuse.service.media_pool.forkserver", str(theirs.fileno())]
         nursery = subprocess.Popen(command, pass_fds=[theirs.fileno()], stderr=subprocess.PIPE)
     with ours:
         if moment != "before it is told":

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
+from emofuse.core.params import Params
+from emofuse.core.records import Utterance
 from emofuse.features.registry import make_extractor
-from emofuse.params import Params
-from emofuse.schema import Utterance
-from emofuse.windows import Look, cut_windows
+from emofuse.media.windows import Look, cut_windows
 from tests.conftest import write_clip
 
 SRT = "1\n00:00:00,500 --> 00:00:02,000\nYou got the job!\n\n2\n00:00:02,500 --> 00:00:04,000\nI <i>did</i>?\n"

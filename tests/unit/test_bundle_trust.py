@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from safetensors.numpy import load_file, save
 
-from emofuse.bundle import load_bundle
-from emofuse.errors import BundleError
+from emofuse.core.errors import BundleError
+from emofuse.inference.bundle import load_bundle
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ import pytest
 from typer.testing import CliRunner
 
 from emofuse.cli import app
-from emofuse.features.cache import FeatureCache
-from emofuse.schema import Extracted
+from emofuse.core.records import Extracted
+from emofuse.extraction.cache import FeatureCache
 from tests.pipeline.imports import ROOT
 
 ROW = Extracted(np.array([1.5, np.nan, -0.0], np.float32))
@@ -83,8 +83,8 @@ FULL = """
 import resource, signal, sys
 from pathlib import Path
 import numpy as np
-from emofuse.features.cache import FeatureCache
-from emofuse.schema import Extracted
+from emofuse.extraction.cache import FeatureCache
+from emofuse.core.records import Extracted
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 cache = FeatureCache(Path(sys.argv[1]), 2**30)
 resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
@@ -126,8 +126,8 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 import numpy as np
-from emofuse.features.cache import FeatureCache
-from emofuse.schema import Extracted
+from emofuse.extraction.cache import FeatureCache
+from emofuse.core.records import Extracted
 cache = FeatureCache(Path(sys.argv[1]), 2**30)
 for n in range(100):
     cache.put(n.to_bytes(32, "big"), "audio", Extracted(np.zeros(500, np.float32)))

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from emofuse.calibration import (
+from emofuse.training.calibration import (
     calibration_error,
     confidence_bins,
     fit_shares,

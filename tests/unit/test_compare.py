@@ -10,10 +10,10 @@ import pytest
 from typer.testing import CliRunner
 
 from emofuse.cli import app
-from emofuse.errors import DataError
-from emofuse.evaluation.compare import compare, lines, write_comparison
+from emofuse.core.errors import DataError
+from emofuse.core.tables import write_json
+from emofuse.evaluation.comparison import compare, lines, write_comparison
 from emofuse.evaluation.sources import Source, read_source
-from emofuse.schema import write_json
 from tests.pipeline.imports import ROOT
 
 COUNT = 120

@@ -13,7 +13,7 @@ import pytest
 from demo_corpus import build
 from demo_corpus.build import COLUMNS, FOLDERS, build_corpus, clip_path
 from demo_corpus.plan import Line, plan_corpus
-from emofuse.errors import DataError
+from emofuse.core.errors import DataError
 
 SIZE, SEED = (5, 20), 5
 PLAN = plan_corpus(*SIZE, SEED)

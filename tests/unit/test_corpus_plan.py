@@ -11,7 +11,7 @@ import pytest
 from demo_corpus.lines import LINES
 from demo_corpus.plan import CHANNELS, FLAWS, SHARES, SPLITS, plan_corpus, quotas
 from demo_corpus.script import draw_line
-from emofuse.errors import ParamsError
+from emofuse.core.errors import ParamsError
 
 PLAN = plan_corpus(60, 400, seed=13)
 

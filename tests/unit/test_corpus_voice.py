@@ -10,7 +10,7 @@ import pytest
 from demo_corpus.cast import CAST, Speaker
 from demo_corpus.espeak import SAMPLE_RATE, Delivery, speak
 from demo_corpus.voice import FRAME_RATE, PROSODY, Sound, loudness, say
-from emofuse.errors import EmofuseError
+from emofuse.core.errors import EmofuseError
 
 LINE = "The bus to the harbour leaves tomorrow morning."
 

@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from emofuse.core.errors import DataError
+from emofuse.core.params import Params
+from emofuse.core.records import KEY
+from emofuse.core.tables import MANIFEST
 from emofuse.datasets.manifest import build_manifest
 from emofuse.datasets.text import clean_text
-from emofuse.errors import DataError
-from emofuse.params import Params
-from emofuse.schema import KEY, MANIFEST
 from tests.conftest import SEED, ingest
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from benchmarks import models
 from benchmarks.page import PAGE, RESULTS, page
-from emofuse.params import Params
-from emofuse.schema import read_json
+from emofuse.core.params import Params
+from emofuse.core.tables import read_json
 from tests.pipeline.imports import ROOT
 
 

@@ -17,25 +17,25 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from emofuse.bundle import Bundle, load_bundle, save_bundle
+from emofuse.core.params import Params
+from emofuse.core.records import MODALITIES, FeatureTable
 from emofuse.evaluation.ablations import feature_importance, features, modality_importance, subset_scores, subsets
 from emofuse.evaluation.calibration import calibration, coverage
 from emofuse.evaluation.claims import claims, verdict
 from emofuse.evaluation.findings import findings, intervals
 from emofuse.evaluation.measured import Measured, differences
 from emofuse.evaluation.mistakes import confusion, mistakes
-from emofuse.evaluation.report import Material, write_card, write_report
 from emofuse.evaluation.slices import find_slices, slice_scores
 from emofuse.evaluation.subject import Hidden, Shuffled, Subject, together
-from emofuse.evaluation.thumbnails import thumbnails
-from emofuse.features.scaling import Scaler
 from emofuse.fusion.inputs import make_batch
 from emofuse.fusion.registry import make_model
-from emofuse.media import middle_frame
-from emofuse.params import Params
-from emofuse.predictor import Predictor
-from emofuse.schema import MODALITIES, FeatureTable
-from emofuse.training import Rows, train
+from emofuse.inference.bundle import Bundle, load_bundle, save_bundle
+from emofuse.inference.predictor import Predictor
+from emofuse.media.decode import middle_frame
+from emofuse.reporting.report import Material, write_card, write_report
+from emofuse.reporting.thumbnails import thumbnails
+from emofuse.training.loop import Rows, train
+from emofuse.training.scaling import Scaler
 from tests.conftest import write_clip
 
 LABELS = ("anger", "joy", "neutral")

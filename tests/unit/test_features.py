@@ -5,16 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emofuse.errors import DataError, EncoderError
-from emofuse.features import encoder
-from emofuse.features.audio import AudioExtractor, audio_features
-from emofuse.features.cues import NAMES, cues
+from emofuse.core.errors import DataError, EncoderError
+from emofuse.core.params import Params
+from emofuse.core.records import Extracted, FeatureTable, Utterance
+from emofuse.features.audio.extractor import AudioExtractor, audio_features
 from emofuse.features.metadata import MetadataExtractor
-from emofuse.features.scaling import Scaler, load_scalers, save_scalers
-from emofuse.features.text import TextExtractor
-from emofuse.features.visual import VisualExtractor
-from emofuse.params import Params
-from emofuse.schema import Extracted, FeatureTable, Utterance
+from emofuse.features.text.cues import NAMES, cues
+from emofuse.features.text.extractor import TextExtractor, encoder
+from emofuse.features.visual.extractor import VisualExtractor
+from emofuse.training.scaling import Scaler, load_scalers, save_scalers
 from tests.conftest import write_clip
 
 

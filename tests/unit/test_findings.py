@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from emofuse.core.errors import DataError
+from emofuse.core.params import Params
+from emofuse.core.records import MODALITIES, FeatureTable
 from emofuse.datasets.contract import validate
 from emofuse.datasets.findings import findings, headline
 from emofuse.datasets.manifest import build_manifest
-from emofuse.datasets.report import write_page
-from emofuse.errors import DataError
-from emofuse.params import Params
-from emofuse.schema import MODALITIES, FeatureTable
+from emofuse.reporting.data_report import write_page
 from tests.conftest import SEED, ingest
 
 FOLDS = 5

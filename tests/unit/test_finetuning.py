@@ -10,17 +10,18 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from emofuse.bundle import Bundle, load_bundle, save_bundle
-from emofuse.errors import BundleError
-from emofuse.features.encoder import load_encoder
+from emofuse.core.errors import BundleError
+from emofuse.core.params import Params, TextParams
+from emofuse.core.records import Extracted, FeatureTable, Line, Utterance
+from emofuse.core.tables import write_json
 from emofuse.features.registry import make_extractor
-from emofuse.features.scaling import Scaler
-from emofuse.features.tuned import Tuned, TunedNetwork, answers, tokenized
-from emofuse.finetuning import TunedMember, finetune
+from emofuse.features.text.encoder import load_encoder
+from emofuse.features.text.finetuned import Tuned, TunedNetwork, answers, tokenized
 from emofuse.fusion.registry import make_model
-from emofuse.params import Params, TextParams
-from emofuse.predictor import Predictor
-from emofuse.schema import Extracted, FeatureTable, Line, Utterance, write_json
+from emofuse.inference.bundle import Bundle, load_bundle, save_bundle
+from emofuse.inference.predictor import Predictor
+from emofuse.training.finetune import TunedMember, finetune
+from emofuse.training.scaling import Scaler
 
 WHO = ("my sister", "our neighbour", "the doctor", "everyone")
 HOW = ("so happy", "terribly sad", "delighted", "in tears", "over the moon", "heartbroken")  # joy and sadness in turn

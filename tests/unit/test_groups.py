@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from emofuse.features.audio import audio_features
-from emofuse.features.functionals import functional_names, functionals
+from emofuse.core.params import AudioParams, MetadataParams, Params
+from emofuse.core.records import Line, Utterance
+from emofuse.features.audio.extractor import audio_features
+from emofuse.features.audio.functionals import functional_names, functionals
 from emofuse.features.metadata import MetadataExtractor
 from emofuse.features.registry import all_groups, feature_groups, make_extractor
-from emofuse.params import AudioParams, MetadataParams, Params
-from emofuse.schema import Line, Utterance
 
 RATE = 16000
 

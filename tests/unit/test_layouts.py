@@ -8,11 +8,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from emofuse.core.errors import DataError
+from emofuse.core.layouts import LAYOUTS
+from emofuse.core.params import Params
+from emofuse.core.records import KEY
+from emofuse.core.tables import MANIFEST
 from emofuse.datasets.manifest import build_manifest
-from emofuse.errors import DataError
-from emofuse.layouts import LAYOUTS
-from emofuse.params import Params
-from emofuse.schema import KEY, MANIFEST
 from tests.conftest import SEED, ingest
 from tests.pipeline.imports import ROOT
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emofuse.errors import MediaError
-from emofuse.media import audio_samples, gray_frames, probe_duration, probe_streams
+from emofuse.core.errors import MediaError
+from emofuse.media.decode import audio_samples, gray_frames, probe_duration, probe_streams
 from tests.conftest import write_clip
 
 

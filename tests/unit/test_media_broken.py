@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emofuse.errors import MediaError
-from emofuse.features.audio import AudioExtractor
-from emofuse.features.visual import VisualExtractor
-from emofuse.media import audio_samples, gray_frames, probe_streams, sound_parts, timed_frames
-from emofuse.params import Params
-from emofuse.schema import Extracted, Utterance
+from emofuse.core.errors import MediaError
+from emofuse.core.params import Params
+from emofuse.core.records import Extracted, Utterance
+from emofuse.features.audio.extractor import AudioExtractor
+from emofuse.features.visual.extractor import VisualExtractor
+from emofuse.media.decode import audio_samples, gray_frames, probe_streams, sound_parts, timed_frames
 from tests.clips import add_sound, add_video, with_cover, write_media
 
 SOUND = partial(add_sound)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import confusion_matrix, recall_score
 
-from emofuse.evaluation.metrics import majority_probabilities, per_class, summary, unweighted_recall
+from emofuse.core.metrics import majority_probabilities, per_class, summary, unweighted_recall
 
 LABELS = ["anger", "joy", "neutral"]
 PAIRS = st.lists(st.tuples(st.sampled_from(LABELS), st.sampled_from(LABELS)), min_size=1, max_size=60)

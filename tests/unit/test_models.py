@@ -15,23 +15,24 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 from sklearn.metrics import f1_score
 
-from emofuse.augmentation import augment, draw
-from emofuse.bundle import Bundle, bundle_version, load_bundle, save_bundle
-from emofuse.calibration import heated, pooled
+from emofuse.core.errors import BundleError, DataError
+from emofuse.core.params import Params
+from emofuse.core.records import MODALITIES, Extracted, FeatureTable, Utterance
+from emofuse.core.tables import utterances
 from emofuse.datasets.manifest import build_manifest
-from emofuse.errors import BundleError, DataError
 from emofuse.features.registry import make_extractor
-from emofuse.features.scaling import Scaler
-from emofuse.features.text import TextExtractor
+from emofuse.features.text.extractor import TextExtractor
 from emofuse.fusion.base import Batch, Fusion, balanced
 from emofuse.fusion.context import OTHER, SAME, UNKNOWN, manifest_lines, utterance_lines
 from emofuse.fusion.late import LateFusion
 from emofuse.fusion.objective import Objective, class_weights
 from emofuse.fusion.registry import FUSIONS, TRAINED, make_model, model_modalities
-from emofuse.params import Params
-from emofuse.predictor import Predictor
-from emofuse.schema import MODALITIES, Extracted, FeatureTable, Utterance, utterances
-from emofuse.training import Rows, dialogue_folds, train
+from emofuse.inference.bundle import Bundle, bundle_version, load_bundle, save_bundle
+from emofuse.inference.predictor import Predictor
+from emofuse.training.augmentation import augment, draw
+from emofuse.training.calibration import heated, pooled
+from emofuse.training.loop import Rows, dialogue_folds, train
+from emofuse.training.scaling import Scaler
 from tests.conftest import ingest
 
 DIMS = {"text": 5, "audio": 4, "visual": 3, "metadata": 2}

@@ -14,11 +14,11 @@ from torch import nn
 
 from emofuse.core import numerics
 from emofuse.core.linear import Linear, through_onednn
-from emofuse.features.text import TextExtractor
+from emofuse.core.params import Params
+from emofuse.core.records import Extracted, FeatureTable, Utterance
+from emofuse.features.text.extractor import TextExtractor
 from emofuse.fusion.base import WideDropout
-from emofuse.params import Params
-from emofuse.predictor import Predictor
-from emofuse.schema import Extracted, FeatureTable, Utterance
+from emofuse.inference.predictor import Predictor
 from tests.pipeline.imports import ROOT
 
 BATCHES, THREADS = (1, 7, 64), (1, 2, 4)

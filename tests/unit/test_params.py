@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from emofuse.errors import ParamsError
-from emofuse.params import Params, load_params
+from emofuse.core.errors import ParamsError
+from emofuse.core.params import Params, load_params
 from tests.pipeline.imports import ROOT
 
 
@@ -58,7 +58,9 @@ def test_broken_yaml_is_a_message(tmp_path: Path) -> None:
 
 def test_command_line_check_shows_no_stack_trace(tmp_path: Path) -> None:
     path = altered(tmp_path, train__folds=1)
-    done = subprocess.run([sys.executable, "-m", "emofuse.params", path], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "emofuse.core.params", path], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 2
     assert "train.folds" in done.stderr
     assert "Traceback" not in done.stderr

@@ -11,11 +11,12 @@ import pytest
 from typer.testing import CliRunner
 
 from emofuse.cli import app
-from emofuse.errors import DataError
-from emofuse.params import Params, TextParams
-from emofuse.probing.run import Labelled, Probe, probe
-from emofuse.probing.table import described, markdown
-from emofuse.schema import Utterance, read_json
+from emofuse.core.errors import DataError
+from emofuse.core.params import Params, TextParams
+from emofuse.core.records import Utterance
+from emofuse.core.tables import read_json
+from emofuse.evaluation.probe.run import Labelled, Probe, probe
+from emofuse.evaluation.probe.table import described, markdown
 from tests.pipeline.imports import ROOT
 
 GLAD = ["Oh, great!", "How lovely!", "We won!", "Yes!"]

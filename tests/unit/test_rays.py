@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from emofuse.errors import RayError
-from emofuse.features.engine import Engine
-from emofuse.features.text import TextExtractor
-from emofuse.params import Params
-from emofuse.schema import Extracted, Utterance
+from emofuse.core.errors import RayError
+from emofuse.core.params import Params
+from emofuse.core.records import Extracted, Utterance
+from emofuse.extraction.engine import Engine
+from emofuse.features.text.extractor import TextExtractor
 from tests.pipeline.imports import ROOT
 
 pytestmark = pytest.mark.slow
@@ -24,11 +24,11 @@ SAME = """
 import sys
 from functools import partial
 from pathlib import Path
-from emofuse.features.audio import AudioExtractor
-from emofuse.features.engine import Engine
-from emofuse.features.text import TextExtractor
-from emofuse.params import load_params
-from emofuse.schema import Utterance
+from emofuse.features.audio.extractor import AudioExtractor
+from emofuse.extraction.engine import Engine
+from emofuse.features.text.extractor import TextExtractor
+from emofuse.core.params import load_params
+from emofuse.core.records import Utterance
 
 params = load_params()
 clips = sorted(Path(sys.argv[1]).rglob("*.mp4"))

@@ -8,19 +8,9 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from emofuse.errors import DataError
-from emofuse.schema import (
-    CONTEXT_LINES,
-    Extracted,
-    FeatureTable,
-    Line,
-    read_features,
-    read_json,
-    utterances,
-    write_csv,
-    write_features,
-    written_aside,
-)
+from emofuse.core.errors import DataError
+from emofuse.core.records import CONTEXT_LINES, Extracted, FeatureTable, Line
+from emofuse.core.tables import read_features, read_json, utterances, write_csv, write_features, written_aside
 
 KEYS = pd.DataFrame({"split": ["train", "dev"], "dialogue": ["0", "0"], "utterance": [0, 3]})
 NAMES = ["a", "b"]

@@ -5,8 +5,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from emofuse.core.errors import DataError
 from emofuse.datasets.tables import decode, read_rows
-from emofuse.errors import DataError
 
 HEADER = "Utterance,Speaker"
 ROW = "He’s lost “it”,Zoë"

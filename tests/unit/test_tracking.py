@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
 
-from emofuse.bundle import bundle_version, load_bundle
-from emofuse.errors import TrackingError
+from emofuse.core.errors import TrackingError
+from emofuse.inference.bundle import bundle_version, load_bundle
 from emofuse.tracking import ALIAS, EXPERIMENT, REGISTERED_MODEL, Dataset, ModelRun, Trial, track, track_trial
 from tests.pipeline.imports import ROOT
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from emofuse.errors import DataError
-from emofuse.transcript import parse_transcript
+from emofuse.core.errors import DataError
+from emofuse.inference.transcript import parse_transcript
 
 SRT = "1\n00:00:01,000 --> 00:00:02,500\nHello\nthere.\n\n2\n00:00:03,000 --> 00:00:04,000\nHi.\n"
 VTT = "WEBVTT\n\n00:01.000 --> 00:02.500\nHello\nthere.\n\n00:03.000 --> 00:04.000\nHi.\n"

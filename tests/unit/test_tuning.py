@@ -9,10 +9,10 @@ from typing import get_args
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
-from emofuse.errors import DataError, ParamsError
+from emofuse.core.errors import DataError, ParamsError
+from emofuse.core.params import Params, TrainParams, TuneParams
 from emofuse.fusion.registry import FUSIONS
-from emofuse.params import Params, TrainParams, TuneParams
-from emofuse.tuning import changed, ended_trials, importances, open_study, search, setting, study_name
+from emofuse.training.search import changed, ended_trials, importances, open_study, search, setting, study_name
 
 SEED = 13
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix
 
-from emofuse.evaluation.metrics import METRICS, scores, summary
+from emofuse.core.metrics import METRICS, scores, summary
 from emofuse.evaluation.uncertainty import Bootstrap, dialogue_keys
 
 CLASSES = 7

@@ -10,18 +10,18 @@ import pytest
 from demo_corpus.cast import CAST
 from demo_corpus.clip import Picture, write_clip
 from demo_corpus.scene import film
-from emofuse.features.alignment import FACE, MARGIN, PATCH, Aligner, plain
-from emofuse.features.face_columns import edges, hog, mean_and_peak, mouth, pixels
-from emofuse.features.faces import FaceFinder, Gray, cut_out, overlap
-from emofuse.features.gabor import GRID as GABOR_GRID
-from emofuse.features.gabor import gabor
-from emofuse.features.motion import MOTION, Loudness, motion
-from emofuse.features.patterns import CELL, GRID, PATTERNS, RADII, lbp
-from emofuse.features.tracks import Sighting, follow, speaker
-from emofuse.features.visual import GROUPS, SHARE, VisualExtractor, groups
-from emofuse.media import timed_frames
-from emofuse.params import Params
-from emofuse.schema import Utterance
+from emofuse.core.params import Params
+from emofuse.core.records import Utterance
+from emofuse.features.visual.alignment import FACE, MARGIN, PATCH, Aligner, plain
+from emofuse.features.visual.detectors import FaceFinder, Gray, cut_out, overlap
+from emofuse.features.visual.extractor import GROUPS, SHARE, VisualExtractor, groups
+from emofuse.features.visual.face_tracks import Sighting, follow, speaker
+from emofuse.features.visual.gabor import GRID as GABOR_GRID
+from emofuse.features.visual.gabor import gabor
+from emofuse.features.visual.groups import edges, hog, mean_and_peak, mouth, pixels
+from emofuse.features.visual.lbp import CELL, GRID, PATTERNS, RADII, lbp
+from emofuse.features.visual.motion import MOTION, Loudness, motion
+from emofuse.media.decode import timed_frames
 
 RATE = 24
 # Loudness by picture: syllables for 1.5 s, silence for 1.5 s.

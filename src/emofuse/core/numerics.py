@@ -39,7 +39,7 @@ PINS: Mapping[Mode, Mapping[str, str]] = {
         "ONEDNN_MAX_CPU_ISA": "AVX2",
         "MKL_CBWR": "COMPATIBLE",  # the one branch that MKL takes on every maker's processor
         "OPENBLAS_CORETYPE": "Haswell",  # numpy's and scipy's products and decompositions
-        "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL AVX512_SPR",  # numpy dispatches nothing: it costs nothing here
+        "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL AVX512_SPR",  # numpy dispatches nothing
         "OPENCV_IPP": "avx2",
         "ARROW_USER_SIMD_LEVEL": "AVX2",
     },

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from emofuse.progress import progress
+from emofuse.core.progress import progress
 
 THREADS = 4  # hashing waits for the disk and releases the interpreter
 

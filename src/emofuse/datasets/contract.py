@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import pandera.pandas as pa
 
-from emofuse.errors import DataError, listed
-from emofuse.schema import KEY, PREDICT, SPLITS
+from emofuse.core.errors import DataError, listed
+from emofuse.core.records import KEY, PREDICT, SPLITS
 
 CONTRACT = pa.DataFrameSchema(
     {

@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
+from emofuse.core.records import KEY, SPLITS, FeatureTable
 from emofuse.datasets.duplicates import KINDS, Duplicates, find_duplicates
-from emofuse.schema import KEY, SPLITS, FeatureTable
 
 # Reasons of a clip that is there and can't be used; others, such as "no face found", are no faults.
 BROKEN = (

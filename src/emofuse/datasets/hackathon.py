@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from emofuse.core.errors import DataError
+from emofuse.core.params import IngestParams
 from emofuse.datasets.meld import CLIP_NAME, Part, existing, read_part
 from emofuse.datasets.source import Source
-from emofuse.errors import DataError
-from emofuse.params import IngestParams
 
 TRAIN = "train_emotion.csv"
 

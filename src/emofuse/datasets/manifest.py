@@ -8,6 +8,11 @@ from pkgutil import resolve_name
 
 import pandas as pd
 
+from emofuse.core.errors import DataError
+from emofuse.core.layouts import LAYOUTS
+from emofuse.core.params import IngestParams
+from emofuse.core.records import PREDICT, SPLITS
+from emofuse.core.tables import MANIFEST
 from emofuse.datasets import values
 from emofuse.datasets.clips import content_hashes, locate
 from emofuse.datasets.contract import validate
@@ -15,10 +20,6 @@ from emofuse.datasets.duplicates import find_duplicates
 from emofuse.datasets.source import Source
 from emofuse.datasets.splits import cut
 from emofuse.datasets.text import clean_text
-from emofuse.errors import DataError
-from emofuse.layouts import LAYOUTS
-from emofuse.params import IngestParams
-from emofuse.schema import MANIFEST, PREDICT, SPLITS
 
 
 def build_manifest(params: IngestParams, seed: int) -> tuple[pd.DataFrame, list[str]]:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from emofuse.core.errors import DataError
+from emofuse.core.params import IngestParams
 from emofuse.datasets.source import Source
 from emofuse.datasets.tables import read_rows
-from emofuse.errors import DataError
-from emofuse.params import IngestParams
 
 SPLITS = {
     "train": ("train_sent_emo.csv", "train_splits"),

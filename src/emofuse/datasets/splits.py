@@ -7,8 +7,8 @@ import warnings
 import numpy as np
 import pandas as pd
 
-from emofuse.errors import DataError
-from emofuse.params import ShareParams
+from emofuse.core.errors import DataError
+from emofuse.core.params import ShareParams
 
 BINS = 20  # shares are met to a twentieth where there are dialogues enough
 

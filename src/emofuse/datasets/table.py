@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pandas as pd
 
+from emofuse.core.params import IngestParams
 from emofuse.datasets.meld import existing
 from emofuse.datasets.source import Source
 from emofuse.datasets.tables import read_rows
 from emofuse.datasets.values import split
-from emofuse.params import IngestParams
 
 # The manifest's column, and the param under `ingest.table` that names the user's.
 NAMED = {

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from emofuse.errors import DataError
+from emofuse.core.errors import DataError
 
 MAX_FIELD = 1 << 20  # characters; a longer field is a quote that was never closed
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emofuse.calibration import calibration_error, confidence_bins
+from emofuse.training.calibration import calibration_error, confidence_bins
 
 STEPS = 20  # of coverage
 DRAWS = 200  # of which answers are right

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from emofuse.evaluation.measured import WEIGHTED_F1, Measured
-from emofuse.evaluation.pages import signed
+from emofuse.reporting.pages import signed
 
 CLAIM = "text is the strongest modality, then visual and audio, and metadata helps"
 ORDER = (("text", "visual"), ("text", "audio"), ("visual", "audio"))  # the first of each is claimed to be stronger

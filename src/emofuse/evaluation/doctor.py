@@ -20,16 +20,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from emofuse.calibration import fit_temperature
 from emofuse.core import numerics
 from emofuse.core.device import available_cores
+from emofuse.core.params import EXTRACTOR_PARAMS, Params, TrainParams
+from emofuse.core.records import Extracted, FeatureTable, Utterance
+from emofuse.core.tables import read_json, write_json
 from emofuse.features.registry import make_extractor
-from emofuse.features.scaling import Scaler, scaler_tensors
 from emofuse.fusion.base import Batch
 from emofuse.fusion.registry import make_model
-from emofuse.params import EXTRACTOR_PARAMS, Params, TrainParams
-from emofuse.schema import Extracted, FeatureTable, Utterance, read_json, write_json
-from emofuse.training import Rows, Trained, train
+from emofuse.training.calibration import fit_temperature
+from emofuse.training.loop import Rows, Trained, train
+from emofuse.training.scaling import Scaler, scaler_tensors
 
 FINGERPRINT = Path(__file__).with_name("fingerprint.json")
 CORPUS = Path("data/corpus")

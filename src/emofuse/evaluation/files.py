@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from emofuse.evaluation.plots import confusion_picture, reliability_picture, subsets_picture
-from emofuse.schema import write_csv, write_table
+from emofuse.core.tables import write_csv, write_table
+from emofuse.reporting.plots import confusion_picture, reliability_picture, subsets_picture
 
 
 def write_files(folder: Path, found: Mapping[str, Any], predictions: pd.DataFrame) -> None:

@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 
+from emofuse.core.metrics import per_class
+from emofuse.core.records import MODALITIES
 from emofuse.evaluation.ablations import feature_importance, modality_importance, subset_scores
 from emofuse.evaluation.calibration import calibration, coverage
 from emofuse.evaluation.claims import claims, verdict
 from emofuse.evaluation.measured import WEIGHTED_F1, Measured, differences, standings
-from emofuse.evaluation.metrics import per_class
 from emofuse.evaluation.mistakes import confusion, mistakes
 from emofuse.evaluation.slices import find_slices, slice_scores
 from emofuse.evaluation.subject import Subject
 from emofuse.evaluation.uncertainty import FEW, LEVEL
-from emofuse.schema import MODALITIES
 
 
 def findings(

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from emofuse.evaluation.metrics import METRICS
+from emofuse.core.metrics import METRICS
 from emofuse.evaluation.uncertainty import Bootstrap, Sampled, dialogue_keys
 
 WEIGHTED_F1 = METRICS.index("weighted_f1")  # what models are chosen and compared by

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from emofuse.core.records import KEY
 from emofuse.evaluation.measured import Measured
-from emofuse.schema import KEY
 
 SHOWN = 12
 

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from emofuse.core.metrics import METRICS
+from emofuse.core.records import FeatureTable
 from emofuse.evaluation.measured import Measured
-from emofuse.evaluation.metrics import METRICS
-from emofuse.schema import FeatureTable
 
 Chosen = NDArray[np.bool_]
 FACE_SHARE = "face_share"  # the feature that says in how many of the frames there is a face

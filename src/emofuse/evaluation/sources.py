@@ -14,9 +14,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from emofuse.bundle import DESCRIPTION
-from emofuse.errors import DataError
-from emofuse.schema import KEY, REPORTS_DIR, read_features, read_json, read_manifest, read_table
+from emofuse.core.errors import DataError
+from emofuse.core.paths import REPORTS_DIR
+from emofuse.core.records import KEY
+from emofuse.core.tables import read_features, read_json, read_manifest, read_table
+from emofuse.inference.bundle import DESCRIPTION
 
 WORKSPACE = "workspace"  # DVC's word for the files as they are
 PREDICTIONS, METRICS = REPORTS_DIR / "predictions.parquet", REPORTS_DIR / "metrics.json"
@@ -98,7 +100,7 @@ def _champion(path: Path) -> str | None:
 def _of_bundle(folder: Path) -> pd.DataFrame:
     """What a bundle answers for the dev and test rows of the manifest, from the features that lie beside it."""
     from emofuse.evaluation.subject import Subject
-    from emofuse.predictor import Predictor
+    from emofuse.inference.predictor import Predictor
 
     predictor = Predictor.load(folder)
     manifest = read_manifest()

@@ -12,10 +12,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from torch import Tensor
 
-from emofuse.features.scaling import scaler_tensors
+from emofuse.core.records import FeatureTable
 from emofuse.fusion.base import Batch, Fusion
-from emofuse.predictor import Predictor, member_answer, member_weights
-from emofuse.schema import FeatureTable
+from emofuse.inference.predictor import Predictor, member_answer, member_weights
+from emofuse.training.scaling import scaler_tensors
 
 HIDDEN = "hidden for the evaluation"
 Tables = Mapping[str, FeatureTable]

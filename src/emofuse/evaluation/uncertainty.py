@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri, stdtrit
 
-from emofuse.evaluation.metrics import scores
+from emofuse.core.metrics import scores
 
 LEVEL = 0.95
 DIGITS = 6  # of what is written; more would only say which machine computed it

@@ -6,11 +6,11 @@ import math
 from collections.abc import Sequence
 from itertools import takewhile
 
-from emofuse.errors import MediaError
-from emofuse.features.base import FeatureGroup, OneByOne, ordered
-from emofuse.media import probe_duration
-from emofuse.params import MetadataParams
-from emofuse.schema import CONTEXT_LINES, Extracted, Utterance
+from emofuse.core.errors import MediaError
+from emofuse.core.params import MetadataParams
+from emofuse.core.records import CONTEXT_LINES, Extracted, Utterance
+from emofuse.features.contract import FeatureGroup, OneByOne, ordered
+from emofuse.media.decode import probe_duration
 
 NONE_BEFORE = "; unknown where no line was said before"
 GROUPS = {

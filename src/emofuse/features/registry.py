@@ -6,8 +6,16 @@ from importlib import import_module
 from pathlib import Path
 from typing import get_args
 
-from emofuse.features.base import Extractor, FeatureGroup
-from emofuse.params import EXTRACTOR_PARAMS, AudioParams, ExtractorParams, MetadataParams, TextParams, VisualParams
+from emofuse.core.params import EXTRACTOR_PARAMS, AudioParams, ExtractorParams, MetadataParams, TextParams, VisualParams
+from emofuse.features.contract import Extractor, FeatureGroup
+
+# Modules that tell of a modality's groups of columns; each is loaded where it is asked.
+GROUPS = {
+    "text": "emofuse.features.text.extractor",
+    "audio": "emofuse.features.audio.extractor",
+    "visual": "emofuse.features.visual.extractor",
+    "metadata": "emofuse.features.metadata",
+}
 
 
 def make_extractor(params: ExtractorParams, device: str = "cpu", tuned: Path | None = None) -> Extractor:
@@ -20,17 +28,17 @@ def make_extractor(params: ExtractorParams, device: str = "cpu", tuned: Path | N
     """
     match params:
         case TextParams():
-            from emofuse.features.text import TextExtractor
-            from emofuse.features.tuned import Tuned, TunedExtractor
+            from emofuse.features.text.extractor import TextExtractor
+            from emofuse.features.text.finetuned import Tuned, TunedExtractor
 
             plain = TextExtractor(params, device)
             return plain if tuned is None else TunedExtractor(plain, Tuned(tuned, params, device))
         case AudioParams():
-            from emofuse.features.audio import AudioExtractor
+            from emofuse.features.audio.extractor import AudioExtractor
 
             return AudioExtractor(params)
         case VisualParams():
-            from emofuse.features.visual import VisualExtractor
+            from emofuse.features.visual.extractor import VisualExtractor
 
             return VisualExtractor(params)
         case MetadataParams():
@@ -42,7 +50,7 @@ def make_extractor(params: ExtractorParams, device: str = "cpu", tuned: Path | N
 def feature_groups(params: ExtractorParams) -> tuple[FeatureGroup, ...]:
     """The groups that these params choose, in the order of the extractor's columns."""
     modality = next(name for name, kind in EXTRACTOR_PARAMS.items() if isinstance(params, kind))
-    found: tuple[FeatureGroup, ...] = import_module(f"emofuse.features.{modality}").groups(params)
+    found: tuple[FeatureGroup, ...] = import_module(GROUPS[modality]).groups(params)
     return found
 
 

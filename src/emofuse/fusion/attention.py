@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from emofuse.core.linear import Linear
+from emofuse.core.params import AttentionParams
 from emofuse.fusion.base import Batch, Context, Fusion, balanced, perceptron
-from emofuse.params import AttentionParams
 
 
 class Block(nn.Module):

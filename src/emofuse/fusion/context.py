@@ -14,10 +14,10 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from emofuse.features.scaling import Scaler
+from emofuse.core.params import AttentionParams
+from emofuse.core.records import FeatureTable, Line, Utterance
 from emofuse.fusion.base import Context
-from emofuse.params import AttentionParams
-from emofuse.schema import FeatureTable, Line, Utterance
+from emofuse.training.scaling import Scaler
 
 UNKNOWN, OTHER, SAME = 0, 1, 2  # who says a line: not known, another than the utterance's speaker, or the same
 

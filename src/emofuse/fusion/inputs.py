@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
-from emofuse.features.scaling import Scaler
+from emofuse.core.records import FeatureTable
 from emofuse.fusion.base import Batch
 from emofuse.fusion.context import Lines
-from emofuse.schema import FeatureTable
+from emofuse.training.scaling import Scaler
 
 
 def make_batch(

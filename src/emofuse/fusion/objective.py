@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from emofuse.params import TrainParams
+from emofuse.core.params import TrainParams
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from emofuse.core.params import TrainParams
+from emofuse.core.records import MODALITIES
 from emofuse.fusion.attention import AttentionFusion
 from emofuse.fusion.base import Fusion
 from emofuse.fusion.early import EarlyFusion
+from emofuse.fusion.finetuned import TunedScores
 from emofuse.fusion.late import LateFusion
-from emofuse.fusion.tuned import TunedScores
-from emofuse.params import TrainParams
-from emofuse.schema import MODALITIES
 
 FUSIONS = ("early", "late", "attention")
 TRAINED = (*FUSIONS, *MODALITIES)  # each modality alone is a baseline

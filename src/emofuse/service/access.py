@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 from starlette.datastructures import Headers
 
-from emofuse.params import ServeParams
-from emofuse.service.refusal import RefusedError
+from emofuse.core.params import ServeParams
+from emofuse.service.errors import RefusedError
 
 KEYS = "EMOFUSE_API_KEYS"  # comma separated; anyone may ask where there are none
 

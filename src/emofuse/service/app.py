@@ -10,12 +10,12 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from emofuse.params import ServeParams
+from emofuse.core.params import ServeParams
 from emofuse.service.body import BodyLimit
 from emofuse.service.endpoints import Endpoints, Served
+from emofuse.service.errors import RefusedError
 from emofuse.service.openapi import REFUSALS, TIMELINE_RESPONSES, batch_body, predict_body, timeline_body
 from emofuse.service.page import add_page
-from emofuse.service.refusal import RefusedError
 
 
 def create_app(load: Callable[[], Served], limits: ServeParams) -> FastAPI:

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from emofuse.predictor import Prediction, Predictor
-from emofuse.schema import Extracted, Utterance
+from emofuse.core.records import Extracted, Utterance
+from emofuse.inference.predictor import Prediction, Predictor
 from emofuse.service.clock import timed
 
 Answer = tuple[Prediction, dict[str, float]]

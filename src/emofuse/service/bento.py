@@ -10,10 +10,10 @@ from emofuse.core.numerics import pin
 
 pin()  # before what follows loads numpy and torch
 
-from emofuse.bundle import CARD
-from emofuse.params import load_params
-from emofuse.predictor import Predictor
-from emofuse.schema import SPLITS
+from emofuse.core.params import load_params
+from emofuse.core.records import SPLITS
+from emofuse.inference.bundle import CARD
+from emofuse.inference.predictor import Predictor
 from emofuse.service.app import create_app
 from emofuse.service.endpoints import Served
 from emofuse.service.store import champion_tag

@@ -6,8 +6,8 @@ import asyncio
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from emofuse.params import ServeParams
-from emofuse.service.refusal import RefusedError
+from emofuse.core.params import ServeParams
+from emofuse.service.errors import RefusedError
 
 FORM_BYTES = 2**20  # of a form, beside its files
 LINGER = 1.0  # seconds in which a client that still sends can read that it should not

@@ -12,17 +12,17 @@ from dataclasses import dataclass, field
 from fastapi import FastAPI, Request, WebSocket, WebSocketDisconnect
 from fastapi.responses import StreamingResponse
 
-from emofuse.params import ServeParams
-from emofuse.predictor import Predictor
+from emofuse.core.params import ServeParams
+from emofuse.inference.predictor import Predictor
 from emofuse.service.access import Access
-from emofuse.service.answers import Answers
+from emofuse.service.concurrency import Places
+from emofuse.service.errors import RefusedError
 from emofuse.service.folders import Folders
+from emofuse.service.inference import Answers
 from emofuse.service.live import Live
-from emofuse.service.messages import BatchResponse, ModelResponse, PredictResponse, Problem
 from emofuse.service.openapi import NDJSON
-from emofuse.service.places import Places
-from emofuse.service.reading import Known, read_items, read_one
-from emofuse.service.refusal import RefusedError
+from emofuse.service.parsing import Known, read_items, read_one
+from emofuse.service.schemas import BatchResponse, ModelResponse, PredictResponse, Problem
 from emofuse.service.timeline import Timelines, answer_lines, read_timeline, streamed
 
 

@@ -13,14 +13,14 @@ from typing import Literal
 from fastapi import WebSocket, WebSocketDisconnect
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from emofuse.core.params import ServeParams
+from emofuse.core.records import Utterance
 from emofuse.datasets.text import clean_text
-from emofuse.params import ServeParams
-from emofuse.schema import Utterance
 from emofuse.service.access import Access
-from emofuse.service.answers import Answers
-from emofuse.service.messages import LiveAnswer, LiveOptions, LiveText, Problem
-from emofuse.service.reading import validated
-from emofuse.service.refusal import RefusedError
+from emofuse.service.errors import RefusedError
+from emofuse.service.inference import Answers
+from emofuse.service.parsing import validated
+from emofuse.service.schemas import LiveAnswer, LiveOptions, LiveText, Problem
 
 HEADER = 200  # bytes of the longest header of a message
 REFUSED = 1008  # the WebSocket status of a broken rule

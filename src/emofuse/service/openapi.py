@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from emofuse.params import ServeParams
-from emofuse.service.messages import (
+from emofuse.core.params import ServeParams
+from emofuse.service.schemas import (
     EXAMPLE_CONTEXT,
     Context,
     PredictRequest,

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import bentoml
 
-from emofuse.bundle import WEIGHTS, bundle_version, load_bundle
-from emofuse.errors import BundleError
+from emofuse.core.errors import BundleError
+from emofuse.inference.bundle import WEIGHTS, bundle_version, load_bundle
 
 MODEL_NAME = "emofuse"
 CONTEXT = ("params.yaml", "bentofile.yaml", "README.md", "requirements-serve.lock")  # what a Bento is built from

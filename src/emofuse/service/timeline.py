@@ -14,17 +14,17 @@ from pathlib import Path
 from fastapi import Request
 from starlette.datastructures import UploadFile
 
-from emofuse.errors import DataError
-from emofuse.media import Bounds
-from emofuse.params import ServeParams
-from emofuse.schema import Utterance
-from emofuse.service.answers import Answers
-from emofuse.service.messages import Problem, TimelineAnswer, TimelineEnd, TimelineOptions
-from emofuse.service.reading import FORM, field_text, file_part, kind_of, opened_form, store, validated
-from emofuse.service.refusal import RefusedError
-from emofuse.service.work import Cut
-from emofuse.transcript import Transcript, parse_transcript
-from emofuse.windows import Window
+from emofuse.core.errors import DataError
+from emofuse.core.params import ServeParams
+from emofuse.core.records import Utterance
+from emofuse.inference.transcript import Transcript, parse_transcript
+from emofuse.media.decode import Bounds
+from emofuse.media.windows import Window
+from emofuse.service.errors import RefusedError
+from emofuse.service.inference import Answers
+from emofuse.service.media_pool.protocol import Cut
+from emofuse.service.parsing import FORM, field_text, file_part, kind_of, opened_form, store, validated
+from emofuse.service.schemas import Problem, TimelineAnswer, TimelineEnd, TimelineOptions
 
 Lines = AsyncGenerator[bytes, None]
 MOST_FPS = 240  # of a video whose frames are counted

@@ -1,0 +1,392 @@
+"""The typed schema of params.yaml.
+
+Every stage loads the whole file, so that a mistake in any section stops the run before anything is computed.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from emofuse.core.errors import ParamsError, guard, listed
+from emofuse.core.layouts import LAYOUTS
+from emofuse.core.numerics import Mode
+
+PARAMS_FILE = Path("params.yaml")
+EMBEDDED = "embedded"  # the name of the text encoder that comes in a package
+RUNTIME = frozenset({"extract", "serve"})  # how stages and the service are run, which changes no result
+
+Positive = Annotated[int, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Section(BaseModel):
+    """A part of params.yaml: unknown keys and out-of-range values are mistakes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Group = TypeVar("Group", bound=str)
+
+
+def _once(groups: list[Group]) -> list[Group]:
+    """Groups in one order, whatever that in the file: it is no part of an extractor's identity."""
+    if len(set(groups)) < len(groups):
+        raise ValueError("each group may be named once")
+    return sorted(groups)
+
+
+TextGroup = Literal["embedding", "cues"]
+Pooling = Literal["mean", "max", "cls"]
+AudioGroup = Literal[
+    "zcr",
+    "centroid",
+    "mfcc",
+    "mfcc_speech",
+    "mfcc_delta",
+    "rolloff",
+    "flatness",
+    "flux",
+    "contrast",
+    "tilt",
+    "rms",
+    "f0",
+    "voice",
+    "rate",
+]
+MetadataGroup = Literal["duration", "position", "dialogue", "pause", "overlap", "change", "turn", "share"]
+VisualGroup = Literal["pixels", "edges", "hog", "mouth", "lbp", "gabor", "motion"]
+
+
+class CorpusParams(Section):
+    """Size of the built-in corpus."""
+
+    dialogues: Positive
+    utterances: Positive
+
+
+class ShareParams(Section):
+    """Shares of the training rows that are cut for splits that the data doesn't have."""
+
+    dev: Annotated[float, Field(gt=0, lt=0.5)]
+    test: Annotated[float, Field(gt=0, lt=0.5)]
+
+
+class TableParams(Section):
+    """The file of `ingest.layout: table`, and which of its columns holds what; null where none does."""
+
+    file: str
+    media: str | None
+    text: str | None
+    label: str | None
+    dialogue: str | None
+    position: str | None
+    speaker: str | None
+    start: str | None
+    end: str | None
+    split: str | None
+
+
+class IngestParams(Section):
+    """Where the data is, how it is laid out and what is made of its labels."""
+
+    layout: str
+    root: Path
+    shares: ShareParams
+    labels: dict[str, str | None]
+    drop_leaks: bool
+    id: str | None
+    table: TableParams
+
+    @field_validator("layout")
+    @classmethod
+    def _known(cls, layout: str) -> str:
+        if layout not in LAYOUTS:
+            raise ValueError(f"expected one of {', '.join(LAYOUTS)}")
+        return layout
+
+    @field_validator("labels")
+    @classmethod
+    def _lower(cls, labels: dict[str, str | None]) -> dict[str, str | None]:
+        return {" ".join(found.split()).lower(): wanted for found, wanted in labels.items()}
+
+
+class FinetuneParams(Section):
+    """Training of the encoder end to end on the labels."""
+
+    epochs: Annotated[int, Field(ge=0)]
+    learning_rate: Annotated[float, Field(gt=0)]
+    batch_size: Annotated[int, Field(ge=2)]
+    previous: Annotated[int, Field(ge=0, le=32)]  # schema.CONTEXT_LINES are kept
+    precision: Literal["fp32", "bf16"]
+
+
+class TextParams(Section):
+    """Sentence embedding by a pretrained transformer, and surface cues."""
+
+    groups: Annotated[list[TextGroup], Field(min_length=1), AfterValidator(_once)]
+    encoder: str
+    source: Literal["clean", "raw"]
+    layers: Literal["all"] | Annotated[list[int], Field(min_length=1)]
+    combine: Literal["concat", "average"]
+    pooling: Annotated[list[Pooling], Field(min_length=1), AfterValidator(_once)]
+    max_tokens: Annotated[int, Field(ge=8, le=512)]
+    precision: Literal["fp32", "bf16"]
+    finetune: FinetuneParams
+
+
+class VisualParams(Section):
+    """Face detection, and what is measured on the face."""
+
+    groups: Annotated[list[VisualGroup], Field(min_length=1), AfterValidator(_once)]
+
+    fps: Annotated[float, Field(gt=0, le=120)]
+    width: Annotated[int, Field(ge=64)]
+    min_neighbors: Annotated[int, Field(ge=1)]
+    min_face: Annotated[float, Field(gt=0, lt=1)]
+
+
+class AudioParams(Section):
+    """Spectrum, pitch, voice and rate of the sound track."""
+
+    groups: Annotated[list[AudioGroup], Field(min_length=1), AfterValidator(_once)]
+    sample_rate: Annotated[int, Field(ge=8000, le=48000)]
+    n_mfcc: Annotated[int, Field(ge=1, le=40)]
+
+
+class MetadataParams(Section):
+    """The utterance's place in its dialogue."""
+
+    groups: Annotated[list[MetadataGroup], Field(min_length=1), AfterValidator(_once)]
+
+
+ExtractorParams = TextParams | AudioParams | VisualParams | MetadataParams
+EXTRACTOR_PARAMS: dict[str, type[ExtractorParams]] = {
+    "text": TextParams,
+    "audio": AudioParams,
+    "visual": VisualParams,
+    "metadata": MetadataParams,
+}
+
+
+class ExtractParams(Section):
+    """How extraction is run; it never changes what is extracted, so no stage depends on it."""
+
+    engine: Literal["processes", "ray"]
+    workers: Positive | None
+    ray_address: str | None
+    clips: str | None
+    cache: Path
+    cache_gb: Annotated[float, Field(gt=0)]
+
+
+class ScaleParams(Section):
+    """Z-scores of each modality, and projections of wide feature groups."""
+
+    projection: dict[VisualGroup, Positive]
+    clip: Annotated[float, Field(gt=0)]
+
+
+class HeadParams(Section):
+    """Widths of a classifier's hidden layers."""
+
+    hidden: list[Positive]
+
+
+class AttentionParams(Section):
+    """The transformer over modalities and over the lines of a dialogue."""
+
+    width: Positive
+    heads: Positive
+    layers: Positive
+    context: Literal["causal", "both", "none"]
+    window: Annotated[int, Field(ge=1, le=32)]  # schema.CONTEXT_LINES are kept
+    context_dropout: Annotated[float, Field(ge=0, lt=1)]
+
+    @model_validator(mode="after")
+    def _divisible(self) -> AttentionParams:
+        if self.width % self.heads:
+            raise ValueError(f"expected a width that heads = {self.heads} divides")
+        return self
+
+
+class TrainParams(Section):
+    """Cross-validated training, shared by all models."""
+
+    folds: Annotated[int, Field(ge=2)]
+    seeds: Positive
+    epochs: Positive
+    steps: Positive
+    batch_size: Annotated[int, Field(ge=2)]
+    learning_rate: Annotated[float, Field(gt=0)]
+    weight_decay: Annotated[float, Field(ge=0)]
+    averaging: Share
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+    class_weight: Share
+    focal_gamma: Annotated[float, Field(ge=0)]
+    logit_adjustment: Annotated[float, Field(ge=0)]
+    balanced_sampling: Share
+    mixup: Share
+    noise: Annotated[float, Field(ge=0)]
+    modality_dropout: Annotated[float, Field(ge=0, lt=1)]
+    abstain: Annotated[float, Field(ge=0, lt=1)]
+    early: HeadParams
+    late: HeadParams
+    attention: AttentionParams
+
+
+class EvaluateParams(Section):
+    """How scores are looked at; it changes no model and no score."""
+
+    resamples: Annotated[int, Field(ge=100)]
+    slice_rows: Positive
+
+
+class ServeParams(Section):
+    """Limits of the service."""
+
+    bytes: Positive
+    json_bytes: Positive
+    seconds: Annotated[float, Field(gt=0, le=600)]
+    pixels: Positive
+    frames: Positive
+    streams: Positive
+    text: Positive
+    items: Positive
+    concurrent: Positive
+    request_seconds: Annotated[float, Field(gt=0)]
+    timelines: Positive
+    timeline_bytes: Positive
+    timeline_seconds: Annotated[float, Field(gt=0)]
+    timeline_window: Annotated[float, Field(gt=0)]
+    lives: Positive
+    live_bytes: Positive
+    rate: Annotated[float, Field(gt=0)]
+    rate_burst: Positive
+    queue_seconds: Annotated[float, Field(gt=0)]
+    media_seconds: Annotated[float, Field(gt=0)]
+    worker_mb: Positive
+    workers: Positive | None
+    batch: Positive
+
+
+class RangeSpace(Section):
+    """A range that a search draws from."""
+
+    low: float
+    high: float
+    log: bool = False
+
+    @model_validator(mode="after")
+    def _rising(self) -> RangeSpace:
+        if not self.low < self.high or (self.log and self.low <= 0):
+            raise ValueError("expected low below high, and above 0 where log is true")
+        return self
+
+
+class ChoiceSpace(Section):
+    """Values that a search chooses from."""
+
+    choices: Annotated[list[Any], Field(min_length=1)]
+
+
+class TuneParams(Section):
+    """Search over training params: of which model, how many trials, in which space (dotted keys below `train`)."""
+
+    model: Literal["early", "late", "attention"]
+    trials: Annotated[int, Field(ge=0)]
+    space: dict[str, RangeSpace | ChoiceSpace]
+
+
+class Params(Section):
+    """All of params.yaml."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    numerics: Mode
+    corpus: CorpusParams
+    ingest: IngestParams
+    extract: ExtractParams
+    text: TextParams
+    visual: VisualParams
+    audio: AudioParams
+    metadata: MetadataParams
+    scale: ScaleParams
+    train: TrainParams
+    evaluate: EvaluateParams
+    serve: ServeParams
+    tune: TuneParams
+
+    @model_validator(mode="after")
+    def _same_bytes(self) -> Params:
+        """Refuse what can't give the same bytes on every machine."""
+        tuned = self.text.finetune
+        asked = [("text.precision", self.text.precision), ("text.finetune.precision", tuned.epochs and tuned.precision)]
+        found = [name for name, precision in asked if precision == "bf16"]
+        if self.numerics == "portable" and found:
+            raise ValueError(
+                f"{' and '.join(found)} is bf16, which processors round in their own ways; "
+                "set it to fp32, or numerics to native"
+            )
+        return self
+
+    def extractor(self, modality: str) -> ExtractorParams:
+        """The section of a modality's extractor."""
+        section: ExtractorParams = getattr(self, modality)
+        return section
+
+    def of_results(self) -> dict[str, Any]:
+        """All that a result may depend on, flat."""
+        return flat(self.model_dump(mode="json", exclude=set(RUNTIME)))
+
+
+def load_params(path: Path = PARAMS_FILE) -> Params:
+    """Read and validate params.yaml.
+
+    Raises:
+        ParamsError: the file is missing, is no YAML mapping, or holds mistakes; all mistakes are named at once.
+    """
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ParamsError(f"{path}: no such file; run from the folder that holds params.yaml") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ParamsError(f"{path}: not readable as YAML: {error}") from None
+    if not isinstance(raw, dict):
+        raise ParamsError(f"{path}: found {type(raw).__name__}, expected a mapping of sections")
+    try:
+        return Params.model_validate(raw)
+    except ValidationError as error:
+        problems = [_problem(detail) for detail in error.errors()]
+        count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
+        raise ParamsError(f"{path}: {count}; nothing was run\n{listed(problems)}") from None
+
+
+def flat(params: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested params with dotted names."""
+    result: dict[str, Any] = {}
+    for key, value in params.items():
+        result |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return result
+
+
+def _problem(detail: Any) -> str:
+    # Pydantic names the branch of a union in the location; only parts that are keys of the file help a user.
+    where = ".".join(
+        str(part) for part in detail["loc"] if not str(part).startswith(("literal", "constrained", "list"))
+    )
+    if not where:  # of several sections at once
+        return str(detail["ctx"]["error"])
+    if detail["type"] == "missing":
+        return f"{where}: missing; add the key"
+    if detail["type"] == "extra_forbidden":
+        return f"{where}: unknown key; remove it or mend its spelling"
+    return f"{where}: found {detail['input']!r}; {detail['msg'][0].lower()}{detail['msg'][1:]}"
+
+
+if __name__ == "__main__":
+    with guard():
+        load_params(Path(sys.argv[1]) if len(sys.argv) > 1 else PARAMS_FILE)

@@ -1,0 +1,10 @@
+"""Where what crosses a stage lies."""
+
+from pathlib import Path
+
+MANIFEST_FILE = Path("data/manifest.parquet")
+FEATURES_DIR = Path("features")
+SCALERS_FILE = Path("scalers/scalers.safetensors")
+MODELS_DIR = Path("models")
+FINETUNED_DIR = MODELS_DIR / "finetuned"
+REPORTS_DIR = Path("reports")

@@ -1,0 +1,218 @@
+"""The tables that cross a stage: columns, keys, and how they are read and written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from emofuse.core.errors import DataError
+from emofuse.core.paths import FEATURES_DIR, MANIFEST_FILE
+from emofuse.core.records import CONTEXT_LINES, KEY, MODALITIES, Extracted, FeatureTable, Line, Utterance
+
+ROW_GROUP = 2048  # rows that are held at a time while features are written
+KEY_FIELDS = [("split", pa.string()), ("dialogue", pa.string()), ("utterance", pa.int64())]
+
+MANIFEST = pa.schema(
+    [
+        *KEY_FIELDS,
+        ("clip", pa.string()),  # relative to the data root; null where there is none
+        ("clip_sha256", pa.string()),  # of its bytes
+        ("text", pa.string()),  # as found
+        ("clean_text", pa.string()),
+        ("speaker", pa.string()),
+        ("start", pa.float64()),  # seconds; null where unknown
+        ("end", pa.float64()),
+        ("position", pa.int64()),  # 0-based rank in the dialogue; null where the row stands alone
+        ("dialogue_length", pa.int64()),  # utterances; null where the row stands alone
+        ("label", pa.string()),  # null where unlabelled
+        ("row_id", pa.string()),  # names the row in a submission
+        ("source", pa.string()),  # the file that holds the row
+        ("row", pa.int64()),  # its number there, from 1, the header not counted
+        ("issues", pa.list_(pa.string())),  # what is wrong with the row
+    ]
+)
+
+
+@contextmanager
+def written_aside(path: Path) -> Iterator[Path]:
+    """Give a temporary name beside `path` and rename it to `path` when the block succeeds.
+
+    A kill at any instant leaves the old file or the new one, never half of one.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{uuid4().hex[:8]}.tmp")
+    try:
+        yield aside
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON with sorted keys, so that equal content gives equal bytes."""
+    with written_aside(path) as aside:
+        aside.write_text(json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file that a stage wrote.
+
+    Raises:
+        DataError: the file is missing or is not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file; run `dvc repro`, which makes it") from None
+    except ValueError as error:
+        raise DataError(f"{path}: expected JSON; {error}. Delete it and run `dvc repro`") from None
+
+
+def write_csv(path: Path, frame: pd.DataFrame) -> None:
+    """Write a table as CSV, aside and then renamed; its lines end alike on every system."""
+    with written_aside(path) as aside:
+        frame.to_csv(aside, index=False, lineterminator="\n", encoding="utf-8")
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """Write a table as Parquet, aside and then renamed."""
+    with written_aside(path) as aside:
+        pq.write_table(table, aside, compression="zstd")
+
+
+def read_table(path: Path) -> pa.Table:
+    """Read a Parquet table that a stage wrote.
+
+    Raises:
+        DataError: the file is missing or unreadable.
+    """
+    try:
+        return pq.read_table(path)
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file; run `dvc repro`, which makes it") from None
+    except (pa.ArrowInvalid, OSError) as error:
+        raise DataError(f"{path}: expected a Parquet table; {error}. Delete it and run `dvc repro`") from None
+
+
+def read_manifest(path: Path = MANIFEST_FILE) -> pd.DataFrame:
+    """Read the manifest, one row an utterance.
+
+    Raises:
+        DataError: the file is missing, unreadable, or lacks a column.
+    """
+    table = read_table(path)
+    missing = [name for name in MANIFEST.names if name not in table.column_names]
+    if missing:
+        raise DataError(f"{path}: missing columns {missing}, expected {MANIFEST.names}; run `dvc repro -f ingest`")
+    frame: pd.DataFrame = table.to_pandas()
+    return frame
+
+
+def write_manifest(frame: pd.DataFrame, path: Path = MANIFEST_FILE) -> None:
+    """Write the manifest in its contract's column order and types."""
+    write_table(path, pa.Table.from_pandas(frame[MANIFEST.names], schema=MANIFEST, preserve_index=False))
+
+
+def utterances(manifest: pd.DataFrame, root: Path | str) -> list[Utterance]:
+    """The manifest's rows as extractors see them; clip paths are joined to `root`, a folder or a URL.
+
+    The context of a row is found among the rows given, so these hold whole dialogues.
+    """
+    far = "://" in str(root)
+    contexts = _contexts(manifest)
+    return [
+        Utterance(
+            clip=Path(root) / row.clip if isinstance(row.clip, str) and not far else None,
+            url=f"{root}/{row.clip}" if isinstance(row.clip, str) and far else None,
+            text=row.text,
+            clean_text=row.clean_text,
+            duration=row.end - row.start if row.end > row.start else None,  # False where either is NaN
+            position=None if pd.isna(row.position) else int(row.position),
+            dialogue_length=None if pd.isna(row.dialogue_length) else int(row.dialogue_length),
+            speaker=_known(row.speaker),
+            start=_known(row.start),
+            end=_known(row.end),
+            context=context,
+            clip_reason=next((issue for issue in row.issues if issue.startswith("clip ")), "no clip"),
+        )
+        for row, context in zip(manifest.itertuples(index=False), contexts, strict=True)
+    ]
+
+
+def _contexts(manifest: pd.DataFrame) -> list[tuple[Line, ...]]:
+    """The lines before each of n rows in its dialogue; none where the row stands alone."""
+    contexts: list[tuple[Line, ...]] = [()] * len(manifest)
+    placed = manifest.assign(number=range(len(manifest))).dropna(subset=["position"]).sort_values("position")
+    for _, dialogue in placed.groupby(["split", "dialogue"], sort=False):
+        lines = [
+            Line(row.text, row.clean_text, _known(row.speaker), _known(row.start), _known(row.end))
+            for row in dialogue.itertuples(index=False)
+        ]
+        for rank, number in enumerate(dialogue["number"]):
+            contexts[number] = tuple(lines[max(0, rank - CONTEXT_LINES) : rank])
+    return contexts
+
+
+def _known(value: Any) -> Any:
+    return None if pd.isna(value) else value
+
+
+def write_features(path: Path, keys: pd.DataFrame, names: Sequence[str], rows: Iterable[Extracted]) -> None:
+    """Write one modality's features: the key, `present`, `reason`, and a float32 column a feature.
+
+    Args:
+        path: the Parquet file, written aside and then renamed.
+        keys: n rows with the columns of `KEY`.
+        names: d feature names.
+        rows: n rows in the order of `keys`; of them `ROW_GROUP` are held at a time.
+    """
+    fields = [*KEY_FIELDS, ("present", pa.bool_()), ("reason", pa.string()), *((name, pa.float32()) for name in names)]
+    schema = pa.schema(fields)
+    waiting = iter(rows)
+    # Hardly two values of a feature are equal: a dictionary of them would double both time and size.
+    options: dict[str, Any] = {"compression": "zstd", "use_dictionary": False}
+    with written_aside(path) as aside, pq.ParquetWriter(aside, schema, **options) as writer:
+        for start in range(0, len(keys), ROW_GROUP):
+            table = FeatureTable.stack(names, list(islice(waiting, ROW_GROUP)))
+            part = keys.iloc[start : start + ROW_GROUP]
+            columns: list[pa.Array] = [pa.array(part[name], type=kind) for name, kind in KEY_FIELDS]
+            columns += [pa.array(table.present), pa.array(table.reasons, type=pa.string())]
+            columns += [pa.array(column) for column in np.ascontiguousarray(table.values.T)]
+            writer.write_table(pa.table(columns, schema=schema))
+
+
+def read_features(modality: str, keys: pd.DataFrame, folder: Path = FEATURES_DIR) -> FeatureTable:
+    """Read one modality's features.
+
+    Raises:
+        DataError: the file is missing, or its keys are not those of the manifest.
+    """
+    path = folder / f"{modality}.parquet"
+    table = read_table(path)
+    found = table.select(KEY).to_pandas()
+    if not found.reset_index(drop=True).equals(keys[KEY].reset_index(drop=True)):
+        raise DataError(f"{path}: its rows are not the manifest's; run `dvc repro`")
+    names = table.column_names[len(KEY) + 2 :]
+    values = np.column_stack([table[name].to_numpy() for name in names]).astype(np.float32)
+    present = table["present"].to_numpy().astype(bool)
+    return FeatureTable(tuple(names), values, present, tuple(table["reason"].to_pylist()))
+
+
+def label_order(manifest: pd.DataFrame) -> list[str]:
+    """The classes of the training split, in alphabetical order: the order of every probability vector."""
+    return sorted(manifest.loc[manifest["split"] == "train", "label"].dropna().unique())
+
+
+def read_all_features(keys: pd.DataFrame, modalities: Sequence[str] = MODALITIES) -> Mapping[str, FeatureTable]:
+    """Read the features of several modalities."""
+    return {modality: read_features(modality, keys) for modality in modalities}

@@ -1,0 +1,126 @@
+"""Two or more models in one table, on the rows that they share, with paired intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from emofuse.core.errors import DataError
+from emofuse.core.metrics import METRICS
+from emofuse.core.records import KEY
+from emofuse.core.tables import written_aside
+from emofuse.evaluation.measured import Measured, differences, standings
+from emofuse.evaluation.sources import Source
+from emofuse.evaluation.uncertainty import FEW
+from emofuse.reporting.pages import render, score, signed, spread
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What was compared, on which rows, and what came out.
+
+    Attributes:
+        names: of the sources; the first is what the others are held against.
+        split: that was measured on.
+        rows: that all share.
+        dialogues: of those rows.
+        left_out: rows of the split that not all have, or that they label differently.
+        scores: of each source: metric, then `value`, `low`, `high`.
+        differences: of weighted F1, each source from each other.
+    """
+
+    names: tuple[str, ...]
+    split: str
+    rows: int
+    dialogues: int
+    left_out: int
+    scores: dict[str, dict[str, dict[str, float | None]]]
+    differences: list[dict[str, Any]]
+
+    def difference(self, name: str, against: str) -> dict[str, Any] | None:
+        """The paired difference of two sources; None of one from itself."""
+        return next((d for d in self.differences if (d["model"], d["against"]) == (name, against)), None)
+
+    def notes(self) -> list[str]:
+        """What to know before believing the table, a sentence each."""
+        notes = []
+        if self.left_out:
+            notes.append(f"{self.left_out} rows left out: not all have them, or they are labelled differently")
+        if self.dialogues < FEW:
+            notes.append(f"{self.dialogues} dialogues are few: intervals are wide, and somewhat too narrow even so")
+        return notes
+
+
+def compare(sources: Sequence[Source], split: str, resamples: int, seed: int) -> Comparison:
+    """Measure the answers on the rows that all sources label alike.
+
+    Raises:
+        DataError: there are no such rows, or two sources are the same.
+    """
+    names = tuple(source.name for source in sources)
+    if len(set(names)) < len(names) or len(names) < 2:
+        raise DataError(
+            f"found {', '.join(names)}, expected at least two different ones; add :MODEL to tell them apart"
+        )
+    parts = [_labelled(source, split) for source in sources]
+    shared = parts[0]
+    for part in parts[1:]:
+        shared = shared.merge(part, on=[*KEY, "label"], validate="one_to_one")
+    if shared.empty:
+        splits = sorted({name for source in sources for name in source.answers["split"]})
+        raise DataError(
+            f"{', '.join(names)}: found no labelled {split} row that all have, expected models of the same data and a "
+            f"split of {', '.join(splits)}; choose it with --split"
+        )
+    everything = len(pd.concat([part[KEY] for part in parts]).drop_duplicates())
+    classes = tuple(sorted({*shared["label"], *(label for name in names for label in shared[name])}))
+    sure = {name: np.eye(len(classes))[pd.Index(classes).get_indexer(shared[name])] for name in names}
+    measured = Measured(shared, classes, sure, resamples, seed)
+    return Comparison(
+        names,
+        split,
+        len(shared),
+        measured.bootstrap.dialogues,
+        everything - len(shared),
+        standings(measured),
+        differences(measured, names, names),
+    )
+
+
+def _labelled(source: Source, split: str) -> pd.DataFrame:
+    rows = source.answers
+    chosen = rows[(rows["split"] == split) & rows["label"].notna()]
+    return chosen.rename(columns={"predicted": source.name})
+
+
+def lines(found: Comparison) -> list[list[str]]:
+    """The table in words: a heading, then a row a source."""
+    first = found.names[0]
+    head = ["", *(name.replace("_f1", " F1") for name in METRICS), "less the first", "wins"]
+    told = [head]
+    for name in found.names:
+        metrics = [f"{score(each['value'])}\n{spread(each)}" for each in found.scores[name].values()]
+        apart = found.difference(name, first)
+        less = "" if apart is None else f"{signed(apart['value'])}\n{spread(apart, True)}"
+        told.append([name, *metrics, less, "" if apart is None else f"{100 * apart['wins']:.0f}%"])
+    return told
+
+
+def write_comparison(path: Path, found: Comparison) -> None:
+    """Write the comparison as HTML that needs nothing else.
+
+    Raises:
+        DataError: there can be no such file.
+    """
+    try:
+        with written_aside(path) as aside:
+            aside.write_text(render("compare.html.j2", found=found), encoding="utf-8")
+    except OSError as error:
+        raise DataError(
+            f"{path}: can't be written ({error.strerror}); expected a file in a folder that you may write to"
+        ) from None

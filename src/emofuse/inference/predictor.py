@@ -1,0 +1,217 @@
+"""Utterances in, probabilities out: the one way of predicting, for the evaluate stage, the CLI and the service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from emofuse.core.device import pick_device
+from emofuse.core.records import Extracted, FeatureTable, Utterance
+from emofuse.features.contract import Extractor
+from emofuse.features.registry import make_extractor
+from emofuse.fusion.base import Batch, Fusion
+from emofuse.fusion.context import Lines, manifest_lines, utterance_lines
+from emofuse.fusion.inputs import make_batch
+from emofuse.inference.bundle import Bundle, load_bundle
+from emofuse.training.calibration import heated, pooled
+
+ROWS = 512  # that a member answers at a time
+
+
+@dataclass(frozen=True)
+class ModalityUse:
+    """What a modality did for one answer: whether it was there, why not, and its share of the answer (0 to 1).
+
+    Its own probabilities are what the model answers from it alone; None where it is absent.
+    """
+
+    present: bool
+    reason: str
+    weight: float
+    probabilities: dict[str, float] | None = None
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The answer for one utterance; probabilities are in the order of the bundle's labels and sum to 1.
+
+    It is uncertain where its best class is less probable than `train.abstain`.
+    """
+
+    label: str
+    probabilities: dict[str, float]
+    uncertain: bool
+    modalities: dict[str, ModalityUse]
+    version: str
+
+
+class Predictor:
+    """A loaded bundle with its extractors."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.bundle = bundle
+        self._extractors: dict[str, Extractor] = {}
+
+    @classmethod
+    def load(cls, folder: Path) -> Predictor:
+        """Load a bundle.
+
+        Raises:
+            BundleError: the bundle is incomplete or altered.
+        """
+        return cls(load_bundle(folder))
+
+    def extractor(self, modality: str) -> Extractor:
+        """The extractor of a modality, loaded at first use."""
+        if modality not in self._extractors:
+            self._extractors[modality] = make_extractor(
+                self.bundle.extractors[modality], pick_device(), self.bundle.tuned
+            )
+        return self._extractors[modality]
+
+    def warm_up(self, modalities: Iterable[str] | None = None) -> None:
+        """Load extractors and compile what compiles at first use: the first request is as fast as others.
+
+        Args:
+            modalities: those that are extracted here; all unless given.
+        """
+        for modality in self.bundle.extractors if modalities is None else modalities:
+            self.extractor(modality).warm_up()
+        self.answer({m: FeatureTable.stack(names, [Extracted(None)]) for m, names in self.bundle.features.items()})
+
+    def predict(self, utterances: Sequence[Utterance]) -> list[Prediction]:
+        """Extract and answer n utterances, in order."""
+        return self.answer(self.extract(utterances, [{} for _ in utterances]), self.lines(utterances))
+
+    def extract(
+        self, utterances: Sequence[Utterance], known: Sequence[Mapping[str, Extracted]]
+    ) -> dict[str, FeatureTable]:
+        """Extract n utterances.
+
+        Args:
+            utterances: n utterances.
+            known: of each utterance the modalities that were extracted elsewhere.
+        """
+        tables = {}
+        for modality, names in self.bundle.features.items():
+            missing = [u for u, rows in zip(utterances, known, strict=True) if modality not in rows]
+            fresh = iter(self.extractor(modality).extract(missing) if missing else ())
+            rows = [rows[modality] if modality in rows else next(fresh) for rows in known]
+            tables[modality] = FeatureTable.stack(names, rows)
+        return tables
+
+    def lines(self, utterances: Sequence[Utterance]) -> Lines | None:
+        """The lines said before n utterances, extracted; None where the model doesn't read them."""
+        if not self.bundle.reads_context:
+            return None
+        return utterance_lines(utterances, self._said, self.bundle.train.attention)
+
+    def answer(self, tables: Mapping[str, FeatureTable], lines: Lines | None = None) -> list[Prediction]:
+        """Answer n utterances whose features, and the lines before them, are extracted."""
+        labels = self.bundle.labels
+        probabilities, weights = self._answer(self._batch(tables, lines))
+        alone = self.alone(tables)
+        return [
+            Prediction(
+                label=labels[int(row.argmax())],
+                probabilities=dict(zip(labels, row.tolist(), strict=True)),
+                uncertain=bool(row.max() < self.bundle.train.abstain),
+                modalities={
+                    modality: ModalityUse(
+                        bool(table.present[index]),
+                        table.reasons[index],
+                        float(weights[index, number]),
+                        dict(zip(labels, alone[index, number].tolist(), strict=True)) if table.present[index] else None,
+                    )
+                    for number, (modality, table) in enumerate(tables.items())
+                },
+                version=self.bundle.version,
+            )
+            for index, row in enumerate(probabilities)
+        ]
+
+    def probabilities(
+        self, tables: Mapping[str, FeatureTable], manifest: pd.DataFrame | None = None
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Answer n rows of extracted features; `manifest` as in `batch`.
+
+        Returns:
+            Probabilities of shape (n, classes), pooled over the members and calibrated, and modality weights of shape
+            (n, modalities), means over the members.
+        """
+        return self._answer(self.batch(tables, manifest))
+
+    def batch(self, tables: Mapping[str, FeatureTable], manifest: pd.DataFrame | None = None) -> Batch:
+        """What the members read of n rows.
+
+        Args:
+            tables: the features of each modality.
+            manifest: the same rows of the manifest, of whole dialogues, for models that read the lines around an
+                utterance; without it every row is answered alone.
+        """
+        lines = None
+        if manifest is not None and self.bundle.reads_context:
+            lines = manifest_lines(manifest, tables["text"], self.bundle.train.attention)
+        return self._batch(tables, lines)
+
+    def _said(self, utterances: Sequence[Utterance]) -> FeatureTable:
+        return FeatureTable.stack(self.bundle.features["text"], list(self.extractor("text").extract(utterances)))
+
+    def _batch(self, tables: Mapping[str, FeatureTable], lines: Lines | None = None) -> Batch:
+        return make_batch(tables, self.bundle.scalers, tuple(self.bundle.features), lines)
+
+    def _answer(self, batch: Batch) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        return self._mean(batch), self.weighted([member_weights(member, batch) for member in self.bundle.members])
+
+    def alone(self, tables: Mapping[str, FeatureTable]) -> NDArray[np.float64]:
+        """What n rows get from each modality alone, the others and the lines before hidden.
+
+        Returns:
+            Probabilities of shape (n, modalities, classes), pooled over the members and calibrated.
+        """
+        batch = self._batch(tables)
+        found = np.zeros((*batch.mask.shape, len(self.bundle.labels)))
+        for number, others in enumerate(~torch.eye(batch.mask.shape[1], dtype=torch.bool)):
+            if batch.mask[:, number].any():  # many a request is a text alone; what no row has stays 0
+                found[:, number] = self._mean(batch.hide(others.expand_as(batch.mask)))
+        return found
+
+    def _mean(self, batch: Batch) -> NDArray[np.float64]:
+        return self.mixed([member_answer(member, batch) for member in self.bundle.members])
+
+    def mixed(self, answers: Sequence[Tensor]) -> NDArray[np.float64]:
+        """The pool of what each member answers, by `member_answer`, calibrated."""
+        pool = pooled(torch.stack(list(answers)).numpy(), self.bundle.shares)
+        return heated(pool, self.bundle.temperature)
+
+    def weighted(self, found: Sequence[Tensor]) -> NDArray[np.float64]:
+        """The mean of what the members give, each by its share."""
+        shares = torch.tensor(self.bundle.shares, dtype=torch.float64)[:, None, None]
+        mean: NDArray[np.float64] = (shares * torch.stack(list(found)).double()).sum(dim=0).numpy()
+        return mean
+
+
+@torch.inference_mode()
+def member_answer(member: Fusion, batch: Batch) -> Tensor:
+    """One member's probabilities, float64 of shape (n, classes)."""
+    return torch.cat([member(part).double().softmax(dim=1) for part in _parts(batch)])
+
+
+@torch.inference_mode()
+def member_weights(member: Fusion, batch: Batch) -> Tensor:
+    """One member's modality weights, shape (n, modalities)."""
+    return torch.cat([member.modality_weights(part) for part in _parts(batch)])
+
+
+def _parts(batch: Batch) -> Iterator[Batch]:
+    """So many rows at a time as stay in a processor's cache: half as fast again as thousands at once."""
+    count = len(batch.mask)
+    for start in range(0, max(count, 1), ROWS):
+        yield batch if count <= ROWS else batch.rows(slice(start, start + ROWS))  # a slice copies nothing

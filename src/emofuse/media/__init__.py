@@ -1,0 +1,1 @@
+"""Media: the only place that opens a clip."""

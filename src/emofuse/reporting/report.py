@@ -1,0 +1,113 @@
+"""The evaluation report as a page: tables and pictures of the findings, in one file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pandas as pd
+
+from emofuse.core.tables import written_aside
+from emofuse.datasets.findings import headline
+from emofuse.reporting.pages import render
+
+LIBRARIES = ("emofuse", "torch", "transformers", "scikit-learn", "numpy", "scipy", "opencv-python-headless", "av")
+SLICES = 12  # shown of each model; the JSON holds all
+SYNTHETIC = "demo"  # the layout of the built-in corpus
+MLFLOW = "http://127.0.0.1:5000/#/experiments/1/runs"  # what `make ui` shows of the local store
+
+
+@dataclass(frozen=True)
+class Material:
+    """What the report and the model card are made from.
+
+    Attributes:
+        found: what `findings` gave.
+        data: the data report's JSON.
+        params: flat, of the sections that change a result.
+        versions: of each model's bundle.
+        curves: of each model's training, `epoch` and the means over the folds.
+        pictures: data URIs of clips, from `thumbnails`.
+    """
+
+    found: Mapping[str, Any]
+    data: Mapping[str, Any]
+    params: Mapping[str, Any]
+    versions: Mapping[str, str]
+    curves: Mapping[str, pd.DataFrame]
+    pictures: Mapping[str, str]
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether the data is the built-in corpus."""
+        return bool(self.data["dataset"]["layout"] == SYNTHETIC)
+
+    @property
+    def headline(self) -> Mapping[str, float]:
+        """The data report's figures."""
+        return headline(self.data)
+
+    def rivals(self) -> list[str]:
+        """What the champion is held against in words: text, the best single modality, the second on dev."""
+        second = next(name for name in self.ranked() if name != self.found["champion"])
+        wanted = dict.fromkeys(("text", self.found["best_single"], second))
+        return [name for name in wanted if name != self.found["champion"]]
+
+    def ranked(self) -> list[str]:
+        """Models, the best weighted F1 on dev first."""
+        dev = next(iter(self.found["scores"].values()))
+        return sorted(dev, key=lambda name: -dev[name]["weighted_f1"]["value"])
+
+    def subset_rows(self) -> list[list[Mapping[str, Any]]]:
+        """What each fusion, in order, scores from each subset of the modalities, the best of the first on top."""
+        columns = [self.found["subsets"][name] for name in self.found["fusions"]]
+        return sorted(map(list, zip(*columns, strict=True)), key=lambda row: -row[0]["value"])
+
+    def difference(self, model: str, against: str) -> Mapping[str, Any] | None:
+        """The paired difference of two models; None of a model from itself."""
+        pairs = (p for p in self.found["differences"] if (p["model"], p["against"]) == (model, against))
+        return next(pairs, None)
+
+
+def write_report(path: Path, material: Material) -> None:
+    """Write the report as HTML that needs nothing else, not even a network."""
+    _write(path, "report.html.j2", material)
+
+
+def write_card(path: Path, material: Material) -> None:
+    """Write the model card of the champion as Markdown (Mitchell et al., Model Cards for Model Reporting, 2019)."""
+    _write(path, "card.md.j2", material)
+
+
+def run_link(bundle: str) -> str:
+    """Where MLflow's page, started by `make ui`, lists the runs of a bundle."""
+    return f"{MLFLOW}?workflowType=machine_learning&searchFilter={quote(run_filter(bundle))}"
+
+
+def run_filter(bundle: str) -> str:
+    """What finds the runs of a bundle in any MLflow."""
+    return f'tags."emofuse.bundle" = "{bundle}"'
+
+
+def _write(path: Path, template: str, material: Material) -> None:
+    page = render(
+        template,
+        m=material,
+        f=material.found,
+        on=material.found["on"],
+        data=material.data,
+        champion=material.found["champion"],
+        best=material.found["models"][material.found["champion"]],
+        ranked=material.ranked(),
+        rivals=material.rivals(),
+        slices=SLICES,
+        libraries={name: version(name) for name in LIBRARIES},
+        run_link=run_link,
+        run_filter=run_filter,
+    )
+    with written_aside(path) as aside:
+        aside.write_text(page, encoding="utf-8")

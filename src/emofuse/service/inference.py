@@ -1,0 +1,176 @@
+"""Answers utterances: clips in worker processes, text and fusion in this one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+
+from emofuse.core.device import available_cores
+from emofuse.core.params import ServeParams
+from emofuse.core.records import CONTEXT_LINES, Extracted, Line, Utterance
+from emofuse.datasets.text import clean_text
+from emofuse.inference.offline import look_of
+from emofuse.inference.predictor import Prediction, Predictor
+from emofuse.media.windows import Look
+from emofuse.service.batcher import Batcher
+from emofuse.service.clock import timed
+from emofuse.service.errors import RefusedError
+from emofuse.service.media_pool.pool import MediaPool
+from emofuse.service.media_pool.protocol import Done, Glimpse, Job
+from emofuse.service.parsing import Known
+from emofuse.service.schemas import Context, Face, Modality, PredictResponse
+
+# Of the files that may be sent, those that a modality is extracted from: the first that there is.
+SOURCES = {"audio": ("audio", "video"), "visual": ("video",), "metadata": ("video", "audio")}
+MEDIA = ("audio", "visual")  # absent without a clip
+
+
+class Answers:
+    """A predictor with its worker processes."""
+
+    def __init__(self, predictor: Predictor, limits: ServeParams) -> None:
+        self.predictor = predictor
+        self.limits = limits
+        self._modalities = set(predictor.bundle.extractors)
+        self.pool = MediaPool({m: p for m, p in predictor.bundle.extractors.items() if m in SOURCES}, limits)
+        self._batcher = Batcher(predictor, limits.batch)
+
+    async def start(self) -> None:
+        """Load and warm up everything."""
+        # The workers decode on the other cores; threads that wait for a core by spinning would cost ten times more.
+        torch.set_num_threads(max(1, available_cores() // 2))
+        here = [modality for modality in self._modalities if modality not in MEDIA]
+        await asyncio.gather(self.pool.start(), asyncio.to_thread(self.predictor.warm_up, here))
+        await self.answer(Known("warm up", Context()))
+
+    async def stop(self) -> None:
+        """End the worker processes."""
+        await self.pool.stop()
+        self._batcher.close()
+
+    async def answer(self, known: Known) -> PredictResponse:
+        """Answer one utterance.
+
+        Raises:
+            RefusedError: its clip can't be decoded, is over a limit, or no worker is free.
+        """
+        return await self._answer(as_utterance(known), known.files)
+
+    async def answer_clip(self, utterance: Utterance, clip: Path, start: float) -> PredictResponse:
+        """Answer a window of a long video, whose clip is the service's own, so that it need not be checked.
+
+        Args:
+            utterance: what is known of it.
+            clip: the window.
+            start: of the window, in seconds.
+        """
+        return await self._answer(utterance, {"video": clip}, start, checked=True)
+
+    async def answer_glimpse(
+        self, utterance: Utterance, frames: list[tuple[float, bytes]], sound: bytes, sample_rate: int, folder: Path
+    ) -> PredictResponse:
+        """Answer a window of a live camera.
+
+        Args:
+            utterance: what is known of it.
+            frames: times in seconds, and JPEG pictures.
+            sound: mono, 16 bits, signed, little endian.
+            sample_rate: of the sound, in Hz.
+            folder: where a worker may put a file.
+
+        Raises:
+            RefusedError: a picture can't be decoded, or no worker is free.
+        """
+        seconds: dict[str, float] = {}
+        with timed(seconds, "total"):
+            wanted = tuple(modality for modality in SOURCES if modality in self._modalities)
+            glimpse = Glimpse(utterance, frames, sound, sample_rate, folder, wanted, self.look)
+            done = await self._done(glimpse, seconds)
+            prediction, spent = await self._batcher.answer(utterance, done.extracted())
+        start = frames[0][0] if frames else 0.0
+        return as_response(prediction, seconds | spent, later(done.faces, start))
+
+    @property
+    def look(self) -> Look:
+        """What the extractors look at of a video."""
+        return look_of(self.predictor)
+
+    async def _answer(
+        self, utterance: Utterance, files: Mapping[str, Path], start: float = 0.0, checked: bool = False
+    ) -> PredictResponse:
+        seconds: dict[str, float] = {}
+        faces: list[Face] = []
+        with timed(seconds, "total"):
+            if files:
+                done = await self._extract(utterance, files, checked, seconds)
+                rows, faces = done.extracted(), done.faces
+            else:
+                rows = {m: Extracted(None, utterance.clip_reason) for m in MEDIA if m in self._modalities}
+            prediction, spent = await self._batcher.answer(utterance, rows)
+        return as_response(prediction, seconds | spent, later(faces, start))
+
+    async def _extract(
+        self, utterance: Utterance, files: Mapping[str, Path], checked: bool, seconds: dict[str, float]
+    ) -> Done:
+        chosen = {
+            modality: next((name for name in SOURCES[modality] if name in files), None)
+            for modality in SOURCES
+            if modality in self._modalities
+        }
+        return await self._done(Job(utterance, files, chosen, checked), seconds)
+
+    async def _done(self, job: Job | Glimpse, seconds: dict[str, float]) -> Done:
+        with timed(seconds, "workers"):
+            done = await self.pool.extract(job)
+        if done.refused:
+            raise RefusedError(
+                422, f"{done.refused}, expected a clip such as mp4, mov, webm or wav; check that the file plays"
+            )
+        seconds.update(done.seconds)
+        return done
+
+
+def later(faces: Sequence[Face], start: float) -> list[Face]:
+    """Faces of a window that starts at so many seconds, by the clock of the whole."""
+    return [face.model_copy(update={"time": round(start + face.time, 3)}) for face in faces]
+
+
+def as_utterance(known: Known) -> Utterance:
+    """What extractors may look at, less the clip."""
+    context = known.context
+    lines = context.lines[-CONTEXT_LINES:]
+    return Utterance(
+        text=known.text,
+        clean_text=clean_text(known.text),
+        position=context.rank,
+        dialogue_length=context.dialogue_length,
+        speaker=context.speaker,
+        start=context.start,
+        end=context.end,
+        context=tuple(Line(line.text, clean_text(line.text), line.speaker, line.start, line.end) for line in lines),
+        clip_reason="no video sent",
+    )
+
+
+def as_response(prediction: Prediction, seconds: Mapping[str, float], faces: Sequence[Face]) -> PredictResponse:
+    """The answer as it is sent."""
+    return PredictResponse(
+        label=prediction.label,
+        probabilities=prediction.probabilities,
+        uncertain=prediction.uncertain,
+        modalities={
+            name: Modality(
+                present=use.present,
+                reason=use.reason,
+                weight=use.weight,
+                probabilities=use.probabilities,
+                faces=list(faces) if name == "visual" else [],
+            )
+            for name, use in prediction.modalities.items()
+        },
+        seconds={step: round(spent, 6) for step, spent in seconds.items()},
+        version=prediction.version,
+    )

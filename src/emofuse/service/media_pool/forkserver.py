@@ -1,0 +1,220 @@
+"""The processes that open uploads, seen from inside.
+
+The nursery loads the extractors and warms them up, which takes seconds, and then forks a worker whenever the service
+asks for one, which takes milliseconds. It never opens an upload itself and holds a single thread, so that forking is
+safe. A worker answers jobs, a line of JSON each: nothing of it is unpickled, so that a decoder taken over by a hostile
+clip can't take over the service.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import resource
+import signal
+import socket
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from emofuse.core.errors import MediaError
+from emofuse.extraction.processes import one_thread
+from emofuse.features.contract import Extractor
+from emofuse.features.registry import make_extractor
+from emofuse.features.visual.extractor import VisualExtractor
+from emofuse.features.visual.face_tracks import Track
+from emofuse.media.decode import Bounds, check_clip, gray_picture
+from emofuse.media.windows import cut_windows, even_spans, write_window
+from emofuse.service.clock import timed
+from emofuse.service.media_pool.protocol import (
+    DONE,
+    KILL,
+    NEXT,
+    PIECE,
+    READY,
+    SETUP,
+    WORK,
+    Cut,
+    Done,
+    Glimpse,
+    Job,
+    Piece,
+    Setup,
+)
+from emofuse.service.schemas import MOST_FACES, Face
+
+
+def main(control: socket.socket) -> None:
+    """Warm up, say so, and fork or kill workers as asked, until the service is gone."""
+    one_thread()
+    with control.makefile("rb") as lines:
+        told = lines.readline()
+    if not told:  # the service is gone already
+        return
+    setup = SETUP.validate_json(told)
+    extractors = {modality: make_extractor(params) for modality, params in setup.params().items()}
+    for extractor in extractors.values():
+        extractor.warm_up()
+    gc.collect()
+    gc.freeze()  # workers neither look through what is loaded for garbage, nor copy its memory by doing so
+    children: set[int] = set()
+    try:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the service went before it had its answer
+            control.sendall(READY)
+            _serve(control, children, extractors, setup)
+    finally:
+        _kill(children)
+
+
+def _serve(control: socket.socket, children: set[int], extractors: Mapping[str, Extractor], setup: Setup) -> None:
+    """Fork or kill workers as asked, until the service closes the channel; `children` are those that may still run."""
+    while True:
+        asked, handles, _, _ = socket.recv_fds(control, 16, 1)
+        # A child that ended keeps its number until it is collected here, so that none of another process is killed.
+        children -= {child for child in children if os.waitpid(child, os.WNOHANG) != (0, 0)}
+        if not asked:
+            return
+        if asked[:1] == KILL:
+            _kill({int(asked[1:])} & children)
+            control.sendall(READY)
+            continue
+        child = os.fork()
+        if child == 0:
+            control.close()
+            _work(socket.socket(fileno=handles[0]), extractors, setup)
+        os.close(handles[0])
+        children.add(child)
+        control.sendall(f"{child}\n".encode())
+
+
+def _kill(children: set[int]) -> None:
+    for child in children:
+        os.kill(child, signal.SIGKILL)
+
+
+def _work(channel: socket.socket, extractors: Mapping[str, Extractor], setup: Setup) -> None:
+    """Answer jobs until the service closes the channel; never returns."""
+    try:
+        _silence()
+        _bound(setup.worker_mb)
+        with channel.makefile("rb") as lines:
+            while line := lines.readline():
+                work = WORK.validate_json(line)
+                if not isinstance(work, Cut):
+                    if isinstance(work, Job):
+                        done = _extract(work, extractors, setup.bounds)
+                    else:
+                        done = _see(work, extractors, setup.bounds)
+                    channel.sendall(DONE.dump_json(done) + b"\n")
+                    continue
+                for piece in _cut(work):
+                    channel.sendall(PIECE.dump_json(piece) + b"\n")
+                    if lines.readline() != NEXT:
+                        return
+    finally:
+        os._exit(0)
+
+
+def _silence() -> None:
+    """What decoders print may hold parts of an upload."""
+    with Path(os.devnull).open("w") as nothing:
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(nothing.fileno(), stream.fileno())
+
+
+def _bound(megabytes: int) -> None:
+    """Let this process take so much memory beyond what it has, and write no larger files."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (megabytes * 2**20, megabytes * 2**20))
+    status = Path("/proc/self/status")
+    if status.exists():  # Linux; elsewhere the time bound alone holds a worker
+        held = next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmData"))
+        limit = (held + megabytes * 1024) * 1024
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+
+
+def _extract(job: Job, extractors: Mapping[str, Extractor], bounds: Bounds) -> Done:
+    seconds: dict[str, float] = {}
+    rows = {}
+    faces: list[Face] = []
+    try:
+        if not job.checked:
+            with timed(seconds, "check"):
+                _check(job.files, bounds)
+        for modality, source in job.modalities.items():
+            clip = None if source is None else job.files[source]
+            extractor, utterance = extractors[modality], replace(job.utterance, clip=clip)
+            with timed(seconds, modality):
+                if isinstance(extractor, VisualExtractor):
+                    row, face = extractor.watch(utterance)
+                    faces = _placed(face)
+                else:
+                    (row,) = extractor.extract([utterance])
+            rows[modality] = (None if row.values is None else row.values.tolist(), row.reason)
+    except Exception as error:  # any library may be upset by a broken clip in its own way; the next clip is another
+        return Done({}, seconds, _reason(error))
+    return Done(rows, seconds, faces=faces)
+
+
+def _reason(error: Exception) -> str:
+    """Why a clip can't be used, for its sender."""
+    if isinstance(error, MediaError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "takes too much memory to decode"
+    return f"can't be decoded: {type(error).__name__}"
+
+
+def _placed(face: Track) -> list[Face]:
+    """Where a face is, in shares of its frame, at `MOST_FACES` moments or fewer."""
+    chosen = face[:: max(1, -(-len(face) // MOST_FACES))]
+    corners = [(s.time, [edge / side for edge, side in zip(s.box, s.size * 2, strict=True)]) for s in chosen]
+    return [
+        Face(time=round(time, 3), left=round(x, 4), top=round(y, 4), width=round(w, 4), height=round(h, 4))
+        for time, (x, y, w, h) in corners
+    ]
+
+
+def _see(work: Glimpse, extractors: Mapping[str, Extractor], bounds: Bounds) -> Done:
+    seconds: dict[str, float] = {}
+    clip = work.folder / f"{os.getpid()}.nut"
+    try:
+        with timed(seconds, "frames"):
+            frames = [(at - work.frames[0][0], gray_picture(data, work.look.width)) for at, data in work.frames]
+            samples = np.frombuffer(work.sound, "<i2").astype(np.int32) << 16
+            write_window(clip, frames, samples, replace(work.look, sample_rate=work.sample_rate))
+        job = Job(work.utterance, {"video": clip}, dict.fromkeys(work.modalities, "video"), checked=True)
+        done = _extract(job, extractors, bounds)
+        return replace(done, seconds=seconds | dict(done.seconds))
+    except Exception as error:  # as in `_extract`
+        return Done({}, seconds, _reason(error))
+    finally:
+        clip.unlink(missing_ok=True)
+
+
+def _cut(work: Cut) -> Iterator[Piece]:
+    spans = work.spans or even_spans(work.window, work.hop)
+    try:
+        check_clip(work.video, work.bounds)
+        for window in cut_windows(work.video, spans, work.folder, work.look, work.bounds.seconds):
+            yield Piece(window)
+        yield Piece(None)
+    except Exception as error:  # as in `_extract`
+        yield Piece(None, _reason(error))
+
+
+def _check(files: Mapping[str, Path], bounds: Bounds) -> None:
+    for name, file in files.items():
+        try:
+            check_clip(file, bounds)
+        except MediaError as error:
+            raise MediaError(f"{name}: {error}") from None
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the service's to answer
+    main(socket.socket(fileno=int(sys.argv[1])))

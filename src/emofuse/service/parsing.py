@@ -1,0 +1,207 @@
+"""From a request to what is known of utterances. BentoML's own parsing is not used: it fetches URLs that stand in file
+fields and reads the text "123" as a number."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from fastapi import Request
+from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData, UploadFile
+from starlette.exceptions import HTTPException
+
+from emofuse.core.params import ServeParams
+from emofuse.service.body import FORM_BYTES
+from emofuse.service.errors import RefusedError
+from emofuse.service.schemas import Asked, Context, NamedItem, PredictRequest
+
+M = TypeVar("M", bound=BaseModel)
+FILES = ("video", "audio")
+JSON, FORM = "application/json", "multipart/form-data"
+ASK = "send at least one of video (a clip), audio (a sound file) and utterance (a text), as multipart/form-data or JSON"
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of one utterance; its files are named `video` and `audio`."""
+
+    text: str
+    context: Context
+    files: Mapping[str, Path] = field(default_factory=dict)
+
+
+def kind_of(request: Request) -> str:
+    """The content type.
+
+    Raises:
+        RefusedError: it is neither JSON nor a form.
+    """
+    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if kind not in (JSON, FORM):
+        raise RefusedError(422, f"found {'content type ' + kind if kind else 'an empty request'}; {ASK}")
+    return kind
+
+
+async def read_one(request: Request, folder: Path, limits: ServeParams) -> Known:
+    """Read one utterance and put its files into the folder, which is made for them.
+
+    Raises:
+        RefusedError: the body is not as described.
+    """
+    if kind_of(request) == JSON:
+        whole = validated(PredictRequest, await request.body() or b"{}")
+        return await _stored(whole, {name: getattr(whole, name) for name in FILES}, folder, limits)
+    async with opened_form(request, {*FILES, "utterance", "context"}) as form:
+        context = await field_text(form.get("context"))
+        asked = Asked(
+            utterance=await field_text(form.get("utterance")), context=validated(Context, context) if context else None
+        )
+        return await _stored(asked, {name: file_part(form, name) for name in FILES}, folder, limits)
+
+
+async def read_items(request: Request, folder: Path, limits: ServeParams) -> list[Known | RefusedError]:
+    """Read several utterances; what can't be read of one is an error in its place.
+
+    Raises:
+        RefusedError: the body is not as described.
+    """
+    if kind_of(request) == JSON:
+        whole = parsed(await request.body() or b"{}")
+        items = _items(whole.get("items") if isinstance(whole, dict) and set(whole) == {"items"} else None, limits)
+        return [await _item(raw, index, None, folder, limits) for index, raw in enumerate(items)]
+    async with opened_form(request) as form:
+        items = _items(parsed((await field_text(form.get("items")) or "[]").encode()), limits)
+        return [await _item(raw, index, form, folder, limits) for index, raw in enumerate(items)]
+
+
+def parsed(raw: bytes) -> Any:
+    """Any JSON.
+
+    Raises:
+        RefusedError: it is none.
+    """
+    try:
+        return from_json(raw, allow_inf_nan=False)
+    except ValueError as error:
+        raise RefusedError(422, f"items: found no JSON: {error}") from None
+
+
+def _items(items: Any, limits: ServeParams) -> list[Any]:
+    if not isinstance(items, list) or not items:
+        raise RefusedError(422, 'found no list of items; expected {"items": [{"utterance": "..."}, ...]}')
+    if len(items) > limits.items:
+        raise RefusedError(422, f"items: found {len(items)}, expected at most {limits.items}; send several batches")
+    return items
+
+
+async def _item(raw: Any, index: int, form: FormData | None, folder: Path, limits: ServeParams) -> Known | RefusedError:
+    inside = folder / str(index)
+    try:
+        if form is None:
+            asked: Asked = validated(PredictRequest, json.dumps(raw))
+            return await _stored(asked, {name: getattr(asked, name) for name in FILES}, inside, limits)
+        named = validated(NamedItem, json.dumps(raw))
+        return await _stored(named, {name: _named(form, getattr(named, name), name) for name in FILES}, inside, limits)
+    except RefusedError as error:
+        return error
+
+
+def _named(form: FormData, part: str | None, name: str) -> UploadFile | None:
+    if part is None:
+        return None
+    found = file_part(form, part)
+    if found is None:
+        raise RefusedError(422, f"{name}: found no file part {part!r}; send it as one (curl -F {part}=@clip.mp4)")
+    return found
+
+
+@asynccontextmanager
+async def opened_form(request: Request, fields: set[str] | None = None) -> AsyncIterator[FormData]:
+    """A multipart body, each of its fields once; only those named where any are.
+
+    Raises:
+        RefusedError: it is broken or has other fields.
+    """
+    try:
+        async with request.form(max_part_size=FORM_BYTES) as form:  # closes the spooled files of an upload
+            if len(form.multi_items()) > len(form):
+                raise RefusedError(422, "found a field twice, expected each once")
+            unknown = sorted(set(form) - fields) if fields else []
+            if fields and unknown:
+                raise RefusedError(
+                    422, f"found unknown fields {', '.join(unknown)}; expected {', '.join(sorted(fields))}"
+                )
+            yield form
+    except HTTPException as error:  # what Starlette makes of a broken multipart body
+        raise RefusedError(400, f"found a broken multipart body: {error.detail}; {ASK}") from None
+
+
+def file_part(form: FormData, name: str) -> UploadFile | None:
+    """A file of a form.
+
+    Raises:
+        RefusedError: it is a text.
+    """
+    part = form.get(name)
+    if isinstance(part, str) and part:
+        raise RefusedError(
+            422, f"{name}: found text, expected a file; send it as a file part (curl -F {name}=@clip.mp4)"
+        )
+    return part if isinstance(part, UploadFile) else None
+
+
+async def field_text(part: UploadFile | str | None) -> str | None:
+    """A text of a form, whether sent as a field or as a file."""
+    return (await part.read()).decode("utf-8", "replace") if isinstance(part, UploadFile) else part
+
+
+async def _stored(
+    asked: Asked, files: Mapping[str, UploadFile | bytes | None], folder: Path, limits: ServeParams
+) -> Known:
+    text, context = asked.utterance or "", asked.context or Context()
+    lines = {f"context.lines.{number}.text": line.text for number, line in enumerate(context.lines)}
+    for name, said in {"utterance": text, **lines}.items():
+        if len(said) > limits.text:
+            raise RefusedError(422, f"{name}: found {len(said)} characters, expected at most {limits.text}; shorten it")
+    paths = {}
+    for name, file in files.items():
+        if file is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+            paths[name] = folder / name
+            size = await run_in_threadpool(store, file, paths[name])
+            if size == 0:
+                raise RefusedError(422, f"{name}: found an empty file (0 bytes), expected a clip such as mp4 or wav")
+    if not paths and not text.strip():
+        raise RefusedError(422, f"found neither; {ASK}")
+    return Known(text, context, paths)
+
+
+def store(file: UploadFile | bytes, path: Path) -> int:
+    """Write an uploaded file; returns its bytes."""
+    with path.open("wb") as target:
+        if isinstance(file, bytes):
+            target.write(file)
+        else:
+            shutil.copyfileobj(file.file, target, 2**20)
+        return target.tell()
+
+
+def validated(model: type[M], raw: str | bytes) -> M:
+    """Parse JSON.
+
+    Raises:
+        RefusedError: it is not as the model says; all that is wrong is named.
+    """
+    try:
+        return model.model_validate_json(raw)
+    except ValidationError as error:
+        told = [f"{'.'.join(map(str, part['loc'])) or 'body'}: {part['msg']}" for part in error.errors()]
+        raise RefusedError(422, "; ".join(told)) from None

@@ -1,0 +1,228 @@
+"""What the service takes and gives."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, model_validator
+from pydantic.config import JsonDict
+
+from emofuse.core.records import CONTEXT_LINES
+
+MOST_LINES = 1000  # of a context
+MOST_FACES = 500  # of an answer
+Seconds = Annotated[float | None, Field(ge=0, le=1e6, allow_inf_nan=False)]
+Speaker = Annotated[str | None, Field(max_length=200)]
+Probabilities = Annotated[dict[str, float], Field(description="of each class, 0 to 1, summing to 1")]
+
+
+class EarlierLine(BaseModel):
+    """An utterance that came before in the dialogue."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    text: Annotated[str, Field(description="what was said")]
+    speaker: Annotated[Speaker, Field(description="who said it: any name that tells speakers apart")] = None
+    start: Annotated[Seconds, Field(description="seconds in the dialogue")] = None
+    end: Annotated[Seconds, Field(description="seconds in the dialogue")] = None
+
+
+class Context(BaseModel):
+    """Where the utterance stands in its dialogue."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    lines: Annotated[
+        list[EarlierLine],
+        Field(max_length=MOST_LINES, description=f"the lines before it, oldest first; the last {CONTEXT_LINES} count"),
+    ] = []
+    speaker: Annotated[Speaker, Field(description="who says it")] = None
+    start: Annotated[Seconds, Field(description="seconds in the dialogue")] = None
+    end: Annotated[Seconds, Field(description="seconds in the dialogue")] = None
+    position: Annotated[
+        int | None,
+        Field(ge=0, le=100_000, description="0-based rank in the dialogue; the number of lines where there are any"),
+    ] = None
+    dialogue_length: Annotated[
+        int | None, Field(ge=1, le=100_000, description="utterances in the dialogue; position + 1 where not given")
+    ] = None
+
+    @property
+    def rank(self) -> int | None:
+        """The position, given or counted."""
+        return self.position if self.position is not None or not self.lines else len(self.lines)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Context:
+        if self.dialogue_length is not None and self.rank is not None and self.rank >= self.dialogue_length:
+            raise ValueError(f"position {self.rank} is not inside a dialogue of {self.dialogue_length} utterances")
+        if self.start is not None and self.end is not None and self.end < self.start:
+            raise ValueError(f"end {self.end:g} s is before start {self.start:g} s")
+        return self
+
+
+EXAMPLE_CONTEXT: JsonDict = {
+    "lines": [{"text": "You got the job!", "speaker": "Ann", "start": 0.0, "end": 1.4}],
+    "speaker": "Ben",
+    "dialogue_length": 9,
+}
+
+
+class Asked(BaseModel):
+    """What is known of one utterance beside its files."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    utterance: Annotated[str | None, Field(description="what was said")] = None
+    context: Context | None = None
+
+
+class PredictRequest(Asked):
+    """What is known of one utterance: at least a video, a sound or a text."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        json_schema_extra={"examples": [{"utterance": "I can't believe you did that!", "context": EXAMPLE_CONTEXT}]},
+    )
+
+    video: Annotated[Base64Bytes | None, Field(description="a clip's bytes, as base64")] = None
+    audio: Annotated[
+        Base64Bytes | None, Field(description="a sound file's bytes, as base64; goes before the sound of the video")
+    ] = None
+
+
+class NamedItem(Asked):
+    """What is known of one utterance of a batch whose files are parts of the same form."""
+
+    video: Annotated[str | None, Field(description="name of the file part that holds the clip")] = None
+    audio: Annotated[str | None, Field(description="name of the file part that holds the sound file")] = None
+
+
+class Face(BaseModel):
+    """Where the face that speaks was found in a frame; a close-up may reach over the frame's edge."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+    time: Annotated[float, Field(description="seconds in the video, or of the camera's clock")]
+    left: Annotated[float, Field(description="of its left edge, as a share of the frame's width")]
+    top: Annotated[float, Field(description="of its top edge, as a share of the frame's height")]
+    width: Annotated[float, Field(description="as a share of the frame's width")]
+    height: Annotated[float, Field(description="as a share of the frame's height")]
+
+
+Faces = Annotated[
+    list[Face],
+    Field(
+        max_length=MOST_FACES,
+        description="of the visual modality: the face that was looked at, in the frames that it was found in",
+    ),
+]
+
+
+class Modality(BaseModel):
+    """What a modality did for the answer."""
+
+    present: bool
+    reason: Annotated[str, Field(description="why it is absent; empty where present")]
+    weight: Annotated[float, Field(description="its share of the answer, 0 to 1")]
+    probabilities: Annotated[
+        Probabilities | None, Field(description="what the model answers from it alone; null where it is absent")
+    ]
+    faces: Faces = []
+
+
+class PredictResponse(BaseModel):
+    """The answer. A score of emotion is not a reading of inner feeling."""
+
+    label: Annotated[str, Field(description="the most probable class")]
+    probabilities: Probabilities
+    uncertain: Annotated[bool, Field(description="whether the best class is less probable than the model's threshold")]
+    modalities: dict[str, Modality]
+    seconds: Annotated[
+        dict[str, float],
+        Field(description="time spent by step, in seconds; steps of a clip are those of its worker process"),
+    ]
+    version: Annotated[str, Field(description="sha256 of the model bundle")]
+
+
+class Problem(BaseModel):
+    """Why a request was refused."""
+
+    error: Annotated[str, Field(description="what was found, what was expected, and what to send")]
+
+
+class TimelineOptions(BaseModel):
+    """How a long video is cut. Without either, the lines of the transcript are the windows where there is one."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    window: Annotated[float | None, Field(ge=0.5, le=60, description="seconds of a window")] = None
+    hop: Annotated[
+        float | None, Field(ge=0.5, le=600, description="seconds from one window to the next; the window's length")
+    ] = None
+
+
+class TimelineAnswer(PredictResponse):
+    """The answer for a window; a line of the stream."""
+
+    start: Annotated[float, Field(description="seconds in the video")]
+    end: Annotated[float, Field(description="seconds in the video")]
+    text: Annotated[str, Field(description="what the transcript says was said")]
+
+
+class TimelineEnd(BaseModel):
+    """The last line of the stream."""
+
+    windows: Annotated[int, Field(description="number of answers")]
+    video_seconds: Annotated[float, Field(description="end of the last window, in seconds")]
+    seconds: Annotated[float, Field(description="time that it all took, in seconds")]
+
+
+class LiveOptions(BaseModel):
+    """The first message of a live session."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    window: Annotated[float, Field(ge=0.5, le=10, description="seconds that an answer looks back")] = 3.0
+    hop: Annotated[float, Field(ge=0.2, le=10, description="seconds from one answer to the next")] = 0.5
+    sample_rate: Annotated[int, Field(ge=8000, le=48000, description="of the sound, in Hz")] = 16000
+    key: Annotated[str | None, Field(description="the API key, for browsers, which can't send headers here")] = None
+
+
+class LiveText(BaseModel):
+    """What was said; it counts until the next one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    utterance: str
+
+
+class LiveAnswer(PredictResponse):
+    """The answer for the newest window."""
+
+    time: Annotated[float, Field(description="the newest moment that it looks at, in seconds of the client's clock")]
+    latency: Annotated[float, Field(description="seconds from the end of the hop to the answer")]
+    dropped: Annotated[int, Field(description="frames so far that came more often than they are looked at")]
+
+
+class ModelResponse(BaseModel):
+    """The model that answers, and what it was measured at."""
+
+    name: str
+    version: Annotated[str, Field(description="sha256 of the model bundle")]
+    labels: Annotated[list[str], Field(description="the classes, in the order of its probability vectors")]
+    modalities: list[str]
+    features: Annotated[dict[str, int], Field(description="number of features of each modality")]
+    metrics: Annotated[dict[str, float], Field(description="scores by split, 0 to 1; empty where unknown")]
+    limits: Annotated[
+        dict[str, float | None],
+        Field(description="what is refused beyond: bytes, seconds, pixels of a frame, characters of a text, ..."),
+    ]
+    card: Annotated[str | None, Field(description="the model card, as Markdown; null where there is none")]
+
+
+class BatchResponse(BaseModel):
+    """An answer an item, in order; an item that can't be answered has a problem in its place."""
+
+    answers: list[PredictResponse | Problem]
