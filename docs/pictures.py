@@ -56,7 +56,7 @@ def main() -> None:
 
 def runs_compared(browser: Browser) -> bytes:
     """MLflow's charts of the newest runs of `COMPARED`, as a user sees them who ticks these runs."""
-    store = os.environ.get("MLFLOW_TRACKING_URI", LOCAL_STORE)
+    store = os.environ.get("MLFLOW_TRACKING_URI") or LOCAL_STORE
     client = MlflowClient(store)
     experiment = client.get_experiment_by_name(EXPERIMENT)
     if experiment is None:

@@ -188,7 +188,7 @@ def doctor(
 ) -> None:
     """Say what decides rounding on this machine, and whether it gives the committed bytes; run where params.yaml is."""
     with guard():
-        from emofuse.evaluation.doctor import CORPUS, FINGERPRINT, examine, machine, write_fingerprint
+        from emofuse.doctor.checks import CORPUS, FINGERPRINT, examine, machine, write_fingerprint
 
         if update:
             try:

@@ -39,6 +39,7 @@ LOCAL_ARTIFACTS = Path("mlartifacts")
 COLOR_TAG = "mlflow.runColor"  # MLflow's own; it draws colours by chance else, and often the same for two
 # One a model, the same in every run of the pipeline, for those who see few colours too (Okabe and Ito, 2008).
 COLORS = ("#999999", "#000000", "#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7")
+CLASSICAL = {"mlflow.experimentKind": "custom_model_development"}  # opens on its runs, not on traces of an agent
 KEY_TAG, BUNDLE_TAG, COMMIT_TAG = "emofuse.key", "emofuse.bundle", "mlflow.source.git.commit"
 INPUTS = Schema(
     [
@@ -203,12 +204,17 @@ def track_trial(search: str, model: str, trial: Trial) -> None:
         client.set_terminated(run)
 
 
+def _store() -> str:
+    """Where runs are kept; an empty variable counts as unset."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or LOCAL_STORE
+
+
 @contextmanager
 def _server() -> Iterator[MlflowClient]:
-    uri = os.environ.get("MLFLOW_TRACKING_URI", LOCAL_STORE)
+    uri = _store()
     # A server that is down should say so in seconds, not after MLflow's seven retries.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-    mlflow.set_tracking_uri(uri)
+    mlflow.set_tracking_uri(uri)  # which may set MLFLOW_TRACKING_URI: whether the user did can't be told afterwards
     try:
         yield MlflowClient(uri)
     except MlflowException as error:
@@ -222,8 +228,8 @@ def _experiment(client: MlflowClient) -> str:
     found = client.get_experiment_by_name(EXPERIMENT)
     if found:
         return str(found.experiment_id)
-    local = "MLFLOW_TRACKING_URI" not in os.environ
-    return str(client.create_experiment(EXPERIMENT, LOCAL_ARTIFACTS.resolve().as_uri() if local else None))
+    artifacts = LOCAL_ARTIFACTS.resolve().as_uri() if _store() == LOCAL_STORE else None
+    return str(client.create_experiment(EXPERIMENT, artifacts, tags=CLASSICAL))
 
 
 def _track_one(client: MlflowClient, experiment: str, run: ModelRun, data: Dataset, color: str) -> str:

@@ -10,8 +10,9 @@ from emofuse.core.params import Params
 from emofuse.core.records import Extracted, FeatureTable, Utterance
 from emofuse.features.audio.extractor import AudioExtractor, audio_features
 from emofuse.features.metadata import MetadataExtractor
+from emofuse.features.text import encoder
 from emofuse.features.text.cues import NAMES, cues
-from emofuse.features.text.extractor import TextExtractor, encoder
+from emofuse.features.text.extractor import TextExtractor
 from emofuse.features.visual.extractor import VisualExtractor
 from emofuse.training.scaling import Scaler, load_scalers, save_scalers
 from tests.conftest import write_clip

@@ -119,3 +119,13 @@ def test_trials_are_children_of_their_search_and_tracked_once(server: MlflowClie
     assert child.data.params == {"train.dropout": "0.1"}
     assert child.data.metrics["cv/weighted_f1"] == 0.6
     assert [run.data.tags["emofuse.pruned"] for run in (runs["trial 0"], child)] == ["false", "true"]
+
+
+def test_without_a_server_all_lies_where_the_readme_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+    track_trial("search", "early", Trial(0, {"train.dropout": 0.2}, [0.5], False))
+    experiment = MlflowClient("sqlite:///mlflow.db").get_experiment_by_name("emofuse")
+    assert experiment.artifact_location == (tmp_path / "mlartifacts").as_uri()
+    assert {path.name for path in tmp_path.iterdir()} <= {"mlflow.db", "mlartifacts"}
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"

@@ -1,0 +1,1 @@
+"""Whether a machine gives the committed bytes."""
