@@ -229,11 +229,12 @@ async def killed(client: httpx.AsyncClient, clip: bytes, server: psutil.Process)
 
     working = asyncio.gather(*(work() for _ in range(4)))
     await asyncio.sleep(5)
-    nursery = next(p for p in server.children(recursive=True) if "emofuse.service.media_pool.forkserver" in p.cmdline())
-    workers = [process for process in nursery.children() if process.status() != psutil.STATUS_ZOMBIE]
+    module = "emofuse.service.media_pool.forkserver"
+    forkserver = next(p for p in server.children(recursive=True) if module in p.cmdline())
+    workers = [process for process in forkserver.children() if process.status() != psutil.STATUS_ZOMBIE]
     os.kill(workers[0].pid, signal.SIGKILL)
     began = time.perf_counter()
-    while len([p for p in nursery.children() if p.status() != psutil.STATUS_ZOMBIE]) < len(workers):
+    while len([p for p in forkserver.children() if p.status() != psutil.STATUS_ZOMBIE]) < len(workers):
         await asyncio.sleep(0.01)
     back = time.perf_counter() - began
     await working

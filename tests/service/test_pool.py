@@ -69,9 +69,9 @@ def test_a_worker_that_died_or_hangs_is_replaced(params: Params, film: Path) -> 
     running(params, work, media_seconds=3.0)
 
 
-def test_workers_outlive_their_nursery_and_a_new_one_replaces_them(params: Params, film: Path) -> None:
+def test_workers_outlive_their_fork_server_and_a_new_one_replaces_them(params: Params, film: Path) -> None:
     async def work(pool: MediaPool) -> None:
-        os.kill(pool.nursery(), signal.SIGKILL)
+        os.kill(pool.forkserver(), signal.SIGKILL)
         assert (await pool.extract(job(film))).rows
         os.kill(pool.processes()[0], signal.SIGKILL)
         assert (await pool.extract(job(film))).rows
@@ -100,7 +100,7 @@ def test_clients_that_hang_up_while_a_worker_is_forked_leave_none_behind(
         os.kill(worker, signal.SIGKILL)  # would be another's, had two calls mixed up their answers
         assert (await pool.extract(job(film))).rows
         await asyncio.sleep(0.2)
-        children = Path(f"/proc/{pool.nursery()}/task/{pool.nursery()}/children").read_text().split()
+        children = Path(f"/proc/{pool.forkserver()}/task/{pool.forkserver()}/children").read_text().split()
         states = {child: Path(f"/proc/{child}/stat").read_text().rsplit(") ")[1][0] for child in children}
         assert [int(child) for child, state in states.items() if state != "Z"] == pool.processes()
 
@@ -108,19 +108,19 @@ def test_clients_that_hang_up_while_a_worker_is_forked_leave_none_behind(
 
 
 @pytest.mark.parametrize("moment", ["before it is told", "while it warms up", "while it waits"])
-def test_a_nursery_whose_service_is_gone_ends_without_a_word(params: Params, moment: str) -> None:
+def test_a_forkserver_whose_service_is_gone_ends_without_a_word(params: Params, moment: str) -> None:
     ours, theirs = socket.socketpair()
     with theirs:
         command = [sys.executable, "-m", "emofuse.service.media_pool.forkserver", str(theirs.fileno())]
-        nursery = subprocess.Popen(command, pass_fds=[theirs.fileno()], stderr=subprocess.PIPE)
+        forkserver = subprocess.Popen(command, pass_fds=[theirs.fileno()], stderr=subprocess.PIPE)
     with ours:
         if moment != "before it is told":
             setup = Setup({"visual": params.visual.model_dump(mode="json")}, BOUNDS, 500)
             ours.sendall(SETUP.dump_json(setup) + b"\n")
         if moment == "while it waits":
             assert ours.recv(16) == READY
-    assert nursery.communicate(timeout=60) == (None, b"")
-    assert nursery.returncode == 0
+    assert forkserver.communicate(timeout=60) == (None, b"")
+    assert forkserver.returncode == 0
 
 
 def test_a_client_that_hangs_up_frees_its_worker(params: Params, film: Path) -> None:

@@ -1,9 +1,9 @@
 """The processes that open uploads, seen from inside.
 
-The nursery loads the extractors and warms them up, which takes seconds, and then forks a worker whenever the service
-asks for one, which takes milliseconds. It never opens an upload itself and holds a single thread, so that forking is
-safe. A worker answers jobs, a line of JSON each: nothing of it is unpickled, so that a decoder taken over by a hostile
-clip can't take over the service.
+The fork server loads the extractors and warms them up, which takes seconds, and then forks a worker whenever the
+service asks for one, which takes milliseconds. It never opens an upload itself and holds a single thread, so that
+forking is safe. A worker answers jobs, a line of JSON each: nothing of it is unpickled, so that a decoder taken over by
+a hostile clip can't take over the service.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The nursery, seen from the service."""
+"""The fork server, seen from the service."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from emofuse.service.media_pool.protocol import FORK, KILL, SETUP, Setup
 PATIENCE = 5.0  # seconds for the processes to end by themselves
 
 
-class NurseryProcess:
+class ForkServer:
     """A process that forks warm workers. All methods wait for it.
 
     Raises:
@@ -72,6 +72,6 @@ class NurseryProcess:
         while not line.endswith(b"\n"):
             part = self._control.recv(64)
             if not part:
-                raise ConnectionResetError("the nursery is gone")
+                raise ConnectionResetError("the fork server is gone")
             line += part
         return line

@@ -15,12 +15,12 @@ from emofuse.core.params import ExtractorParams, ServeParams
 from emofuse.media.decode import Bounds
 from emofuse.media.windows import Window
 from emofuse.service.errors import RefusedError, busy
-from emofuse.service.media_pool.forkserver_client import NurseryProcess
+from emofuse.service.media_pool.forkserver_client import ForkServer
 from emofuse.service.media_pool.protocol import DONE, NEXT, PIECE, WORK, Cut, Done, Glimpse, Job, Setup
 
 JOBS = 200  # that a worker answers before a fresh one takes its place, so that leaks of decoders don't add up
 LINE = 2**24  # bytes of the longest answer
-WATCHED = 0.5  # seconds between looks at the nursery
+WATCHED = 0.5  # seconds between looks at the fork server
 
 
 P = ParamSpec("P")
@@ -30,7 +30,7 @@ T = TypeVar("T")
 async def _whole(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Wait for a call in a thread, to its end even when cancelled.
 
-    A thread can't be stopped: left behind, it would take the nursery's answer to the next call for its own.
+    A thread can't be stopped: left behind, it would take the fork server's answer to the next call for its own.
     """
     thread = asyncio.ensure_future(asyncio.to_thread(call, *args, **kwargs))
     try:
@@ -106,10 +106,10 @@ class MediaPool:
         self._idle: asyncio.Queue[_Worker] = asyncio.Queue()
         self._lock = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._nursery: NurseryProcess | None = None
+        self._forkserver: ForkServer | None = None
 
     async def start(self) -> None:
-        """Start the nursery and the workers; returns once they are warm."""
+        """Start the fork server and the workers; returns once they are warm."""
         for _ in range(self.size):
             self._idle.put_nowait(await self._fork())
         self._spawn(self._watch())
@@ -123,17 +123,17 @@ class MediaPool:
         for worker in self._workers:
             worker.close()
         async with self._lock:
-            if self._nursery is not None:
-                await asyncio.to_thread(self._nursery.stop)
+            if self._forkserver is not None:
+                await asyncio.to_thread(self._forkserver.stop)
 
     def processes(self) -> list[int]:
         """The process ids of the workers, busy ones too."""
         return sorted(worker.number for worker in self._workers)
 
-    def nursery(self) -> int:
-        """The process id of the nursery."""
-        assert self._nursery is not None
-        return self._nursery.number
+    def forkserver(self) -> int:
+        """The process id of the fork server."""
+        assert self._forkserver is not None
+        return self._forkserver.number
 
     async def extract(self, job: Job | Glimpse) -> Done:
         """Extract a clip.
@@ -204,9 +204,9 @@ class MediaPool:
     async def _end(self, worker: _Worker) -> None:
         number = self._closed(worker)
         async with self._lock:
-            if self._nursery is not None:
+            if self._forkserver is not None:
                 with suppress(OSError):
-                    await _whole(self._nursery.kill, number)
+                    await _whole(self._forkserver.kill, number)
 
     def _closed(self, worker: _Worker) -> int:
         worker.close()
@@ -214,7 +214,7 @@ class MediaPool:
         return worker.number
 
     async def _fork(self, instead_of: int | None = None) -> _Worker:
-        """A new worker; where the nursery is gone, from a new one."""
+        """A new worker; where the fork server is gone, from a new one."""
         ours, theirs = socket.socketpair()
         try:
             with theirs:
@@ -229,26 +229,26 @@ class MediaPool:
     async def _forked(self, channel: socket.socket, instead_of: int | None) -> int:
         async with self._lock:
             while True:
-                if self._nursery is None:
-                    self._nursery = await _whole(self._started)
+                if self._forkserver is None:
+                    self._forkserver = await _whole(self._started)
                 try:
                     if instead_of is not None:
-                        await _whole(self._nursery.kill, instead_of)
-                    return await _whole(self._nursery.fork, channel)
+                        await _whole(self._forkserver.kill, instead_of)
+                    return await _whole(self._forkserver.fork, channel)
                 except OSError:
-                    self._nursery.stop()
-                    self._nursery = None
+                    self._forkserver.stop()
+                    self._forkserver = None
 
     async def _watch(self) -> None:
-        """Have a new nursery ready before a worker is wanted from it."""
+        """Have a new fork server ready before a worker is wanted from it."""
         while True:
             await asyncio.sleep(WATCHED)
             async with self._lock:
-                if self._nursery is not None and not self._nursery.alive():
-                    self._nursery.stop()
+                if self._forkserver is not None and not self._forkserver.alive():
+                    self._forkserver.stop()
                     await _whole(self._started)
 
-    def _started(self) -> NurseryProcess:
-        """Start a nursery; it is kept even if nobody waits for it any more, so that `stop` ends it."""
-        self._nursery = NurseryProcess(self._setup)
-        return self._nursery
+    def _started(self) -> ForkServer:
+        """Start a fork server; it is kept even if nobody waits for it any more, so that `stop` ends it."""
+        self._forkserver = ForkServer(self._setup)
+        return self._forkserver

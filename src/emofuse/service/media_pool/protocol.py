@@ -17,12 +17,12 @@ from emofuse.media.windows import Look, Window
 from emofuse.service.schemas import Faces
 
 READY, NEXT = b"ready\n", b"next\n"
-FORK, KILL = b"f", b"k"  # what the nursery is asked
+FORK, KILL = b"f", b"k"  # what the fork server is asked
 
 
 @dataclass(frozen=True)
 class Setup:
-    """What a nursery is told at its start: the extractors of its workers, and their bounds."""
+    """What a fork server is told at its start: the extractors of its workers, and their bounds."""
 
     extractors: Mapping[str, dict[str, Any]]
     bounds: Bounds
