@@ -82,7 +82,7 @@ def start(checkout: Checkout, python: str, core: int) -> subprocess.Popen[bytes]
 
 @pytest.mark.slow
 @pytest.mark.skipif(QEMU is None, reason="needs qemu-x86_64, of Debian's package qemu-user")
-@pytest.mark.timeout(3000)
+@pytest.mark.timeout(1500)
 def test_the_pipeline_gives_the_same_bytes_on_processors_of_two_makers(tmp_path: Path) -> None:
     here = Checkout(tmp_path / "here")
     here.params(**TINY)
