@@ -15,10 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.timing import Figure
-from emofuse.core.numerics import MODE, MODES, PINS, pin
+from emofuse.core.numerics import MODES, pin, variables
 
 ROUNDS = 3
 AS_IT_COMES = "as it comes"
+WANTED = {
+    ("encoding", "portable"): "at most 2",
+    ("training", "portable"): "at most 1",
+    ("encoding", "native"): "at most 1",
+}
 ROWS, WIDTHS, CLASSES = 2000, {"text": 5376, "audio": 400, "visual": 300}, 7
 
 
@@ -32,24 +37,13 @@ def measure(texts: Path) -> list[Figure]:
     for work in ("encoding", "training"):
         plain, *pinned = (sum(round_[work] for round_ in taken[name]) for name in taken)
         for mode, seconds in zip(MODES, pinned, strict=True):
-            wanted = {
-                "portable": {"encoding": "at most 2", "training": "at most 1"},
-                "native": {"encoding": "at most 1"},
-            }
-            detail = f"{seconds:.1f} s against {plain:.1f} s"
-            figures.append(
-                Figure(
-                    f"{work}, {mode}: time against torch as it comes",
-                    seconds / plain,
-                    wanted[mode].get(work, ""),
-                    detail,
-                )
-            )
+            name, detail = f"{work}, {mode}: time against torch as it comes", f"{seconds:.1f} s against {plain:.1f} s"
+            figures.append(Figure(name, seconds / plain, WANTED.get((work, mode), ""), detail))
     return figures
 
 
 def _run(name: str, texts: Path) -> dict[str, float]:
-    pinned = {MODE, *PINS["portable"], *PINS["native"], "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OMP_WAIT_POLICY"}
+    pinned = {variable for mode in MODES for variable in variables(mode)}
     env = {key: value for key, value in os.environ.items() if key not in pinned}
     command = [sys.executable, "-m", "benchmarks.numerics", name, str(texts)]
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
