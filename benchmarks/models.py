@@ -24,10 +24,10 @@ from emofuse.core.paths import FEATURES_DIR, MANIFEST_FILE
 from emofuse.core.records import MODALITIES
 from emofuse.core.tables import label_order, read_features, read_json, read_manifest, write_json
 from emofuse.fusion.context import manifest_lines
-from emofuse.fusion.finetuned import TunedScores
+from emofuse.fusion.finetuned import FinetunedScores
 from emofuse.fusion.inputs import make_batch
 from emofuse.fusion.registry import FUSIONS, make_model
-from emofuse.training.calibration import calibration_error, fit_shares, fit_temperature, heated, pooled
+from emofuse.training.calibration import apply_temperature, calibration_error, fit_shares, fit_temperature, log_pool
 from emofuse.training.loop import Rows, train
 from emofuse.training.scaling import Scaler
 
@@ -81,7 +81,7 @@ class Data:
     dev_dialogues: list[str]
     dims: dict[str, int]
     classes: int
-    tuned: Answers | None  # what tuned text encoders say, where the features hold it
+    finetuned: Answers | None  # what finetuned text encoders say, where the features hold it
 
 
 class Tree:
@@ -105,13 +105,13 @@ class Tree:
 
         dialogues = [self.manifest["dialogue"][chosen].tolist() for chosen in (fit, dev)]
         dims = {name: scaler.width for name, scaler in scalers.items()}
-        tuned = None
-        if self._tables["text"].names[-1].startswith("text_tuned_"):
-            member = TunedScores(dims, len(labels)).fit(scalers["text"], rows(fit).targets).eval()
+        finetuned = None
+        if self._tables["text"].names[-1].startswith("text_finetuned_"):
+            member = FinetunedScores(dims, len(labels)).fit(scalers["text"], rows(fit).targets).eval()
             with torch.inference_mode():
                 asked = [member(rows(chosen).batch).double().softmax(dim=1).numpy() for chosen in (fit, dev)]
-            tuned = Answers(asked[0], asked[1], asked[1])
-        return Data(rows(fit), dialogues[0], rows(dev), dialogues[1], dims, len(labels), tuned)
+            finetuned = Answers(asked[0], asked[1], asked[1])
+        return Data(rows(fit), dialogues[0], rows(dev), dialogues[1], dims, len(labels), finetuned)
 
     def splits(self, seeds: int, clip: float) -> dict[int, Data]:
         """Train and dev as they are, for each seed."""
@@ -138,7 +138,7 @@ def answers(name: str, data: Data, params: TrainParams, seed: int) -> Answers:
     with torch.inference_mode():
         batches = (data.dev.batch, data.dev.batch.alone(everyone))
         asked = [torch.stack([m(b).double().softmax(dim=1) for m in trained.members]).numpy() for b in batches]
-    dev, alone = (pooled(members, [1 / len(members)] * len(members)) for members in asked)
+    dev, alone = (log_pool(members, [1 / len(members)] * len(members)) for members in asked)
     return Answers(trained.held_out, dev, alone)
 
 
@@ -147,7 +147,7 @@ def mixed(parts: Sequence[Answers], targets: NDArray[np.int64]) -> Answers:
     shares = fit_shares(np.stack([part.held_out for part in parts]), targets)
     print("shares", shares)
     stacked = [[part.held_out, part.dev, part.alone] for part in parts]
-    return Answers(*(pooled(np.stack([part[i] for part in stacked]), shares) for i in range(3)))
+    return Answers(*(log_pool(np.stack([part[i] for part in stacked]), shares) for i in range(3)))
 
 
 def row(found: Mapping[int, Answers], base: Mapping[int, Answers], data: Mapping[int, Data]) -> dict[str, Any]:
@@ -160,7 +160,7 @@ def row(found: Mapping[int, Answers], base: Mapping[int, Answers], data: Mapping
         figures["alone"] = summary(actual, answer.alone.argmax(axis=1))["weighted_f1"]
         figures["held_out"] = summary(targets, answer.held_out.argmax(axis=1))["weighted_f1"]
         figures["ece_before"] = calibration_error(answer.dev, actual)
-        figures["ece"] = calibration_error(heated(answer.dev, temperature), actual)
+        figures["ece"] = calibration_error(apply_temperature(answer.dev, temperature), actual)
         scores.append(figures)
     low, high = np.percentile(differences(found, base, data), [2.5, 97.5]).tolist()
     return {name: float(np.mean([score[name] for score in scores])) for name in scores[0]} | {"low": low, "high": high}
@@ -197,10 +197,10 @@ def compare(data: Mapping[int, Data], params: TrainParams, variants: bool) -> It
     for name in FUSIONS:
         models[name] = models.get(name) or each(name, params)
         yield "models", name, row(models[name], models["early"], data)
-    tuned = {seed: part.tuned for seed, part in data.items() if part.tuned}
-    if tuned:
-        models[TunedScores.kind] = tuned
-        yield "models", TunedScores.kind, row(tuned, models["early"], data)
+    finetuned = {seed: part.finetuned for seed, part in data.items() if part.finetuned}
+    if finetuned:
+        models[FinetunedScores.kind] = finetuned
+        yield "models", FinetunedScores.kind, row(finetuned, models["early"], data)
     ensemble = {
         seed: mixed([found[seed] for found in models.values()], part.rows.targets.numpy())
         for seed, part in data.items()
@@ -223,7 +223,7 @@ def _table(figures: Mapping[str, Mapping[str, float]]) -> str:
     columns = ["accuracy", "macro_f1", "weighted_f1", "alone", "held_out", "ece_before", "ece"]
     titles = ["accuracy", "macro F1", "weighted F1", "without lines", "held-out folds", "ECE before", "ECE after"]
     lines = ["| | " + " | ".join(titles) + " | weighted F1 less early's |", "|---|" + "---|" * (len(titles) + 1)]
-    for name in [name for name in (*FUSIONS, TunedScores.kind, "ensemble", *VARIANTS) if name in figures]:
+    for name in [name for name in (*FUSIONS, FinetunedScores.kind, "ensemble", *VARIANTS) if name in figures]:
         found = figures[name]
         cells = [f"{found[column]:.3f}" for column in columns]
         lines.append(f"| {name} | " + " | ".join(cells) + f" | {found['low']:+.3f} to {found['high']:+.3f} |")

@@ -24,7 +24,7 @@ a clip for the group alone, decoding included, on the data of the first table be
 that all together cost less than their sum.
 """
 TUNED = """With `text.finetune.epochs` above 0, an encoder is also trained end to end on the labels, one a fold. The log
-probability that it gives each class is one more column, `text_tuned_<class>`. A training row is answered by the one
+probability that it gives each class is one more column, `text_finetuned_<class>`. A training row is answered by the one
 encoder that never met its dialogue, all other rows by the mean of all.
 """
 PROBE = """## Judging features

@@ -14,12 +14,12 @@ from emofuse.core.paths import MODELS_DIR
 from emofuse.core.records import Extracted, FeatureTable
 from emofuse.core.tables import read_features, read_manifest, write_json
 from emofuse.fusion.base import Fusion
-from emofuse.fusion.finetuned import TunedScores
+from emofuse.fusion.finetuned import FinetunedScores
 from emofuse.fusion.inputs import make_batch
 from emofuse.fusion.registry import ENSEMBLE, FUSIONS
 from emofuse.inference.bundle import Bundle, load_bundle, save_bundle
 from emofuse.inference.predictor import member_answer
-from emofuse.training.calibration import fit_shares, fit_temperature, pooled
+from emofuse.training.calibration import fit_shares, fit_temperature, log_pool
 from emofuse.training.held_out import read_held_out, training_folder, write_folds, write_held_out
 from emofuse.training.loop import score
 
@@ -34,12 +34,12 @@ def main() -> None:
     targets = np.array([labels.index(label) for label in rows["label"]])
     answers = {name: read_held_out(name)[1] for name in FUSIONS}
     parts = {name: (bundle.members, bundle.shares) for name, bundle in bundles.items()}
-    if first.tuned:
-        answers[TunedScores.kind], member = tuned(first, targets)
-        parts[TunedScores.kind] = ([member], (1.0,))
+    if first.finetuned:
+        answers[FinetunedScores.kind], member = finetuned(first, targets)
+        parts[FinetunedScores.kind] = ([member], (1.0,))
     stacked = np.stack(list(answers.values()))
     weights = dict(zip(answers, fit_shares(stacked, targets), strict=True))
-    mixed = pooled(stacked, list(weights.values()))
+    mixed = log_pool(stacked, list(weights.values()))
     temperature = fit_temperature(mixed, targets)
 
     members = [member for group, _ in parts.values() for member in group]
@@ -54,13 +54,13 @@ def main() -> None:
     print(", ".join(f"{name} {weight:.3f}" for name, weight in weights.items()))
 
 
-def tuned(bundle: Bundle, targets: NDArray[np.int64]) -> tuple[NDArray[np.float64], Fusion]:
-    """The tuned encoders as a member: its answers for the training rows, each by an encoder that never met it."""
+def finetuned(bundle: Bundle, targets: NDArray[np.int64]) -> tuple[NDArray[np.float64], Fusion]:
+    """The finetuned encoders as a member: its answers for the training rows, each by an encoder that never met it."""
     manifest = read_manifest()
     chosen = ((manifest["split"] == "train") & manifest["label"].notna()).to_numpy()
     table = read_features("text", manifest).select(chosen)
     dims = {name: scaler.width for name, scaler in bundle.scalers.items()}
-    member = TunedScores(dims, len(bundle.labels)).fit(bundle.scalers["text"], torch.from_numpy(targets)).eval()
+    member = FinetunedScores(dims, len(bundle.labels)).fit(bundle.scalers["text"], torch.from_numpy(targets)).eval()
     tables = {
         name: FeatureTable.stack(names, [Extracted(None)] * len(targets)) for name, names in bundle.features.items()
     }

@@ -21,7 +21,7 @@ def main() -> None:
     FINETUNED_DIR.mkdir(parents=True)
     manifest = read_manifest()
     labels = label_order(manifest) if params.text.finetune.epochs else []
-    write_json(FINETUNED_DIR / "tuned.json", {"labels": labels})
+    write_json(FINETUNED_DIR / "finetuned.json", {"labels": labels})
     if labels:
         tune(params, manifest, labels)
 
@@ -31,12 +31,12 @@ def tune(params: Params, manifest: pd.DataFrame, labels: list[str]) -> None:
     from safetensors.torch import save_file
 
     from emofuse.core.device import pick_device
-    from emofuse.extraction.content import spoken
-    from emofuse.features.text.finetuned import Tuned, column_names
+    from emofuse.extraction.content import text_of
+    from emofuse.features.text.finetuned import FinetunedEncoder, column_names
     from emofuse.training.finetune import finetune
 
     said = utterances(manifest, params.ingest.root)
-    wordy = np.array([bool(spoken(utterance, params.text)) for utterance in said])
+    wordy = np.array([bool(text_of(utterance, params.text)) for utterance in said])
     chosen = np.flatnonzero((manifest["split"] == "train") & manifest["label"].notna() & wordy)
     targets = np.array([labels.index(label) for label in manifest["label"].iloc[chosen]])
     dialogues = manifest["dialogue"].iloc[chosen].tolist()
@@ -48,7 +48,7 @@ def tune(params: Params, manifest: pd.DataFrame, labels: list[str]) -> None:
         for row, scores in zip(chosen[member.held], member.scores.astype(np.float32), strict=True):
             rows[row] = Extracted(scores)
     others = np.setdiff1d(np.flatnonzero(wordy), chosen)
-    scores = Tuned(FINETUNED_DIR, params.text, pick_device()).scores([said[i] for i in others])
+    scores = FinetunedEncoder(FINETUNED_DIR, params.text, pick_device()).scores([said[i] for i in others])
     for row, values in zip(others, scores, strict=True):
         rows[row] = Extracted(values)
     write_features(FINETUNED_DIR / "text.parquet", manifest, column_names(labels), rows)

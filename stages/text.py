@@ -35,15 +35,15 @@ def main() -> None:
     path = FEATURES_DIR / "text.parquet"
     extract(task, rows, manifest, path, params.extract)
     if params.text.finetune.epochs:
-        add_tuned(path, manifest)
+        add_finetuned(path, manifest)
 
 
-def add_tuned(path: Path, manifest: pd.DataFrame) -> None:
+def add_finetuned(path: Path, manifest: pd.DataFrame) -> None:
     """Put the columns that the stage finetune made beside the others."""
-    plain, tuned = (read_features("text", manifest, folder) for folder in (FEATURES_DIR, FINETUNED_DIR))
-    columns = zip(plain.present, plain.reasons, np.hstack([plain.values, tuned.values]), strict=True)
+    plain, finetuned = (read_features("text", manifest, folder) for folder in (FEATURES_DIR, FINETUNED_DIR))
+    columns = zip(plain.present, plain.reasons, np.hstack([plain.values, finetuned.values]), strict=True)
     rows = (Extracted(values if present else None, reason) for present, reason, values in columns)
-    write_features(path, manifest, (*plain.names, *tuned.names), rows)
+    write_features(path, manifest, (*plain.names, *finetuned.names), rows)
 
 
 if __name__ == "__main__":

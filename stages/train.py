@@ -47,7 +47,7 @@ def write(params: Params, data: TrainingSet, trained: Trained) -> None:
         seed=params.seed,
         members=trained.members,
         temperature=temperature,
-        tuned=FINETUNED_DIR if params.text.finetune.epochs and "text" in data.features else None,
+        finetuned=FINETUNED_DIR if params.text.finetune.epochs and "text" in data.features else None,
     )
     save_bundle(bundle, MODELS_DIR / name)
     write_held_out(name, data.keys, data.targets, trained.held_out, data.labels)

@@ -14,7 +14,7 @@ import pandas as pd
 from emofuse.core.errors import guard
 from emofuse.core.params import Params, TrainParams, load_params
 from emofuse.core.paths import FEATURES_DIR, MANIFEST_FILE, REPORTS_DIR, SCALERS_FILE
-from emofuse.core.tables import write_csv, write_json, written_aside
+from emofuse.core.tables import atomic_write, write_csv, write_json
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -129,7 +129,7 @@ def write(found: Found, model: str) -> None:
     told = {} if best is None else {"weighted_f1": best.last, "default": trials[0].last, "settings": settings}
     write_json(FOLDER / "best.json", told)
     arguments = "".join(f"-S 'train.{name}={str(value).replace(' ', '')}'\n" for name, value in settings.items())
-    with written_aside(FOLDER / "best.args") as aside:
+    with atomic_write(FOLDER / "best.args") as aside:
         aside.write_text(arguments, encoding="utf-8")
     if best is not None:
         from emofuse.reporting.plots import search_picture

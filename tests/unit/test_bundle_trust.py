@@ -35,7 +35,7 @@ def describe(folder: Path, **changes: Any) -> None:
         ("weights.dat", b"PK\x03\x04"),
         ("deep/hook.py", b"print()"),
         ("notes.json", pickle.dumps({"a": 1})),
-        ("tuned/tuned.json", pickle.dumps({"a": 1})),
+        ("finetuned/finetuned.json", pickle.dumps({"a": 1})),
         ("other.safetensors", pickle.dumps({"a": 1})),
     ],
 )

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from emofuse.training.calibration import (
+    apply_temperature,
     calibration_error,
     confidence_bins,
     fit_shares,
     fit_temperature,
-    heated,
     log_loss,
-    pooled,
+    log_pool,
 )
 
 
@@ -29,8 +29,8 @@ def drawn(rows: int = 4000, seed: int = 0) -> tuple[NDArray[np.float64], NDArray
 
 def test_heat_keeps_the_order_and_one_changes_nothing() -> None:
     probabilities, _ = drawn(100)
-    np.testing.assert_allclose(heated(probabilities, 1), probabilities, atol=1e-9)
-    hot = heated(probabilities, 3)
+    np.testing.assert_allclose(apply_temperature(probabilities, 1), probabilities, atol=1e-9)
+    hot = apply_temperature(probabilities, 3)
     assert (hot.argmax(axis=1) == probabilities.argmax(axis=1)).all()
     assert (hot.max(axis=1) < probabilities.max(axis=1)).all()
     np.testing.assert_allclose(hot.sum(axis=1), 1)
@@ -39,11 +39,11 @@ def test_heat_keeps_the_order_and_one_changes_nothing() -> None:
 @pytest.mark.parametrize("wrong", [0.5, 2.0])
 def test_the_temperature_undoes_what_made_probabilities_too_sure_or_not_sure_enough(wrong: float) -> None:
     probabilities, targets = drawn()
-    spoilt = heated(probabilities, wrong)
+    spoilt = apply_temperature(probabilities, wrong)
     fitted = fit_temperature(spoilt, targets)
     assert fitted == pytest.approx(1 / wrong, rel=0.1)
     assert calibration_error(spoilt, targets) > 0.08
-    assert calibration_error(heated(spoilt, fitted), targets) < 0.03
+    assert calibration_error(apply_temperature(spoilt, fitted), targets) < 0.03
 
 
 def test_the_pool_gives_weight_to_what_adds_and_none_to_noise() -> None:
@@ -60,8 +60,8 @@ def test_no_other_pool_has_less_loss() -> None:
     models = np.stack([0.5 * probabilities + 0.5 * rng.dirichlet([1, 1, 1], 500) for _ in range(3)])
 
     def loss(shares: Sequence[float]) -> float:
-        pool = pooled(models, shares)
-        return log_loss(heated(pool, fit_temperature(pool, targets)), targets)
+        pool = log_pool(models, shares)
+        return log_loss(apply_temperature(pool, fit_temperature(pool, targets)), targets)
 
     best = loss(fit_shares(models, targets))
     for shares in rng.dirichlet([1, 1, 1], 100):
@@ -73,7 +73,7 @@ def test_the_pool_of_many_like_answers_is_as_sure_as_one() -> None:
     rng = np.random.default_rng(3)
     logits = np.log(probabilities) + rng.normal(0, 0.5, (50, *probabilities.shape))
     members = softmax(logits, axis=2)
-    np.testing.assert_allclose(pooled(members, [0.02] * 50), probabilities, atol=0.1)
+    np.testing.assert_allclose(log_pool(members, [0.02] * 50), probabilities, atol=0.1)
 
 
 def test_calibration_error_is_the_gap_of_confidence_and_accuracy() -> None:

@@ -16,11 +16,11 @@ from emofuse.core.records import Extracted, FeatureTable, Line, Utterance
 from emofuse.core.tables import write_json
 from emofuse.features.registry import make_extractor
 from emofuse.features.text.encoder import load_encoder
-from emofuse.features.text.finetuned import Tuned, TunedNetwork, answers, tokenized
+from emofuse.features.text.finetuned import FinetunedEncoder, FinetunedNetwork, answers, tokenized
 from emofuse.fusion.registry import make_model
 from emofuse.inference.bundle import Bundle, load_bundle, save_bundle
 from emofuse.inference.predictor import Predictor
-from emofuse.training.finetune import TunedMember, finetune
+from emofuse.training.finetune import FinetunedMember, finetune
 from emofuse.training.scaling import Scaler
 
 WHO = ("my sister", "our neighbour", "the doctor", "everyone")
@@ -41,49 +41,49 @@ def text(params: Params) -> TextParams:
 
 
 @pytest.fixture(scope="module")
-def found(text: TextParams, params: Params) -> list[TunedMember]:
+def found(text: TextParams, params: Params) -> list[FinetunedMember]:
     train = params.train.model_copy(update={"folds": 2})
     rows = [said(f"{who} is {how}") for who in WHO for how in HOW]
     return list(finetune(rows, np.tile([0, 1], 12), [who for who in WHO for _ in HOW], text, train, seed=1))
 
 
 @pytest.fixture(scope="module")
-def folder(found: list[TunedMember], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("tuned")
-    write_json(folder / "tuned.json", {"labels": LABELS})
+def folder(found: list[FinetunedMember], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("finetuned")
+    write_json(folder / "finetuned.json", {"labels": LABELS})
     for number, member in enumerate(found):
         weights = {name: value.detach().half().contiguous() for name, value in member.network.trained().items()}
         save_file(weights, folder / f"member{number}.safetensors")
     return folder
 
 
-def test_a_tuned_encoder_tells_classes_apart_in_dialogues_that_it_never_met(found: list[TunedMember]) -> None:
+def test_a_tuned_encoder_tells_classes_apart_in_dialogues_that_it_never_met(found: list[FinetunedMember]) -> None:
     right = [(member.scores.argmax(axis=1) == member.held % 2).mean() for member in found]
     assert np.mean(right) >= 0.9
     assert sorted(np.concatenate([member.held for member in found])) == list(range(24))
 
 
-def test_only_the_embeddings_of_the_tokens_stay(text: TextParams, found: list[TunedMember]) -> None:
+def test_only_the_embeddings_of_the_tokens_stay(text: TextParams, found: list[FinetunedMember]) -> None:
     fresh = load_encoder(text.encoder, "cpu")[1].state_dict()
-    tuned = found[0].network.encoder.state_dict()
-    kept = [name for name, value in fresh.items() if torch.equal(value, tuned[name])]
+    finetuned = found[0].network.encoder.state_dict()
+    kept = [name for name, value in fresh.items() if torch.equal(value, finetuned[name])]
     assert "embeddings.word_embeddings.weight" in kept
     assert "encoder.layer.0.attention.self.query.weight" not in kept
 
 
-def test_what_is_stored_answers_as_what_was_trained(text: TextParams, found: list[TunedMember], folder: Path) -> None:
+def test_stored_encoders_answer_as_trained(text: TextParams, found: list[FinetunedMember], folder: Path) -> None:
     asked = [said("what a terrible loss"), said("hooray for this lovely day, I love it")]
     tokens = tokenized(load_encoder(text.encoder, "cpu")[0], asked, text)
     parts = np.stack([answers(member.network, tokens, "fp32") for member in found]).mean(axis=0)
     expected = parts - np.logaddexp.reduce(parts, axis=1, keepdims=True)
-    np.testing.assert_allclose(Tuned(folder, text, "cpu").scores(asked), expected, atol=1e-5)
+    np.testing.assert_allclose(FinetunedEncoder(folder, text, "cpu").scores(asked), expected, atol=1e-5)
 
 
 def test_a_text_is_scored_alike_alone_and_beside_longer_ones(text: TextParams, folder: Path) -> None:
-    tuned = Tuned(folder, text, "cpu")
+    finetuned = FinetunedEncoder(folder, text, "cpu")
     many = [said("fine"), said("a longer line that says a good deal more than the others do"), said("why not")]
-    alone = np.concatenate([tuned.scores([one]) for one in many])
-    np.testing.assert_allclose(tuned.scores(many), alone, atol=1e-4)
+    alone = np.concatenate([finetuned.scores([one]) for one in many])
+    np.testing.assert_allclose(finetuned.scores(many), alone, atol=1e-4)
 
 
 def test_the_lines_before_are_read_where_asked_for_nearest_first(text: TextParams) -> None:
@@ -96,7 +96,7 @@ def test_the_lines_before_are_read_where_asked_for_nearest_first(text: TextParam
     assert tokenizer.decode(plain.ids) == "[CLS] yes [SEP]"
     [cut] = tokenized(tokenizer, [said("yes", "word " * 20)], two)
     assert len(cut.ids) == 12
-    logits = TunedNetwork(encoder, 2).eval()([row, plain])
+    logits = FinetunedNetwork(encoder, 2).eval()([row, plain])
     assert logits.shape == (2, 2)
 
 
@@ -104,7 +104,7 @@ def test_a_bundle_carries_its_tuned_encoders_and_refuses_altered_ones(
     text: TextParams, params: Params, folder: Path, tmp_path: Path
 ) -> None:
     extractor = make_extractor(text, "cpu", folder)
-    assert extractor.names[-2:] == ("text_tuned_joy", "text_tuned_sadness")
+    assert extractor.names[-2:] == ("text_finetuned_joy", "text_finetuned_sadness")
     rows = list(extractor.extract([said("what a lovely day"), Utterance()]))
     assert rows[1] == Extracted(None, "no text")
     scaler = Scaler.fit(FeatureTable.stack(extractor.names, rows), 10.0)
@@ -112,10 +112,12 @@ def test_a_bundle_carries_its_tuned_encoders_and_refuses_altered_ones(
     member = make_model("text", {"text": scaler.width}, 2, params.train).eval()
     names, extractors = {"text": extractor.names}, {"text": text}
     bundle = Bundle("text", LABELS, names, extractors, {"text": scaler}, params.train, 1, [member])
-    save_bundle(replace(bundle, tuned=folder), tmp_path / "bundle")
+    save_bundle(replace(bundle, finetuned=folder), tmp_path / "bundle")
     back = load_bundle(tmp_path / "bundle")
-    assert Predictor(back).predict([said("lovely")]) == Predictor(replace(back, tuned=folder)).predict([said("lovely")])
-    weights = tmp_path / "bundle" / "tuned" / "member0.safetensors"
+    assert Predictor(back).predict([said("lovely")]) == Predictor(replace(back, finetuned=folder)).predict(
+        [said("lovely")]
+    )
+    weights = tmp_path / "bundle" / "finetuned" / "member0.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"x")
     with pytest.raises(BundleError, match="altered"):
         load_bundle(tmp_path / "bundle")

@@ -30,7 +30,7 @@ from emofuse.fusion.registry import FUSIONS, TRAINED, make_model, model_modaliti
 from emofuse.inference.bundle import Bundle, bundle_version, load_bundle, save_bundle
 from emofuse.inference.predictor import Predictor
 from emofuse.training.augmentation import augment, draw
-from emofuse.training.calibration import heated, pooled
+from emofuse.training.calibration import apply_temperature, log_pool
 from emofuse.training.loop import Rows, dialogue_folds, train
 from emofuse.training.scaling import Scaler
 from tests.conftest import ingest
@@ -302,7 +302,7 @@ def test_held_out_answers_are_of_members_that_never_met_the_dialogue(params: Par
             with torch.inference_mode():
                 answer = member.eval()(rows.batch.rows(torch.from_numpy(held))).double().softmax(dim=1)
             answers[shift, held] = answer.numpy()
-    np.testing.assert_allclose(trained.held_out, pooled(answers, [0.5, 0.5]), atol=1e-6)
+    np.testing.assert_allclose(trained.held_out, log_pool(answers, [0.5, 0.5]), atol=1e-6)
 
 
 def objective(params: Params, targets: torch.Tensor, **changes: float) -> Objective:
@@ -480,7 +480,7 @@ def test_a_bundle_of_several_kinds_answers_with_the_weighted_pool(
     assert [member.kind for member in back.members] == list(kinds)
     asked = tables(random_batch())
     parts = [Predictor(replace(bundle, members=[member])).probabilities(asked)[0] for member in members]
-    expected = heated(pooled(np.stack(parts), mixed.weights), 1.5)
+    expected = apply_temperature(log_pool(np.stack(parts), mixed.weights), 1.5)
     np.testing.assert_allclose(Predictor(back).probabilities(asked)[0], expected, atol=1e-12)
 
 
@@ -505,5 +505,5 @@ def test_probabilities_are_pooled_over_the_members(bundle: Bundle) -> None:
     batch = tables(random_batch())
     whole = Predictor(bundle).probabilities(batch)[0]
     parts = [Predictor(replace(bundle, members=[member])).probabilities(batch)[0] for member in bundle.members]
-    np.testing.assert_allclose(whole, pooled(np.stack(parts), [1 / len(parts)] * len(parts)), atol=1e-12)
+    np.testing.assert_allclose(whole, log_pool(np.stack(parts), [1 / len(parts)] * len(parts)), atol=1e-12)
     np.testing.assert_allclose(whole.sum(axis=1), 1)

@@ -10,7 +10,7 @@ import pytest
 
 from emofuse.core.errors import DataError
 from emofuse.core.records import CONTEXT_LINES, Extracted, FeatureTable, Line
-from emofuse.core.tables import read_features, read_json, utterances, write_csv, write_features, written_aside
+from emofuse.core.tables import atomic_write, read_features, read_json, utterances, write_csv, write_features
 
 KEYS = pd.DataFrame({"split": ["train", "dev"], "dialogue": ["0", "0"], "utterance": [0, 3]})
 NAMES = ["a", "b"]
@@ -49,7 +49,7 @@ def test_broken_parquet_is_a_message(tmp_path: Path) -> None:
 def test_a_failing_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "out.txt"
     path.write_text("old")
-    with pytest.raises(RuntimeError, match="disk full"), written_aside(path) as aside:
+    with pytest.raises(RuntimeError, match="disk full"), atomic_write(path) as aside:
         aside.write_text("half")
         raise RuntimeError("disk full")
     assert path.read_text() == "old"

@@ -83,7 +83,7 @@ def test_the_same_seed_gives_the_same_draws() -> None:
 
 def test_one_dialogue_gives_no_interval() -> None:
     found = Bootstrap(["only"] * 4, 10, seed=1).scores(np.array([0, 1, 1, 0]), np.array([0, 1, 0, 0]), CLASSES)
-    assert found.told() == {"value": 0.75, "low": None, "high": None}
+    assert found.to_json() == {"value": 0.75, "low": None, "high": None}
 
 
 def test_dialogues_of_the_same_name_in_two_splits_are_two() -> None:

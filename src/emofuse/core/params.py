@@ -323,8 +323,11 @@ class Params(Section):
     @model_validator(mode="after")
     def _same_bytes(self) -> Params:
         """Refuse what can't give the same bytes on every machine."""
-        tuned = self.text.finetune
-        asked = [("text.precision", self.text.precision), ("text.finetune.precision", tuned.epochs and tuned.precision)]
+        finetune = self.text.finetune
+        asked = [
+            ("text.precision", self.text.precision),
+            ("text.finetune.precision", finetune.epochs and finetune.precision),
+        ]
         found = [name for name, precision in asked if precision == "bf16"]
         if self.numerics == "portable" and found:
             raise ValueError(

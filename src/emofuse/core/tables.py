@@ -44,7 +44,7 @@ MANIFEST = pa.schema(
 
 
 @contextmanager
-def written_aside(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Give a temporary name beside `path` and rename it to `path` when the block succeeds.
 
     A kill at any instant leaves the old file or the new one, never half of one.
@@ -60,7 +60,7 @@ def written_aside(path: Path) -> Iterator[Path]:
 
 def write_json(path: Path, content: Any) -> None:
     """Write JSON with sorted keys, so that equal content gives equal bytes."""
-    with written_aside(path) as aside:
+    with atomic_write(path) as aside:
         aside.write_text(json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
@@ -80,13 +80,13 @@ def read_json(path: Path) -> Any:
 
 def write_csv(path: Path, frame: pd.DataFrame) -> None:
     """Write a table as CSV, aside and then renamed; its lines end alike on every system."""
-    with written_aside(path) as aside:
+    with atomic_write(path) as aside:
         frame.to_csv(aside, index=False, lineterminator="\n", encoding="utf-8")
 
 
 def write_table(path: Path, table: pa.Table) -> None:
     """Write a table as Parquet, aside and then renamed."""
-    with written_aside(path) as aside:
+    with atomic_write(path) as aside:
         pq.write_table(table, aside, compression="zstd")
 
 
@@ -181,7 +181,7 @@ def write_features(path: Path, keys: pd.DataFrame, names: Sequence[str], rows: I
     waiting = iter(rows)
     # Hardly two values of a feature are equal: a dictionary of them would double both time and size.
     options: dict[str, Any] = {"compression": "zstd", "use_dictionary": False}
-    with written_aside(path) as aside, pq.ParquetWriter(aside, schema, **options) as writer:
+    with atomic_write(path) as aside, pq.ParquetWriter(aside, schema, **options) as writer:
         for start in range(0, len(keys), ROW_GROUP):
             table = FeatureTable.stack(names, list(islice(waiting, ROW_GROUP)))
             part = keys.iloc[start : start + ROW_GROUP]

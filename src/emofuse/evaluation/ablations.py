@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from emofuse.evaluation.measured import WEIGHTED_F1, Measured
 from emofuse.evaluation.subject import Hidden, Shuffled, Subject
-from emofuse.evaluation.uncertainty import Sampled, dialogue_keys
+from emofuse.evaluation.uncertainty import Estimate, dialogue_keys
 
 BLOCK = 50  # columns that differ in their number alone, such as an embedding's, are shuffled as one from this many on
 SHUFFLED_ROWS = 2000  # in all, of a modality or a feature; where rows are few, the mean of several shuffles is steadier
@@ -36,7 +36,9 @@ def subset_scores(subject: Subject, measured: Measured) -> list[dict[str, Any]]:
     for kept in subsets(subject.modalities):
         gone = Hidden(tuple(name for name in subject.modalities if name not in kept))
         found = measured.scores(subject.answer(gone).argmax(axis=1))
-        told.append({"modalities": list(kept), **found.told(WEIGHTED_F1), "lost": (whole - found).told(WEIGHTED_F1)})
+        told.append(
+            {"modalities": list(kept), **found.to_json(WEIGHTED_F1), "lost": (whole - found).to_json(WEIGHTED_F1)}
+        )
     return told
 
 
@@ -45,7 +47,7 @@ def modality_importance(subject: Subject, measured: Measured, seed: int) -> dict
     whole = measured.scores(subject.answer().argmax(axis=1))
     told = {}
     for name in subject.modalities:
-        told[name] = (whole - _shuffled_scores(subject, measured, name, None, seed)).told(WEIGHTED_F1)
+        told[name] = (whole - _shuffled_scores(subject, measured, name, None, seed)).to_json(WEIGHTED_F1)
     return told
 
 
@@ -71,7 +73,7 @@ def feature_importance(subject: Subject, measured: Measured, seed: int) -> list[
     for index in np.argsort(moved, kind="stable")[::-1][:NAMED]:
         modality, name, columns = found[index]
         without = _shuffled_scores(subject, measured, modality, columns, seed)
-        fall = (whole - without).told(WEIGHTED_F1)
+        fall = (whole - without).to_json(WEIGHTED_F1)
         told.append({"modality": modality, "feature": name, "columns": len(columns), **fall})
     return sorted(told, key=lambda feature: -feature["value"])
 
@@ -93,11 +95,11 @@ def features(subject: Subject) -> list[tuple[str, str, tuple[int, ...]]]:
 
 def _shuffled_scores(
     subject: Subject, measured: Measured, modality: str, columns: tuple[int, ...] | None, seed: int
-) -> Sampled:
+) -> Estimate:
     """The scores when a modality or some of its columns are shuffled, mean of several times where rows are few."""
     times = min(SHUFFLES, 1 + SHUFFLED_ROWS // len(subject.rows))
     answers = (subject.answer(Shuffled(modality, columns, (seed, number))) for number in range(times))
-    return Sampled.mean([measured.scores(each.argmax(axis=1)) for each in answers])
+    return Estimate.mean([measured.scores(each.argmax(axis=1)) for each in answers])
 
 
 def _few(rows: pd.DataFrame, count: int) -> NDArray[np.bool_]:

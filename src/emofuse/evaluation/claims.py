@@ -24,7 +24,7 @@ def claims(measured: Measured, fusion: str, subsets: Sequence[Mapping[str, Any]]
     told = []
     for first, second in ORDER:
         if {first, second} <= set(measured.models):
-            difference = (measured.models[first] - measured.models[second]).told(WEIGHTED_F1)
+            difference = (measured.models[first] - measured.models[second]).to_json(WEIGHTED_F1)
             told.append(_judged(f"{first} alone is stronger than {second} alone", difference))
     everything = set(subsets[0]["modalities"])
     for subset in subsets:

@@ -13,7 +13,7 @@ import pandas as pd
 from emofuse.core.errors import DataError
 from emofuse.core.metrics import METRICS
 from emofuse.core.records import KEY
-from emofuse.core.tables import written_aside
+from emofuse.core.tables import atomic_write
 from emofuse.evaluation.measured import Measured, differences, standings
 from emofuse.evaluation.sources import Source
 from emofuse.evaluation.uncertainty import FEW
@@ -118,7 +118,7 @@ def write_comparison(path: Path, found: Comparison) -> None:
         DataError: there can be no such file.
     """
     try:
-        with written_aside(path) as aside:
+        with atomic_write(path) as aside:
             aside.write_text(render("compare.html.j2", found=found), encoding="utf-8")
     except OSError as error:
         raise DataError(

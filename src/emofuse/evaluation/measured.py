@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from emofuse.core.metrics import METRICS
-from emofuse.evaluation.uncertainty import Bootstrap, Sampled, dialogue_keys
+from emofuse.evaluation.uncertainty import Bootstrap, Estimate, dialogue_keys
 
 WEIGHTED_F1 = METRICS.index("weighted_f1")  # what models are chosen and compared by
 
@@ -51,12 +51,12 @@ class Measured:
         codes: NDArray[np.intp] = self.probabilities[model].argmax(axis=1)
         return codes
 
-    def scores(self, predicted: NDArray[np.intp]) -> Sampled:
+    def scores(self, predicted: NDArray[np.intp]) -> Estimate:
         """The metrics of `METRICS` of any answers for these rows, shape (n,)."""
         return self.bootstrap.scores(self.actual, predicted, len(self.classes))
 
     @cached_property
-    def models(self) -> dict[str, Sampled]:
+    def models(self) -> dict[str, Estimate]:
         """The metrics of each model."""
         return {name: self.scores(self.predicted(name)) for name in self.probabilities}
 
@@ -71,7 +71,7 @@ class Measured:
 def standings(measured: Measured) -> dict[str, dict[str, dict[str, float | None]]]:
     """The metrics of each model with their intervals, as JSON."""
     return {
-        name: {metric: sampled.told(index) for index, metric in enumerate(METRICS)}
+        name: {metric: sampled.to_json(index) for index, metric in enumerate(METRICS)}
         for name, sampled in measured.models.items()
     }
 
@@ -87,5 +87,5 @@ def differences(measured: Measured, names: Sequence[str], others: Sequence[str])
             if name != other:
                 between = measured.models[name] - measured.models[other]
                 wins = float(between.wins()[WEIGHTED_F1])
-                told.append({"model": name, "against": other, **between.told(WEIGHTED_F1), "wins": wins})
+                told.append({"model": name, "against": other, **between.to_json(WEIGHTED_F1), "wins": wins})
     return told

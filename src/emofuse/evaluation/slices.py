@@ -29,7 +29,7 @@ def slice_scores(measured: Measured, slices: Sequence[tuple[str, str, Chosen]]) 
         part = measured.part(chosen)
         counts = {"rows": int(chosen.sum()), "dialogues": part.bootstrap.dialogues}
         for model, found in part.models.items():
-            scores = {metric: found.told(METRICS.index(metric)) for metric in ("accuracy", "weighted_f1")}
+            scores = {metric: found.to_json(METRICS.index(metric)) for metric in ("accuracy", "weighted_f1")}
             told[model].append({"kind": kind, "value": value, **counts, **scores})
     for rows in told.values():
         rows.sort(key=lambda each: (each["weighted_f1"]["value"], each["kind"], each["value"]))

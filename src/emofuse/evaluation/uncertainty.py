@@ -23,7 +23,7 @@ FEW = 30  # dialogues; with fewer, intervals come out too narrow (tests/unit/tes
 
 
 @dataclass(frozen=True)
-class Sampled:
+class Estimate:
     """m figures, on all rows and on resamples of them; figures of the same bootstrap can be subtracted.
 
     Attributes:
@@ -36,12 +36,12 @@ class Sampled:
     resampled: NDArray[np.float64]
     left_out: NDArray[np.float64]
 
-    def __sub__(self, other: Sampled) -> Sampled:
+    def __sub__(self, other: Estimate) -> Estimate:
         """The paired difference."""
-        return Sampled(self.value - other.value, self.resampled - other.resampled, self.left_out - other.left_out)
+        return Estimate(self.value - other.value, self.resampled - other.resampled, self.left_out - other.left_out)
 
     @classmethod
-    def mean(cls, several: Sequence[Sampled]) -> Sampled:
+    def mean(cls, several: Sequence[Estimate]) -> Estimate:
         """The mean of several of the same bootstrap."""
         parts = ("value", "resampled", "left_out")
         return cls(*(np.mean([getattr(each, part) for each in several], axis=0) for part in parts))
@@ -72,7 +72,7 @@ class Sampled:
         wins: NDArray[np.float64] = ((self.resampled > 0).mean(axis=0) + (self.resampled >= 0).mean(axis=0)) / 2
         return wins
 
-    def told(self, index: int = 0, level: float = LEVEL) -> dict[str, float | None]:
+    def to_json(self, index: int = 0, level: float = LEVEL) -> dict[str, float | None]:
         """One figure as JSON: `value`, `low`, `high`; bounds are null where there are fewer than two dialogues."""
         low, high = (bound[index] for bound in self.interval(level))
         return {"value": round(float(self.value[index]), DIGITS), "low": _known(low), "high": _known(high)}
@@ -101,7 +101,7 @@ class Bootstrap:
         predicted: NDArray[np.integer],
         classes: int,
         measure: Callable[[NDArray[np.float64]], NDArray[np.float64]] = scores,
-    ) -> Sampled:
+    ) -> Estimate:
         """What is measured on confusion matrices: by default the metrics of `METRICS`.
 
         Args:
@@ -114,7 +114,7 @@ class Bootstrap:
         flat = np.bincount(cells, minlength=self.dialogues * classes**2).reshape(self.dialogues, -1).astype(float)
         total = flat.sum(axis=0)
         shape = (-1, classes, classes)
-        return Sampled(
+        return Estimate(
             measure(total.reshape(shape))[0],
             measure((self.counts @ flat).reshape(shape)),
             measure((total - flat).reshape(shape)),

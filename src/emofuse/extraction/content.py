@@ -12,14 +12,14 @@ from emofuse.extraction.remote import opened
 NO_TEXT = Extracted(None, "no text")
 
 
-def spoken(utterance: Utterance, params: TextParams) -> str:
+def text_of(utterance: Utterance, params: TextParams) -> str:
     """The words that the text extractor reads; empty where there are none."""
     return utterance.clean_text if params.source == "clean" else utterance.text.strip()
 
 
 def text_content(params: TextParams, utterance: Utterance) -> bytes | Extracted:
     """The words as bytes, or the answer where there are none."""
-    words = spoken(utterance, params)
+    words = text_of(utterance, params)
     if not words:
         return NO_TEXT
     seen = f"{words}\0{utterance.text}" if "cues" in params.groups else words  # cues are taken from the raw text

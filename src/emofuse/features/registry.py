@@ -18,21 +18,23 @@ GROUPS = {
 }
 
 
-def make_extractor(params: ExtractorParams, device: str = "cpu", tuned: Path | None = None) -> Extractor:
+def make_extractor(params: ExtractorParams, device: str = "cpu", finetuned: Path | None = None) -> Extractor:
     """The extractor that reads these params; its heavy libraries are imported here and not before.
 
     Args:
         params: of a modality.
         device: `cpu` or `cuda`.
-        tuned: folder of the tuned encoders, where text has any.
+        finetuned: folder of the finetuned encoders, where text has any.
     """
     match params:
         case TextParams():
             from emofuse.features.text.extractor import TextExtractor
-            from emofuse.features.text.finetuned import Tuned, TunedExtractor
+            from emofuse.features.text.finetuned import FinetunedEncoder, FinetunedExtractor
 
             plain = TextExtractor(params, device)
-            return plain if tuned is None else TunedExtractor(plain, Tuned(tuned, params, device))
+            return (
+                plain if finetuned is None else FinetunedExtractor(plain, FinetunedEncoder(finetuned, params, device))
+            )
         case AudioParams():
             from emofuse.features.audio.extractor import AudioExtractor
 

@@ -18,10 +18,10 @@ class Block(nn.Module):
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
         self.heads, self.dropout = heads, dropout
-        self.before = nn.LayerNorm(width)
-        self.query, self.pair = Linear(width, width), Linear(width, 2 * width)
+        self.norm = nn.LayerNorm(width)
+        self.query, self.key_value = Linear(width, width), Linear(width, 2 * width)
         self.out = Linear(width, width)
-        self.forth = nn.Sequential(
+        self.mlp = nn.Sequential(
             nn.LayerNorm(width),
             Linear(width, 2 * width),
             nn.GELU(),
@@ -29,27 +29,27 @@ class Block(nn.Module):
             Linear(2 * width, width),
         )
 
-    def forward(self, tokens: Tensor, seen: Tensor, asking: int) -> Tensor:
+    def forward(self, tokens: Tensor, mask: Tensor, num_queries: int) -> Tensor:
         """Let the first tokens look at all.
 
         Args:
             tokens: shape (n, t, width).
-            seen: bool of shape (n, t): which may be looked at.
-            asking: how many of the first tokens ask; only they are answered.
+            mask: bool of shape (n, t): which may be looked at.
+            num_queries: how many of the first tokens ask; only they are answered.
 
         Returns:
-            Shape (n, asking, width).
+            Shape (n, num_queries, width).
         """
         n, _, width = tokens.shape
-        normed = self.before(tokens)
-        query = self.query(normed[:, :asking]).view(n, asking, self.heads, -1).transpose(1, 2)
-        key, value = self.pair(normed).view(n, -1, 2, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
+        normed = self.norm(tokens)
+        query = self.query(normed[:, :num_queries]).view(n, num_queries, self.heads, -1).transpose(1, 2)
+        key, value = self.key_value(normed).view(n, -1, 2, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
         scores = (query @ key.transpose(2, 3)) / key.shape[3] ** 0.5
-        weights = scores.masked_fill(~seen[:, None, None, :], float("-inf")).softmax(dim=3)
+        weights = scores.masked_fill(~mask[:, None, None, :], float("-inf")).softmax(dim=3)
         weights = nn.functional.dropout(weights, self.dropout, self.training)
-        mixed = self.out((weights @ value).transpose(1, 2).reshape(n, asking, width))
-        tokens = tokens[:, :asking] + nn.functional.dropout(mixed, self.dropout, self.training)
-        answer: Tensor = tokens + nn.functional.dropout(self.forth(tokens), self.dropout, self.training)
+        mixed = self.out((weights @ value).transpose(1, 2).reshape(n, num_queries, width))
+        tokens = tokens[:, :num_queries] + nn.functional.dropout(mixed, self.dropout, self.training)
+        answer: Tensor = tokens + nn.functional.dropout(self.mlp(tokens), self.dropout, self.training)
         return answer
 
 
@@ -60,10 +60,10 @@ class Encoder(nn.Module):
         super().__init__()
         self.blocks = nn.ModuleList([Block(width, heads, dropout) for _ in range(layers)])
 
-    def forward(self, tokens: Tensor, seen: Tensor) -> Tensor:
+    def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
         """From shape (n, t, width) and the mask of what may be looked at, shape (n, t), to shape (n, width)."""
         for number, block in enumerate(self.blocks, start=1):
-            tokens = block(tokens, seen, tokens.shape[1] if number < len(self.blocks) else 1)
+            tokens = block(tokens, mask, tokens.shape[1] if number < len(self.blocks) else 1)
         return tokens[:, 0]
 
 
@@ -115,15 +115,15 @@ class AttentionFusion(Fusion):
         return encoded
 
     def _look(self, encoded: Tensor, context: Context | None) -> Tensor:
-        tokens, seen = [encoded.unsqueeze(1) + self.distance[0]], [torch.ones_like(encoded[:, :1], dtype=torch.bool)]
+        tokens, mask = [encoded.unsqueeze(1) + self.distance[0]], [torch.ones_like(encoded[:, :1], dtype=torch.bool)]
         if context is not None and len(context.words):
             # A line is near several utterances of a batch: it is encoded once.
             used, where = torch.unique(context.index.clamp(min=0), return_inverse=True)
             words = self._token("text", context.words[used]).unsqueeze(1)
-            lines = self._encode(words, context.spoken[used].unsqueeze(1))
+            lines = self._encode(words, context.has_text[used].unsqueeze(1))
             tokens.append(lines[where] + self.speaker[context.speaker] + self.distance[1:])
-            seen.append(context.index >= 0)
-        looked: Tensor = self.dialogue(torch.cat(tokens, dim=1), torch.cat(seen, dim=1))
+            mask.append(context.index >= 0)
+        looked: Tensor = self.dialogue(torch.cat(tokens, dim=1), torch.cat(mask, dim=1))
         return looked
 
 

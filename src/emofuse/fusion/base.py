@@ -21,27 +21,27 @@ class Context:
 
     Attributes:
         words: z-scores of the lines' text, float32 of shape (m, d); rows without words are zero.
-        spoken: bool of shape (m,): which lines have words.
+        has_text: bool of shape (m,): which lines have words.
         index: int64 of shape (n, c), each a row of `words`, or -1 where there is no line.
         speaker: int64 of shape (n, c): 0 unknown, 1 another than the utterance's speaker, 2 the same.
     """
 
     words: Tensor
-    spoken: Tensor
+    has_text: Tensor
     index: Tensor
     speaker: Tensor
 
     def rows(self, index: Tensor | slice) -> Context:
         """The lines around the utterances of an index or a boolean mask."""
-        return Context(self.words, self.spoken, self.index[index], self.speaker[index])
+        return Context(self.words, self.has_text, self.index[index], self.speaker[index])
 
     def without(self, alone: Tensor) -> Context:
         """The same with no line around the utterances of `alone`, bool of shape (n,)."""
-        return Context(self.words, self.spoken, self.index.masked_fill(alone.unsqueeze(1), -1), self.speaker)
+        return Context(self.words, self.has_text, self.index.masked_fill(alone.unsqueeze(1), -1), self.speaker)
 
     def to(self, device: str) -> Context:
         """The same on a device."""
-        return Context(*(part.to(device) for part in (self.words, self.spoken, self.index, self.speaker)))
+        return Context(*(part.to(device) for part in (self.words, self.has_text, self.index, self.speaker)))
 
 
 @dataclass(frozen=True)

@@ -43,8 +43,8 @@ class Lines:
 
     def scaled(self, scaler: Scaler) -> Context:
         """The same as tensors."""
-        words, spoken = torch.from_numpy(scaler.transform(self.words)), torch.from_numpy(self.words.present)
-        return Context(words, spoken, torch.from_numpy(self.index), torch.from_numpy(self.speaker))
+        words, has_text = torch.from_numpy(scaler.transform(self.words)), torch.from_numpy(self.words.present)
+        return Context(words, has_text, torch.from_numpy(self.index), torch.from_numpy(self.speaker))
 
 
 def manifest_lines(manifest: pd.DataFrame, words: FeatureTable, params: AttentionParams) -> Lines:

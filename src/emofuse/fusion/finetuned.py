@@ -1,4 +1,4 @@
-"""What tuned text encoders say, as a member of an ensemble."""
+"""What finetuned text encoders say, as a member of an ensemble."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from emofuse.fusion.base import Batch, Fusion
 from emofuse.training.scaling import Scaler
 
 
-class TunedScores(Fusion):
+class FinetunedScores(Fusion):
     """The class scores among the text features, the last columns of them; without text, the prior.
 
     Nothing in it is trained. A network that reads these columns beside thousands of others makes less of them.
     """
 
-    kind = "tuned"
+    kind = "finetuned"
     mean: Tensor
     std: Tensor
     prior: Tensor
@@ -28,7 +28,7 @@ class TunedScores(Fusion):
         self.register_buffer("std", torch.ones(classes))
         self.register_buffer("prior", torch.zeros(classes))
 
-    def fit(self, scaler: Scaler, targets: Tensor) -> TunedScores:
+    def fit(self, scaler: Scaler, targets: Tensor) -> FinetunedScores:
         """Take over what undoes the z-scores of the text features, and the class frequencies of the training rows."""
         self.mean = torch.from_numpy(scaler.mean[-self.classes :].copy())
         self.std = torch.from_numpy(scaler.std[-self.classes :].copy())

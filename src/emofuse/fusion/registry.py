@@ -9,12 +9,12 @@ from emofuse.core.records import MODALITIES
 from emofuse.fusion.attention import AttentionFusion
 from emofuse.fusion.base import Fusion
 from emofuse.fusion.early import EarlyFusion
-from emofuse.fusion.finetuned import TunedScores
+from emofuse.fusion.finetuned import FinetunedScores
 from emofuse.fusion.late import LateFusion
 
 FUSIONS = ("early", "late", "attention")
 TRAINED = (*FUSIONS, *MODALITIES)  # each modality alone is a baseline
-ENSEMBLE = "ensemble"  # of the fusions, made of their members, and of the tuned encoders where there are any
+ENSEMBLE = "ensemble"  # of the fusions, made of their members, and of the finetuned encoders where there are any
 MODELS = (ENSEMBLE, *TRAINED)
 
 
@@ -34,8 +34,8 @@ def make_model(name: str, dims: Mapping[str, int], classes: int, params: TrainPa
     """
     if name == "attention":
         return AttentionFusion(dims, classes, params.attention, params.dropout)
-    if name == TunedScores.kind:
-        return TunedScores(dims, classes)
+    if name == FinetunedScores.kind:
+        return FinetunedScores(dims, classes)
     if name == "late":
         return LateFusion(dims, classes, params.late.hidden, params.dropout)
     return EarlyFusion(dims, classes, params.early.hidden, params.dropout)

@@ -30,7 +30,7 @@ from emofuse.training.scaling import Scaler, scaler_tensors, scalers_from_tensor
 
 FORMAT = 4
 DESCRIPTION, WEIGHTS, CARD = "bundle.json", "weights.safetensors", "model_card.md"
-TUNED = "tuned"  # folder of the tuned text encoders
+FINETUNED = "finetuned"  # folder of the finetuned text encoders
 # What Python or torch would run code from: by name, and by how pickles and the zip files of torch.save begin.
 RUNNABLE = {".pkl", ".pickle", ".pt", ".pth", ".bin", ".ckpt", ".joblib", ".dill", ".npy", ".npz", ".py", ".pyc", ".so"}
 RUNNABLE_STARTS = (*(bytes([0x80, protocol]) for protocol in range(2, 6)), b"PK\x03\x04")
@@ -51,7 +51,7 @@ class Bundle:
         members: models whose answers are pooled; those of an ensemble are of several kinds.
         weights: of each member in the pool; empty where all weigh the same.
         temperature: what the pool is divided by, as logits, so that its confidence is what it is right.
-        tuned: folder of the tuned text encoders, which is copied into the bundle; None where there are none.
+        finetuned: folder of the finetuned text encoders, which is copied into the bundle; None where there are none.
         numerics: what decided the rounding of its features and weights.
         version: sha256 of the description; empty until saved.
     """
@@ -66,7 +66,7 @@ class Bundle:
     members: list[Fusion]
     weights: tuple[float, ...] = ()
     temperature: float = 1.0
-    tuned: Path | None = None
+    finetuned: Path | None = None
     numerics: Mode = field(default_factory=current)
     version: str = ""
 
@@ -92,8 +92,8 @@ def save_bundle(bundle: Bundle, folder: Path) -> str:
         for key, value in member.state_dict().items():
             tensors[f"member.{number}.{key}"] = value.numpy()
     weights = save(tensors)
-    tuned = _hashes(bundle.tuned) if bundle.tuned else {}
-    described = _describe(bundle, hashlib.sha256(weights).hexdigest(), tuned)
+    finetuned = _hashes(bundle.finetuned) if bundle.finetuned else {}
+    described = _describe(bundle, hashlib.sha256(weights).hexdigest(), finetuned)
     description = json.dumps(described, indent=1, sort_keys=True) + "\n"
     folder.parent.mkdir(parents=True, exist_ok=True)
     aside = folder.with_name(f".{folder.name}.{uuid4().hex[:8]}.tmp")
@@ -101,9 +101,9 @@ def save_bundle(bundle: Bundle, folder: Path) -> str:
         aside.mkdir()
         (aside / WEIGHTS).write_bytes(weights)
         (aside / DESCRIPTION).write_text(description, encoding="utf-8")
-        for name in tuned:
-            (aside / TUNED).mkdir(exist_ok=True)
-            shutil.copyfile(Path(str(bundle.tuned)) / name, aside / TUNED / name)
+        for name in finetuned:
+            (aside / FINETUNED).mkdir(exist_ok=True)
+            shutil.copyfile(Path(str(bundle.finetuned)) / name, aside / FINETUNED / name)
         shutil.rmtree(folder, ignore_errors=True)
         aside.rename(folder)
     finally:
@@ -150,18 +150,20 @@ def load_bundle(folder: Path) -> Bundle:
                 f"{folder / WEIGHTS}: found sha256 {found}, expected {described['weights_sha256']}; "
                 "the file was altered: fetch it again or train again"
             )
-        stored = _hashes(folder / TUNED)
-        for name, digest in described["tuned"].items():
+        stored = _hashes(folder / FINETUNED)
+        for name, digest in described["finetuned"].items():
             if stored.get(name) != digest:
-                raise BundleError(f"{folder / TUNED / name}: missing or altered; fetch the bundle again or train again")
+                raise BundleError(
+                    f"{folder / FINETUNED / name}: missing or altered; fetch the bundle again or train again"
+                )
         bundle = _build(described, load(weights), hashlib.sha256(raw).hexdigest())
-        return replace(bundle, tuned=folder / TUNED) if described["tuned"] else bundle
+        return replace(bundle, finetuned=folder / FINETUNED) if described["finetuned"] else bundle
     except (KeyError, TypeError, ValueError, ValidationError, SafetensorError, RuntimeError) as error:
         raise BundleError(f"{folder}: not a bundle of format {FORMAT}: {error}; train again") from None
 
 
 def _hashes(folder: Path) -> dict[str, str]:
-    """The sha256 of each file of the tuned encoders that a prediction needs."""
+    """The sha256 of each file of the finetuned encoders that a prediction needs."""
     files = sorted(path for path in folder.glob("*") if path.suffix in (".json", ".safetensors"))
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
@@ -171,7 +173,7 @@ def _refuse_code(folder: Path) -> None:
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         with path.open("rb") as file:
             start = file.read(4)
-        weights = path.parent == folder / TUNED and path.suffix == ".safetensors"
+        weights = path.parent == folder / FINETUNED and path.suffix == ".safetensors"
         # Ours are verified by hash, and their first bytes may be any.
         ours = weights or path in (folder / DESCRIPTION, folder / WEIGHTS)
         if path.suffix.lower() in RUNNABLE or (start.startswith(RUNNABLE_STARTS) and not ours):
@@ -190,7 +192,7 @@ def _read(path: Path) -> bytes:
         ) from None
 
 
-def _describe(bundle: Bundle, weights_sha256: str, tuned: Mapping[str, str]) -> dict[str, Any]:
+def _describe(bundle: Bundle, weights_sha256: str, finetuned: Mapping[str, str]) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "model": bundle.name,
@@ -204,7 +206,7 @@ def _describe(bundle: Bundle, weights_sha256: str, tuned: Mapping[str, str]) -> 
         "members": [member.kind for member in bundle.members],
         "weights": bundle.weights,
         "temperature": bundle.temperature,
-        "tuned": tuned,
+        "finetuned": finetuned,
         "weights_sha256": weights_sha256,
     }
 

@@ -20,7 +20,7 @@ from emofuse.fusion.base import Batch, Fusion
 from emofuse.fusion.context import Lines, manifest_lines, utterance_lines
 from emofuse.fusion.inputs import make_batch
 from emofuse.inference.bundle import Bundle, load_bundle
-from emofuse.training.calibration import heated, pooled
+from emofuse.training.calibration import apply_temperature, log_pool
 
 ROWS = 512  # that a member answers at a time
 
@@ -72,7 +72,7 @@ class Predictor:
         """The extractor of a modality, loaded at first use."""
         if modality not in self._extractors:
             self._extractors[modality] = make_extractor(
-                self.bundle.extractors[modality], pick_device(), self.bundle.tuned
+                self.bundle.extractors[modality], pick_device(), self.bundle.finetuned
             )
         return self._extractors[modality]
 
@@ -188,8 +188,8 @@ class Predictor:
 
     def mixed(self, answers: Sequence[Tensor]) -> NDArray[np.float64]:
         """The pool of what each member answers, by `member_answer`, calibrated."""
-        pool = pooled(torch.stack(list(answers)).numpy(), self.bundle.shares)
-        return heated(pool, self.bundle.temperature)
+        pool = log_pool(torch.stack(list(answers)).numpy(), self.bundle.shares)
+        return apply_temperature(pool, self.bundle.temperature)
 
     def weighted(self, found: Sequence[Tensor]) -> NDArray[np.float64]:
         """The mean of what the members give, each by its share."""

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from emofuse.core.tables import written_aside
+from emofuse.core.tables import atomic_write
 from emofuse.datasets.findings import QUANTILES
 
 matplotlib.use("Agg")
@@ -50,7 +50,7 @@ def write_page(path: Path, found: Mapping[str, Any], manifest: pd.DataFrame) -> 
             "modalities": _modalities(found),
         },
     )
-    with written_aside(path) as aside:
+    with atomic_write(path) as aside:
         aside.write_text(page, encoding="utf-8")
 
 

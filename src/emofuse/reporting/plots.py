@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from emofuse.core.metrics import confusion
-from emofuse.core.tables import written_aside
+from emofuse.core.tables import atomic_write
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -106,7 +106,7 @@ def _save(figure: matplotlib.figure.Figure, path: Path) -> None:
     if engine is not None:
         engine.execute(figure)
         figure.set_layout_engine("none")
-    with written_aside(path) as aside:
+    with atomic_write(path) as aside:
         # The release of matplotlib in the file would change the bytes from machine to machine.
         figure.savefig(aside, format="png", dpi=100, metadata={"Software": None})
     plt.close(figure)

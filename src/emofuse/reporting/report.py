@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import pandas as pd
 
-from emofuse.core.tables import written_aside
+from emofuse.core.tables import atomic_write
 from emofuse.datasets.findings import headline
 from emofuse.reporting.pages import render
 
@@ -109,5 +109,5 @@ def _write(path: Path, template: str, material: Material) -> None:
         run_link=run_link,
         run_filter=run_filter,
     )
-    with written_aside(path) as aside:
+    with atomic_write(path) as aside:
         aside.write_text(page, encoding="utf-8")

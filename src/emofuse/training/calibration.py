@@ -15,7 +15,7 @@ BINS = 10
 LEAST = 1e-12  # a probability, where its logarithm is taken
 
 
-def heated(probabilities: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
+def apply_temperature(probabilities: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
     """Probabilities of shape (n, classes) made less sure (temperature above 1) or surer; their order stays."""
     result: NDArray[np.float64] = softmax(np.log(np.maximum(probabilities, LEAST)) / temperature, axis=1)
     return result
@@ -31,12 +31,14 @@ def fit_temperature(probabilities: NDArray[np.float64], targets: NDArray[np.int6
     from scipy.optimize import minimize_scalar  # slow to load, and only training fits
 
     found = minimize_scalar(
-        lambda power: log_loss(heated(probabilities, float(2**power)), targets), bounds=(-2, 2), method="bounded"
+        lambda power: log_loss(apply_temperature(probabilities, float(2**power)), targets),
+        bounds=(-2, 2),
+        method="bounded",
     )
     return round(float(2**found.x), 4)
 
 
-def pooled(probabilities: NDArray[np.float64], shares: Sequence[float]) -> NDArray[np.float64]:
+def log_pool(probabilities: NDArray[np.float64], shares: Sequence[float]) -> NDArray[np.float64]:
     """The logarithmic opinion pool of k answers: their weighted geometric mean, which sums to 1 again.
 
     Unlike the arithmetic mean, it is about as sure as the answers that go into it, so that a temperature which was

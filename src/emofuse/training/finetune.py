@@ -17,7 +17,7 @@ from emofuse.core.params import TextParams, TrainParams
 from emofuse.core.progress import progress
 from emofuse.core.records import Utterance
 from emofuse.features.text.encoder import load_encoder
-from emofuse.features.text.finetuned import Tokens, TunedNetwork, answers, tokenized
+from emofuse.features.text.finetuned import FinetunedNetwork, Tokens, answers, tokenized
 from emofuse.fusion.objective import Objective
 from emofuse.training.loop import dialogue_folds
 
@@ -26,7 +26,7 @@ WARM_UP = 0.1  # of the steps, while the learning rate rises
 
 
 @dataclass(frozen=True)
-class TunedMember:
+class FinetunedMember:
     """An encoder trained on all folds but one.
 
     Attributes:
@@ -35,7 +35,7 @@ class TunedMember:
         scores: log probabilities of these, shape (m, classes).
     """
 
-    network: TunedNetwork
+    network: FinetunedNetwork
     held: NDArray[np.intp]
     scores: NDArray[np.float64]
 
@@ -47,7 +47,7 @@ def finetune(
     text: TextParams,
     train: TrainParams,
     seed: int,
-) -> Iterator[TunedMember]:
+) -> Iterator[FinetunedMember]:
     """Train an encoder a fold of n labelled utterances that have words, and give each as it is done.
 
     Every encoder trains for `text.finetune.epochs`: none is stopped early, since the epoch that does best on held-out
@@ -62,16 +62,16 @@ def finetune(
     tokens = tokenized(tokenizer, utterances, text)
     for fold, (fit, held) in enumerate(dialogue_folds(targets, dialogues, train.folds, seed)):
         make_deterministic(seed + fold)
-        network = TunedNetwork(load_encoder(text.encoder, device)[1], int(targets.max()) + 1).to(device)
+        network = FinetunedNetwork(load_encoder(text.encoder, device)[1], int(targets.max()) + 1).to(device)
         _fit(network, [tokens[number] for number in fit], torch.from_numpy(targets[fit]), text, train, fold)
         for value in network.trained().values():
             value.data = value.data.to(torch.float16).to(value.dtype)  # as it is stored
         scores = answers(network, [tokens[number] for number in held], text.finetune.precision)
-        yield TunedMember(network.cpu(), held, scores)
+        yield FinetunedMember(network.cpu(), held, scores)
 
 
 def _fit(
-    network: TunedNetwork, tokens: list[Tokens], targets: Tensor, text: TextParams, train: TrainParams, fold: int
+    network: FinetunedNetwork, tokens: list[Tokens], targets: Tensor, text: TextParams, train: TrainParams, fold: int
 ) -> None:
     """Minimise the objective of `train`, the learning rate rising and then falling to nothing."""
     tune = text.finetune

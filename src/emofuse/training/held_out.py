@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from emofuse.core.paths import REPORTS_DIR
 from emofuse.core.records import KEY
 from emofuse.core.tables import read_table, write_json, write_table
-from emofuse.training.calibration import calibration_error, heated, log_loss
+from emofuse.training.calibration import apply_temperature, calibration_error, log_loss
 from emofuse.training.loop import Fold
 
 
@@ -52,7 +52,7 @@ def write_folds(
     """Write the scores of the folds, and the calibration of the held-out rows before and after."""
     folder = training_folder(name)
     write_json(folder / "folds.json", [asdict(fold) for fold in folds])
-    after = heated(probabilities, temperature)
+    after = apply_temperature(probabilities, temperature)
     calibration = {
         "temperature": temperature,
         "ece_before": calibration_error(probabilities, targets),

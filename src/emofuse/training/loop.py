@@ -27,7 +27,7 @@ from emofuse.core.processes import processes
 from emofuse.fusion.base import Batch, Context, Fusion
 from emofuse.fusion.objective import Objective
 from emofuse.training.augmentation import augment, draw
-from emofuse.training.calibration import pooled
+from emofuse.training.calibration import log_pool
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Rows:
 
     def _tree(self) -> Any:
         context = self.batch.context
-        parts = None if context is None else (context.words, context.spoken, context.index, context.speaker)
+        parts = None if context is None else (context.words, context.has_text, context.index, context.speaker)
         return dict(self.batch.inputs), self.batch.mask, parts, self.targets
 
 
@@ -202,7 +202,7 @@ def collected(members: Iterable[Member], rows: int, params: TrainParams) -> Trai
         history.extend(member.history)
         models.append(member.model)
     assert answers is not None
-    return Trained(models, folds, history, pooled(answers, [1 / params.seeds] * params.seeds))
+    return Trained(models, folds, history, log_pool(answers, [1 / params.seeds] * params.seeds))
 
 
 def jobs(

@@ -15,7 +15,7 @@ from safetensors.numpy import load_file, save_file
 
 from emofuse.core.errors import DataError
 from emofuse.core.records import FeatureTable
-from emofuse.core.tables import written_aside
+from emofuse.core.tables import atomic_write
 from emofuse.training.projection import Projection
 
 
@@ -135,7 +135,7 @@ def _read_projections(tensors: Mapping[str, NDArray[Any]], prefix: str) -> Itera
 
 def save_scalers(path: Path, scalers: Mapping[str, Scaler]) -> None:
     """Write scalers as safetensors."""
-    with written_aside(path) as aside:
+    with atomic_write(path) as aside:
         save_file(scaler_tensors(scalers), aside)
 
 

@@ -22,7 +22,7 @@ from emofuse.core.metrics import METRICS, scores, unweighted_recall
 from emofuse.core.params import ExtractorParams
 from emofuse.core.progress import progress
 from emofuse.core.records import FeatureTable, Utterance
-from emofuse.evaluation.uncertainty import Bootstrap, Sampled
+from emofuse.evaluation.uncertainty import Bootstrap, Estimate
 from emofuse.features.registry import feature_groups, make_extractor
 
 TIMED = 40  # utterances over which a row's cost is taken
@@ -123,7 +123,7 @@ def probe(params: ExtractorParams, data: Labelled, classifiers: Sequence[str], f
     labels, codes = np.unique(data.labels, return_inverse=True)
     bootstrap = Bootstrap(data.groups[held], RESAMPLES, seed)
 
-    def measured(answers: Strings) -> Sampled:
+    def measured(answers: Strings) -> Estimate:
         """The scores of answers to the held-out rows."""
         return bootstrap.scores(codes[held], np.searchsorted(labels, answers), len(labels), _scored)
 
@@ -134,7 +134,7 @@ def probe(params: ExtractorParams, data: Labelled, classifiers: Sequence[str], f
     choices = dict(_choices(list(where)))
     costs = _costs(params, choices, data.utterances)
     for classifier in classifiers:
-        whole: Sampled | None = None
+        whole: Estimate | None = None
         for name, chosen in progress(choices.items(), classifier, len(choices), "row"):
             columns = [column for group in chosen for column in where[group]]
             score = measured(_answers(classifier, values[:, columns], data.labels, parts)[held])
@@ -151,8 +151,8 @@ def _scored(confusions: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.stack([accuracy, unweighted_recall(confusions), weighted_f1], axis=-1)
 
 
-def _told(found: Sampled) -> dict[str, dict[str, float | None]]:
-    return {name: found.told(index) for index, name in enumerate(SCORES)}
+def _told(found: Estimate) -> dict[str, dict[str, float | None]]:
+    return {name: found.to_json(index) for index, name in enumerate(SCORES)}
 
 
 def _choices(groups: Sequence[str]) -> Iterator[tuple[str, list[str]]]:

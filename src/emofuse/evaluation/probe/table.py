@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.table import Table
 
-from emofuse.core.tables import write_json, written_aside
+from emofuse.core.tables import atomic_write, write_json
 from emofuse.evaluation.probe.run import SCORES, Probe
 
 HEADINGS = ("features", "classifier", "columns", "ms", *(name.replace("_", " ") for name in SCORES), "against all")
@@ -70,7 +70,7 @@ def markdown(described: Mapping[str, Any], classifiers: Sequence[str] | None = N
 def write_probe(described: Mapping[str, Any], path: Path) -> None:
     """Write `path` with the suffixes `.json` and `.md`."""
     write_json(path.with_suffix(".json"), described)
-    with written_aside(path.with_suffix(".md")) as aside:
+    with atomic_write(path.with_suffix(".md")) as aside:
         aside.write_text(markdown(described), encoding="utf-8")
 
 

@@ -46,7 +46,7 @@ def mfcc_delta(sound: Sound) -> Array:
 
 def rolloff(sound: Sound) -> Array:
     """Frequencies in Hz below which so much of the power lies, shape (4, s)."""
-    below = np.cumsum(sound.spoken, axis=0)
+    below = np.cumsum(sound.speech_power, axis=0)
     rows = [(below >= share * below[-1]).argmax(axis=0) for share in ROLLOFF_SHARES]
     found: Array = (np.stack(rows) * sound.rate / sound.frame).astype(np.float32)
     return found
@@ -54,7 +54,7 @@ def rolloff(sound: Sound) -> Array:
 
 def flatness(sound: Sound) -> Array:
     """Geometric over arithmetic mean of the power in dB, shape (1, s)."""
-    mean = 10 * np.log10(np.maximum(sound.spoken.mean(axis=0), FAINT))
+    mean = 10 * np.log10(np.maximum(sound.speech_power.mean(axis=0), FAINT))
     found: Array = (sound.decibels.mean(axis=0) - mean)[None]
     return found
 
@@ -92,7 +92,7 @@ def contrast(sound: Sound) -> Array:
 def tilt(sound: Sound) -> Array:
     """How the power falls towards high frequencies: `TILTS` in dB and dB/kHz, shape (5, s)."""
     rows = sound.rows
-    low, high = sound.spoken[rows(0, 1000)].sum(axis=0), sound.spoken[rows(1000, 5000)].sum(axis=0)
+    low, high = sound.speech_power[rows(0, 1000)].sum(axis=0), sound.speech_power[rows(1000, 5000)].sum(axis=0)
     alpha = 10 * np.log10(np.maximum(low, FAINT) / np.maximum(high, FAINT))
     peak = sound.decibels[rows(0, 2000)].max(axis=0) - sound.decibels[rows(2000, 5000)].max(axis=0)
     slopes = []

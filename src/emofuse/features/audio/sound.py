@@ -51,14 +51,14 @@ class Sound:
         return self.magnitude**2
 
     @cached_property
-    def spoken(self) -> Array:
+    def speech_power(self) -> Array:
         """The squares of the s frames with speech, shape (frame / 2 + 1, s)."""
         return self.power[:, self.speech]
 
     @cached_property
     def decibels(self) -> Array:
         """The same in dB."""
-        decibels: Array = 10 * np.log10(np.maximum(self.spoken, FAINT))
+        decibels: Array = 10 * np.log10(np.maximum(self.speech_power, FAINT))
         return decibels
 
     def rows(self, low: float, high: float) -> slice:
@@ -105,7 +105,7 @@ class Sound:
         highest = self.rows(0, HIGHEST_HARMONIC).stop
         size = 4 * highest  # samples of a frame at that rate
         rate = size * self.rate / self.frame
-        power = self.spoken[:highest].copy(order="F")
+        power = self.speech_power[:highest].copy(order="F")
         power[self.rows(0, F0_RANGE[0] / 2)] = 0  # hum and offset
         shortest, longest = round(rate / F0_RANGE[1]), round(rate / F0_RANGE[0])
         found = np.fft.irfft(power, size, axis=0)[: longest + 2]

@@ -16,7 +16,7 @@ from transformers.utils.logging import disable_progress_bar
 from emofuse.core.errors import EncoderError
 from emofuse.core.params import TextParams
 from emofuse.core.records import Extracted, Utterance
-from emofuse.extraction.content import NO_TEXT, spoken
+from emofuse.extraction.content import NO_TEXT, text_of
 from emofuse.features.contract import FeatureGroup
 from emofuse.features.text.cues import CUES, cues
 from emofuse.features.text.encoder import load_encoder, load_shape
@@ -100,7 +100,7 @@ class TextExtractor:
         yield from self._features(utterances, 1)
 
     def _features(self, utterances: Sequence[Utterance], near: int) -> Iterator[tuple[int, Extracted]]:
-        words = {number: spoken(utterance, self.params) for number, utterance in enumerate(utterances)}
+        words = {number: text_of(utterance, self.params) for number, utterance in enumerate(utterances)}
         yield from ((number, NO_TEXT) for number, text in words.items() if not text)
         said = {number: text for number, text in words.items() if text}
         wanted = "embedding" in self.params.groups

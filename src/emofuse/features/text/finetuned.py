@@ -19,11 +19,11 @@ from emofuse.core.linear import Linear
 from emofuse.core.params import TextParams
 from emofuse.core.records import Extracted, Line, Utterance
 from emofuse.core.tables import read_json
-from emofuse.extraction.content import spoken
+from emofuse.extraction.content import text_of
 from emofuse.features.contract import Extractor
 from emofuse.features.text.encoder import load_encoder, load_shape
 
-DESCRIPTION = "tuned.json"
+DESCRIPTION = "finetuned.json"
 BATCH = 64  # texts
 DROPOUT = 0.2  # before the classifier
 
@@ -37,7 +37,7 @@ class Tokens:
     own: Tensor
 
 
-class TunedNetwork(nn.Module):
+class FinetunedNetwork(nn.Module):
     """An encoder and a linear classifier on the mean of the utterance's tokens in every layer.
 
     All layers, since they bring more than the last (as in ELMo: Peters et al., NAACL 2018). The embeddings of the
@@ -82,7 +82,7 @@ class TunedNetwork(nn.Module):
 
 def tokenized(tokenizer: Any, utterances: Sequence[Utterance], params: TextParams) -> list[Tokens]:
     """Tokens of n utterances that have words, each with the lines before it as its second segment, nearest first."""
-    words = [spoken(utterance, params) for utterance in utterances]
+    words = [text_of(utterance, params) for utterance in utterances]
     count = params.finetune.previous
     lines = [[_said(line, params) for line in reversed(u.context[-count:])] for u in utterances] if count else None
     encoded = tokenizer(
@@ -117,7 +117,7 @@ def batches(tokens: Sequence[Tokens], size: int) -> Iterator[list[int]]:
 
 
 @torch.inference_mode()
-def answers(network: TunedNetwork, tokens: Sequence[Tokens], precision: str) -> NDArray[np.float64]:
+def answers(network: FinetunedNetwork, tokens: Sequence[Tokens], precision: str) -> NDArray[np.float64]:
     """Log probabilities of n texts, shape (n, classes)."""
     network.eval()
     found = np.zeros((len(tokens), network.classifier.out_features))
@@ -128,7 +128,7 @@ def answers(network: TunedNetwork, tokens: Sequence[Tokens], precision: str) -> 
     return found
 
 
-class Tuned:
+class FinetunedEncoder:
     """The members in a folder that the stage finetune wrote.
 
     Args:
@@ -144,13 +144,13 @@ class Tuned:
         self.names = column_names(read_json(folder / DESCRIPTION)["labels"])
 
     @cached_property
-    def _loaded(self) -> tuple[Any, list[TunedNetwork]]:
-        members: list[TunedNetwork] = []
+    def _loaded(self) -> tuple[Any, list[FinetunedNetwork]]:
+        members: list[FinetunedNetwork] = []
         for path in sorted(self._folder.glob("member*.safetensors")):
             tokenizer, encoder = load_encoder(self._params.encoder, self._device)
             if members:  # the embeddings of the tokens are the same in all
                 encoder.set_input_embeddings(members[0].encoder.get_input_embeddings())
-            network = TunedNetwork(encoder, len(self.names)).to(self._device)
+            network = FinetunedNetwork(encoder, len(self.names)).to(self._device)
             network.load_state_dict(load_file(path), strict=False)
             members.append(network)
         return tokenizer, members
@@ -165,7 +165,7 @@ class Tuned:
 
 def column_names(labels: Iterable[str]) -> tuple[str, ...]:
     """The names of the columns."""
-    return tuple(f"text_tuned_{label}" for label in labels)
+    return tuple(f"text_finetuned_{label}" for label in labels)
 
 
 def pooled_scores(members: Iterable[NDArray[np.float64]]) -> NDArray[np.float32]:
@@ -175,19 +175,19 @@ def pooled_scores(members: Iterable[NDArray[np.float64]]) -> NDArray[np.float32]
     return result
 
 
-class TunedExtractor:
-    """A text extractor with the columns of tuned encoders beside its own."""
+class FinetunedExtractor:
+    """A text extractor with the columns of finetuned encoders beside its own."""
 
-    def __init__(self, plain: Extractor, tuned: Tuned) -> None:
+    def __init__(self, plain: Extractor, finetuned: FinetunedEncoder) -> None:
         self._plain = plain
-        self._tuned = tuned
-        self.names = (*plain.names, *tuned.names)
+        self._finetuned = finetuned
+        self.names = (*plain.names, *finetuned.names)
 
     def extract(self, utterances: Sequence[Utterance]) -> Iterator[Extracted]:
         """Give the features of each utterance that has words."""
         rows = list(self._plain.extract(utterances))
         wordy = [utterance for utterance, row in zip(utterances, rows, strict=True) if row.values is not None]
-        scores = iter(self._tuned.scores(wordy) if wordy else ())
+        scores = iter(self._finetuned.scores(wordy) if wordy else ())
         for row in rows:
             yield row if row.values is None else Extracted(np.concatenate([row.values, next(scores)]))
 
