@@ -64,8 +64,11 @@ def predict(
         asked = [replace(said, clip=clip) for clip in clips or []] or [said]
         wrong = 0
         for utterance, answer in zip(asked, answered(Predictor.load(model), asked), strict=True):
-            wrong += "error" in answer
-            typer.echo(as_line({"clip": str(utterance.clip or text)}, answer, json_lines))
+            name = str(utterance.clip or text)
+            typer.echo(as_line({"clip": name}, answer, json_lines))
+            if answer.get("note"):
+                typer.echo(f"{name}: {answer['note']}; the label is the model's habit", err=True)
+            wrong += "error" in answer or bool(answer["note"])
         raise typer.Exit(bool(wrong))
 
 
@@ -90,7 +93,7 @@ def timeline(
         length = window or hop or (0 if said.lines else limits.timeline_window)
         try:
             total = len(said.lines) if not length else int(probe_duration(video) / (hop or length)) + 1
-            found = answering.timeline(
+            found = answering.answer_windows(
                 Predictor.load(model), video, said, length, hop or length, limits.timeline_seconds
             )
             for answer in progress(found, "timeline", total, "window"):

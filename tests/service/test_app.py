@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gzip
 import json
 import re
 import wave
@@ -80,6 +81,25 @@ def test_text_that_looks_like_json_is_text(client: TestClient, text: str) -> Non
     ("request_", "status", "message"),
     [
         ({}, 422, "found an empty request; send at least one of video"),
+        ({"content": b'{"utterance": "a"}'}, 422, "found a body without a content type; send"),
+        ({"content": iter([b"{}"])}, 422, "found a body without a content type; send"),
+        ({"content": gzip.compress(b"{}"), "headers": JSON}, 422, "found a gzip file, expected JSON in UTF-8"),
+        ({"content": '{"utterance": "a"}'.encode("utf-16"), "headers": JSON}, 422, "found text in UTF-16, expected"),
+        (
+            {"content": b"--x\r\nContent-Disposition: form-data", "headers": JSON},
+            422,
+            "found a multipart body, expected",
+        ),
+        (
+            {"content": b"a", "headers": JSON | {"content-encoding": "GZip"}},
+            422,
+            "content encoding gzip; send it uncom",
+        ),
+        (
+            {"files": {"video": b"a"}, "headers": {"content-encoding": "br"}},
+            422,
+            "found a body with content encoding br",
+        ),
         ({"json": {}}, 422, "found neither; send at least one of video"),
         ({"json": {"utterance": "  "}}, 422, "found neither"),
         ({"files": {"video": b""}}, 422, r"found an empty file \(0 bytes\)"),
@@ -88,6 +108,7 @@ def test_text_that_looks_like_json_is_text(client: TestClient, text: str) -> Non
         ({"files": {"film": b"hello"}}, 422, "found unknown fields film; expected audio"),
         ({"json": {"utterance": 7}}, 422, "utterance: Input should be a valid string"),
         ({"json": {"video": "abc"}}, 422, "video: Base64 decoding error"),
+        ({"json": {"audio": "data:audio/wav;base64,-_-_"}}, 422, "audio: Base64 decoding error: found '-'"),
         ({"json": {"utterance": "a", "context": {"position": -1}}}, 422, r"context\.position"),
         ({"json": {"utterance": "a", "context": {"start": 2.0, "end": 1.0}}}, 422, "end 1 s is before start 2 s"),
         (
@@ -114,6 +135,47 @@ def test_a_bad_request_is_told_what_to_send(
     answer = client.post("/predict", **request_)
     assert answer.status_code == status
     assert re.search(message, answer.json()["error"]), answer.json()
+
+
+@pytest.mark.parametrize("kind", ["Multipart/Form-Data", "MULTIPART/form-data", "multipart/FORM-DATA "])
+def test_media_types_are_compared_without_case(client: TestClient, kind: str) -> None:
+    request = client.build_request("POST", "/predict", files={"video": bytes(LIMITS.json_bytes + 2**20)})
+    boundary = request.headers["content-type"].partition(";")[2]
+    request.headers["content-type"] = f"{kind};{boundary}"
+    answer = client.send(request)
+    assert (answer.status_code, answer.json()["error"][:25]) == (422, "video: can't be decoded: ")
+    told = client.post(
+        "/predict", content=b'{"utterance": "a"}', headers={"content-type": "Application/JSON; charset=UTF-8"}
+    )
+    assert told.status_code == 200
+
+
+@pytest.mark.parametrize("kind", ["application/octet-stream", "video/mp4"])
+def test_a_form_in_which_no_file_was_chosen_sends_none(client: TestClient, kind: str) -> None:
+    empty = f'--b\r\nContent-Disposition: form-data; name="%s"; filename=""\r\nContent-Type: {kind}\r\n\r\n\r\n'
+    text = '--b\r\nContent-Disposition: form-data; name="utterance"\r\n\r\nI am so happy!\r\n--b--\r\n'
+    form = {"content-type": "multipart/form-data; boundary=b"}
+    sent = client.post("/predict", content=empty % "video" + empty % "audio" + text, headers=form)
+    assert untimed(sent) == untimed(client.post("/predict", json={"utterance": "I am so happy!"}))
+    nothing = client.post("/predict", content=empty % "video" + "--b--\r\n", headers=form)
+    assert (nothing.status_code, nothing.json()["error"][:14]) == (422, "found neither;")
+    film = client.post("/timeline", content=empty % "video" + "--b--\r\n", headers=form)
+    assert (film.status_code, film.json()["error"][:15]) == (422, "found no video;")
+
+
+def test_json_may_begin_with_a_byte_order_mark(client: TestClient) -> None:
+    assert client.post("/predict", content=b'\xef\xbb\xbf{"utterance": "a"}', headers=JSON).status_code == 200
+
+
+@pytest.mark.parametrize("seconds", [0.5, 2.0])
+def test_an_answer_from_nothing_is_uncertain_and_says_so(client: TestClient, tmp_path: Path, seconds: float) -> None:
+    mute = write_clip(tmp_path / "a.mp4", seconds=seconds, tone=None).read_bytes()
+    silent = write_clip(tmp_path / "a.wav", seconds=seconds, video=False, tone=1e-9, codec="pcm_s16le").read_bytes()
+    for files in ({"video": mute}, {"audio": silent}, {"video": mute, "audio": silent}):
+        body = untimed(client.post("/predict", files=files))
+        assert not any(modality["present"] for modality in body["modalities"].values())
+        assert (body["uncertain"], body["note"]) == (True, "nothing to answer from")
+    assert untimed(client.post("/predict", files={"video": mute}, data={"utterance": "Oh no."}))["note"] == ""
 
 
 def test_nothing_of_an_upload_is_left(client: TestClient, clip: bytes, uploads: Path) -> None:

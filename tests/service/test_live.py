@@ -86,7 +86,7 @@ def test_keys_are_asked_for_and_limited(params: Params) -> None:
     with pytest.raises(RefusedError, match=r"more than 0\.001 requests a second"):
         access.check(Headers({"x-api-key": "one"}))
     access.check(Headers({"x-api-key": "two"}))
-    access.check(Headers({}), told="two")
+    access.check(Headers({}), key="two")
 
 
 def test_anyone_may_ask_where_there_are_no_keys(params: Params) -> None:

@@ -19,14 +19,14 @@ from emofuse.media.decode import Bounds
 from emofuse.media.windows import Look
 from emofuse.service.errors import RefusedError
 from emofuse.service.media_pool.pool import MediaPool
-from emofuse.service.media_pool.protocol import READY, SETUP, Cut, Done, Job, Setup
+from emofuse.service.media_pool.protocol import READY, SETUP, Cut, Done, ExtractJob, Setup
 from tests.conftest import write_clip
 
 BOUNDS = Bounds(streams=8, pixels=20000, seconds=2.0, frames=100)
 
 
-def job(clip: Path) -> Job:
-    return Job(Utterance(), {"video": clip}, {"visual": "video"})
+def job(clip: Path) -> ExtractJob:
+    return ExtractJob(Utterance(), {"video": clip}, {"visual": "video"})
 
 
 def running(params: Params, work: Callable[[MediaPool], Awaitable[None]], **limits: float) -> None:

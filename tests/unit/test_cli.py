@@ -34,6 +34,13 @@ def test_clips_are_answered_and_a_bad_one_is_an_error_in_its_place(bundle: Path,
     assert first == {"clip": "nowhere.mp4", "error": "clip: file not found"}
     assert second["clip"] == str(film)
     assert sum(second["probabilities"].values()) == pytest.approx(1)
+    assert sum(second["modalities"]["text"]["probabilities"].values()) == pytest.approx(1)
+    assert second["modalities"]["visual"] == {
+        "present": False,
+        "reason": "no face found",
+        "weight": 0,
+        "probabilities": None,
+    }
     assert done.exit_code == 1
 
 
@@ -41,6 +48,19 @@ def test_the_table_names_what_was_absent(bundle: Path) -> None:
     done = run("predict", "--text", "Oh no.", "--model", bundle)
     assert "without audio, visual, metadata" in done.stdout
     assert done.exit_code == 0
+
+
+def test_an_answer_from_nothing_is_told_and_no_success(bundle: Path, film: Path, tmp_path: Path) -> None:
+    mute = write_clip(tmp_path / "mute.mp4", tone=None)
+    silent = write_clip(tmp_path / "silent.wav", video=False, tone=1e-9, codec="pcm_s16le")
+    for clip in (mute, silent):
+        done = run("predict", clip, "--json", "--model", bundle)
+        answer = json.loads(done.stdout)
+        assert (answer["uncertain"], answer["note"]) == (True, "nothing to answer from")
+        assert f"{clip}: nothing to answer from" in done.stderr
+        assert done.exit_code == 1
+    assert "nothing to answer from" in run("predict", mute, "--model", bundle).stdout
+    assert run("predict", film, "--model", bundle).exit_code == 0
 
 
 def test_rows_keep_their_order_and_dialogues_their_context(bundle: Path, film: Path, tmp_path: Path) -> None:

@@ -27,17 +27,15 @@ class BundleModel:
             `label`, and `p_<class>` a class.
         """
         answers = self._predictor.predict([_utterance(row) for row in frame.to_dict("records")])
-        return pd.DataFrame(
-            [{"label": a.label, **{f"p_{name}": p for name, p in a.probabilities.items()}} for a in answers]
-        )
+        return pd.DataFrame([answer.to_row() for answer in answers])
 
 
 def _utterance(row: dict[str, object]) -> Utterance:
-    known = {key: value for key, value in row.items() if not pd.isna(value)}
-    text = str(known.get("utterance", ""))
-    position, length = known.get("position"), known.get("dialogue_length")
+    given = {key: value for key, value in row.items() if not pd.isna(value)}
+    text = str(given.get("utterance", ""))
+    position, length = given.get("position"), given.get("dialogue_length")
     return Utterance(
-        clip=Path(str(known["video"])) if "video" in known else None,
+        clip=Path(str(given["video"])) if "video" in given else None,
         text=text,
         clean_text=clean_text(text),
         position=None if position is None else int(str(position)),

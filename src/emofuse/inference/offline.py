@@ -17,7 +17,7 @@ from emofuse.core.params import AudioParams, VisualParams
 from emofuse.core.records import CONTEXT_LINES, Line, Utterance
 from emofuse.core.tables import write_csv
 from emofuse.datasets.text import clean_text
-from emofuse.inference.predictor import Prediction, Predictor
+from emofuse.inference.predictor import Predictor
 from emofuse.inference.transcript import Transcript
 from emofuse.media.decode import probe_streams
 from emofuse.media.windows import Look, cut_windows, even_spans
@@ -35,22 +35,7 @@ def answered(predictor: Predictor, utterances: Iterable[Utterance]) -> Iterator[
         right = [utterance for utterance, problem in zip(batch, wrong, strict=True) if not problem]
         answers = iter(predictor.predict(right) if right else [])
         for problem in wrong:
-            yield {"error": problem} if problem else as_answer(next(answers))
-
-
-def as_answer(prediction: Prediction) -> Answer:
-    """A prediction as JSON has it."""
-    used = {
-        name: {"present": use.present, "reason": use.reason, "weight": use.weight}
-        for name, use in prediction.modalities.items()
-    }
-    return {
-        "label": prediction.label,
-        "probabilities": prediction.probabilities,
-        "uncertain": prediction.uncertain,
-        "modalities": used,
-        "version": prediction.version,
-    }
+            yield {"error": problem} if problem else next(answers).to_json()
 
 
 def _wrong(utterance: Utterance) -> str:
@@ -114,7 +99,7 @@ def write_rows(rows: pd.DataFrame, answers: list[Answer], path: Path) -> None:
     write_csv(path, table)
 
 
-def timeline(
+def answer_windows(
     predictor: Predictor, video: Path, transcript: Transcript, window: float, hop: float, most_seconds: float
 ) -> Iterator[Answer]:
     """Answer each window of a long video, in order.
@@ -137,7 +122,7 @@ def timeline(
             said = [transcript.during(w.start, w.end) if transcript.lines else Utterance() for w in batch]
             asked = [replace(utterance, clip=w.clip) for utterance, w in zip(said, batch, strict=True)]
             for w, utterance, prediction in zip(batch, said, predictor.predict(asked), strict=True):
-                yield {"start": w.start, "end": w.end, "text": utterance.text, **as_answer(prediction)}
+                yield {"start": w.start, "end": w.end, "text": utterance.text, **prediction.to_json()}
                 w.clip.unlink()
 
 
@@ -160,4 +145,5 @@ def as_line(named: Mapping[str, Any], answer: Answer, json_lines: bool) -> str:
         return f"{name:<40}  error: {answer['error']}"
     absent = [modality for modality, use in answer["modalities"].items() if not use["present"]]
     share = answer["probabilities"][answer["label"]]
-    return f"{name:<40}  {answer['label']:<10} {share:>4.0%}{'  without ' + ', '.join(absent) if absent else ''}"
+    without = answer["note"] or ("without " + ", ".join(absent) if absent else "")
+    return f"{name:<40}  {answer['label']:<10} {share:>4.0%}  {without}".rstrip()

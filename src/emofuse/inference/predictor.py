@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,36 +19,10 @@ from emofuse.fusion.base import Batch, Fusion
 from emofuse.fusion.context import Lines, manifest_lines, utterance_lines
 from emofuse.fusion.inputs import make_batch
 from emofuse.inference.bundle import Bundle, load_bundle
+from emofuse.inference.prediction import NOTHING, ModalityUse, Prediction
 from emofuse.training.calibration import apply_temperature, log_pool
 
 ROWS = 512  # that a member answers at a time
-
-
-@dataclass(frozen=True)
-class ModalityUse:
-    """What a modality did for one answer: whether it was there, why not, and its share of the answer (0 to 1).
-
-    Its own probabilities are what the model answers from it alone; None where it is absent.
-    """
-
-    present: bool
-    reason: str
-    weight: float
-    probabilities: dict[str, float] | None = None
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """The answer for one utterance; probabilities are in the order of the bundle's labels and sum to 1.
-
-    It is uncertain where its best class is less probable than `train.abstain`.
-    """
-
-    label: str
-    probabilities: dict[str, float]
-    uncertain: bool
-    modalities: dict[str, ModalityUse]
-    version: str
 
 
 class Predictor:
@@ -91,19 +64,19 @@ class Predictor:
         return self.answer(self.extract(utterances, [{} for _ in utterances]), self.lines(utterances))
 
     def extract(
-        self, utterances: Sequence[Utterance], known: Sequence[Mapping[str, Extracted]]
+        self, utterances: Sequence[Utterance], precomputed: Sequence[Mapping[str, Extracted]]
     ) -> dict[str, FeatureTable]:
         """Extract n utterances.
 
         Args:
             utterances: n utterances.
-            known: of each utterance the modalities that were extracted elsewhere.
+            precomputed: of each utterance the modalities that were extracted elsewhere.
         """
         tables = {}
         for modality, names in self.bundle.features.items():
-            missing = [u for u, rows in zip(utterances, known, strict=True) if modality not in rows]
+            missing = [u for u, rows in zip(utterances, precomputed, strict=True) if modality not in rows]
             fresh = iter(self.extractor(modality).extract(missing) if missing else ())
-            rows = [rows[modality] if modality in rows else next(fresh) for rows in known]
+            rows = [rows[modality] if modality in rows else next(fresh) for rows in precomputed]
             tables[modality] = FeatureTable.stack(names, rows)
         return tables
 
@@ -114,28 +87,38 @@ class Predictor:
         return utterance_lines(utterances, self._said, self.bundle.train.attention)
 
     def answer(self, tables: Mapping[str, FeatureTable], lines: Lines | None = None) -> list[Prediction]:
-        """Answer n utterances whose features, and the lines before them, are extracted."""
+        """Answer n utterances whose features, and the lines before them, are extracted.
+
+        An answer is uncertain where its best class is less probable than `train.abstain`, or no modality is present.
+        """
         labels = self.bundle.labels
         probabilities, weights = self._answer(self._batch(tables, lines))
         alone = self.alone(tables)
-        return [
-            Prediction(
-                label=labels[int(row.argmax())],
-                probabilities=dict(zip(labels, row.tolist(), strict=True)),
-                uncertain=bool(row.max() < self.bundle.train.abstain),
-                modalities={
-                    modality: ModalityUse(
-                        bool(table.present[index]),
-                        table.reasons[index],
-                        float(weights[index, number]),
-                        dict(zip(labels, alone[index, number].tolist(), strict=True)) if table.present[index] else None,
-                    )
-                    for number, (modality, table) in enumerate(tables.items())
-                },
-                version=self.bundle.version,
+        predictions = []
+        for index, row in enumerate(probabilities):
+            uses = {
+                modality: ModalityUse(
+                    present=bool(table.present[index]),
+                    reason=table.reasons[index],
+                    weight=float(weights[index, number]),
+                    probabilities=dict(zip(labels, alone[index, number].tolist(), strict=True))
+                    if table.present[index]
+                    else None,
+                )
+                for number, (modality, table) in enumerate(tables.items())
+            }
+            nothing = not any(use.present for use in uses.values())
+            predictions.append(
+                Prediction(
+                    label=labels[int(row.argmax())],
+                    probabilities=dict(zip(labels, row.tolist(), strict=True)),
+                    uncertain=nothing or bool(row.max() < self.bundle.train.abstain),
+                    note=NOTHING if nothing else "",
+                    modalities=uses,
+                    version=self.bundle.version,
+                )
             )
-            for index, row in enumerate(probabilities)
-        ]
+        return predictions
 
     def probabilities(
         self, tables: Mapping[str, FeatureTable], manifest: pd.DataFrame | None = None

@@ -33,12 +33,12 @@ class Access:
         """With the keys of `EMOFUSE_API_KEYS`."""
         return cls([key.strip() for key in os.environ.get(KEYS, "").split(",") if key.strip()], limits)
 
-    def check(self, headers: Headers, told: str | None = None) -> None:
+    def check(self, headers: Headers, key: str | None = None) -> None:
         """Let a request in.
 
         Args:
             headers: with the key in `Authorization: Bearer KEY` or `X-API-Key: KEY`.
-            told: the key, where it came otherwise.
+            key: of the client, where it came otherwise.
 
         Raises:
             RefusedError: 401 without a key that is known, 429 where it was used too often.
@@ -46,9 +46,9 @@ class Access:
         if not self._keys:
             return
         scheme, _, token = headers.get("authorization", "").partition(" ")
-        given = (told or headers.get("x-api-key") or (token if scheme.lower() == "bearer" else "")).strip().encode()
+        given = (key or headers.get("x-api-key") or (token if scheme.lower() == "bearer" else "")).strip().encode()
         # Every key is compared, in constant time, so that the time tells nothing.
-        matching = [number for number, key in enumerate(self._keys) if hmac.compare_digest(key, given)]
+        matching = [number for number, one in enumerate(self._keys) if hmac.compare_digest(one, given)]
         if not matching:
             raise RefusedError(
                 401,

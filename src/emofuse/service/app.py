@@ -35,13 +35,15 @@ def create_app(load: Callable[[], Served], limits: ServeParams) -> FastAPI:
         lifespan=endpoints.lifespan,
     )
     app.add_middleware(BodyLimit, limits=limits)
-    known: dict[str, Any] = {"dependencies": [Depends(endpoints.known)]}
-    post: dict[str, Any] = known | {"methods": ["POST"], "responses": REFUSALS}
+    guarded: dict[str, Any] = {"dependencies": [Depends(endpoints.authenticate)]}
+    post: dict[str, Any] = guarded | {"methods": ["POST"], "responses": REFUSALS}
     long = post | {"responses": TIMELINE_RESPONSES}
     app.add_api_route("/predict", endpoints.predict, openapi_extra=predict_body(limits), **post)
     app.add_api_route("/predict_batch", endpoints.predict_batch, openapi_extra=batch_body(limits), **post)
     app.add_api_route("/timeline", endpoints.timeline, openapi_extra=timeline_body(limits), **long)
-    app.add_api_route("/model", endpoints.model, responses={status: REFUSALS[status] for status in (401, 429)}, **known)
+    app.add_api_route(
+        "/model", endpoints.model, responses={status: REFUSALS[status] for status in (401, 429)}, **guarded
+    )
     app.add_api_websocket_route("/live", endpoints.live)
     app.add_exception_handler(RefusedError, _refused)
     app.add_exception_handler(HTTPException, _other)

@@ -9,7 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from emofuse.core.records import Extracted, Utterance
-from emofuse.inference.predictor import Prediction, Predictor
+from emofuse.inference.prediction import Prediction
+from emofuse.inference.predictor import Predictor
 from emofuse.service.clock import timed
 
 Answer = tuple[Prediction, dict[str, float]]
@@ -18,7 +19,7 @@ Answer = tuple[Prediction, dict[str, float]]
 @dataclass(frozen=True)
 class _Item:
     utterance: Utterance
-    known: Mapping[str, Extracted]
+    precomputed: Mapping[str, Extracted]
     answer: asyncio.Future[Answer]
 
 
@@ -41,17 +42,17 @@ class Batcher:
         self._running: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, "batch")
 
-    async def answer(self, utterance: Utterance, known: Mapping[str, Extracted]) -> Answer:
+    async def answer(self, utterance: Utterance, precomputed: Mapping[str, Extracted]) -> Answer:
         """Answer an utterance.
 
         Args:
             utterance: what is known of it.
-            known: the modalities that are extracted already.
+            precomputed: the modalities that are extracted already.
 
         Returns:
             The prediction, and the seconds that its batch spent on text and fusion.
         """
-        item = _Item(utterance, known, asyncio.get_running_loop().create_future())
+        item = _Item(utterance, precomputed, asyncio.get_running_loop().create_future())
         self._waiting.append(item)
         if self._running is None or self._running.done():
             self._running = asyncio.create_task(self._run())
@@ -79,7 +80,7 @@ class Batcher:
         seconds: dict[str, float] = {}
         with timed(seconds, "text"):
             utterances = [item.utterance for item in items]
-            tables = self._predictor.extract(utterances, [item.known for item in items])
+            tables = self._predictor.extract(utterances, [item.precomputed for item in items])
             lines = self._predictor.lines(utterances)
         with timed(seconds, "fusion"):
             predictions = self._predictor.answer(tables, lines)

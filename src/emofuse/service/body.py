@@ -26,23 +26,23 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        form = headers.get(b"content-type", b"").startswith(b"multipart/")
+        form = media_type(headers.get(b"content-type", b"").decode("latin-1")).startswith("multipart/")
         files = self._limits.timeline_bytes if scope["path"] == "/timeline" else self._limits.bytes
         most = files + FORM_BYTES if form else self._limits.json_bytes
         claimed = headers.get(b"content-length", b"")
-        found = int(claimed) if claimed.isdigit() and int(claimed) > most else 0
+        size = int(claimed) if claimed.isdigit() and int(claimed) > most else 0
         over = False
 
         async def limited() -> Message:
             """The next part of the body, up to the limit."""
-            nonlocal found, over
-            message: Message = {"type": "http.request"} if found > most else await receive()
-            found += len(message.get("body", b""))
-            if found > most:
+            nonlocal size, over
+            message: Message = {"type": "http.request"} if size > most else await receive()
+            size += len(message.get("body", b""))
+            if size > most:
                 over = True
                 remedy = "send a shorter clip" if form else "send clips as multipart/form-data, or fewer at a time"
                 raise RefusedError(
-                    413, f"found a body of at least {found} bytes, expected at most {most}; {remedy}", CLOSE
+                    413, f"found a body of at least {size} bytes, expected at most {most}; {remedy}", CLOSE
                 )
             return message
 
@@ -58,6 +58,11 @@ class BodyLimit:
 
 
 CLOSE = {"Connection": "close"}
+
+
+def media_type(header: str) -> str:
+    """The media type of a Content-Type header, in small letters, without its parameters."""
+    return header.split(";")[0].strip().lower()
 
 
 async def _drain(receive: Receive) -> None:

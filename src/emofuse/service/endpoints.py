@@ -21,7 +21,7 @@ from emofuse.service.folders import Folders
 from emofuse.service.inference import Answers
 from emofuse.service.live import Live
 from emofuse.service.openapi import NDJSON
-from emofuse.service.parsing import Known, read_items, read_one
+from emofuse.service.parsing import ParsedRequest, read_items, read_one
 from emofuse.service.schemas import BatchResponse, ModelResponse, PredictResponse, Problem
 from emofuse.service.timeline import Timelines, answer_lines, read_timeline, streamed
 
@@ -72,7 +72,7 @@ class Endpoints:
             gc.unfreeze()
             self._folders.close()
 
-    def known(self, request: Request) -> None:
+    def authenticate(self, request: Request) -> None:
         """Let a request in.
 
         Raises:
@@ -132,7 +132,7 @@ class Endpoints:
             card=self._served.card,
         )
 
-    async def _one(self, item: Known | RefusedError) -> PredictResponse | Problem:
+    async def _one(self, item: ParsedRequest | RefusedError) -> PredictResponse | Problem:
         try:
             if isinstance(item, RefusedError):
                 raise item

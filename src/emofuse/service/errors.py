@@ -16,6 +16,6 @@ class RefusedError(Exception):
         self.headers = headers
 
 
-def busy(found: str) -> RefusedError:
+def busy(state: str) -> RefusedError:
     """The refusal of what is over the service's capacity and would be answered a little later."""
-    return RefusedError(503, f"found a busy service: {found}; try again after a second", RETRY_AFTER)
+    return RefusedError(503, f"found a busy service: {state}; try again after a second", RETRY_AFTER)

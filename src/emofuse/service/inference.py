@@ -13,15 +13,16 @@ from emofuse.core.params import ServeParams
 from emofuse.core.records import CONTEXT_LINES, Extracted, Line, Utterance
 from emofuse.datasets.text import clean_text
 from emofuse.inference.offline import look_of
-from emofuse.inference.predictor import Prediction, Predictor
+from emofuse.inference.prediction import Prediction
+from emofuse.inference.predictor import Predictor
 from emofuse.media.windows import Look
 from emofuse.service.batcher import Batcher
 from emofuse.service.clock import timed
 from emofuse.service.errors import RefusedError
 from emofuse.service.media_pool.pool import MediaPool
-from emofuse.service.media_pool.protocol import Done, Glimpse, Job
-from emofuse.service.parsing import Known
-from emofuse.service.schemas import Context, Face, Modality, PredictResponse
+from emofuse.service.media_pool.protocol import Done, ExtractJob, Glimpse
+from emofuse.service.parsing import ParsedRequest
+from emofuse.service.schemas import DialogueContext, Face, Modality, PredictResponse
 
 # Of the files that may be sent, those that a modality is extracted from: the first that there is.
 SOURCES = {"audio": ("audio", "video"), "visual": ("video",), "metadata": ("video", "audio")}
@@ -44,20 +45,20 @@ class Answers:
         torch.set_num_threads(max(1, available_cores() // 2))
         here = [modality for modality in self._modalities if modality not in MEDIA]
         await asyncio.gather(self.pool.start(), asyncio.to_thread(self.predictor.warm_up, here))
-        await self.answer(Known("warm up", Context()))
+        await self.answer(ParsedRequest("warm up", DialogueContext()))
 
     async def stop(self) -> None:
         """End the worker processes."""
         await self.pool.stop()
         self._batcher.close()
 
-    async def answer(self, known: Known) -> PredictResponse:
+    async def answer(self, request: ParsedRequest) -> PredictResponse:
         """Answer one utterance.
 
         Raises:
             RefusedError: its clip can't be decoded, is over a limit, or no worker is free.
         """
-        return await self._answer(as_utterance(known), known.files)
+        return await self._answer(as_utterance(request), request.files)
 
     async def answer_clip(self, utterance: Utterance, clip: Path, start: float) -> PredictResponse:
         """Answer a window of a long video, whose clip is the service's own, so that it need not be checked.
@@ -120,9 +121,9 @@ class Answers:
             for modality in SOURCES
             if modality in self._modalities
         }
-        return await self._done(Job(utterance, files, chosen, checked), seconds)
+        return await self._done(ExtractJob(utterance, files, chosen, checked), seconds)
 
-    async def _done(self, job: Job | Glimpse, seconds: dict[str, float]) -> Done:
+    async def _done(self, job: ExtractJob | Glimpse, seconds: dict[str, float]) -> Done:
         with timed(seconds, "workers"):
             done = await self.pool.extract(job)
         if done.refused:
@@ -138,13 +139,13 @@ def later(faces: Sequence[Face], start: float) -> list[Face]:
     return [face.model_copy(update={"time": round(start + face.time, 3)}) for face in faces]
 
 
-def as_utterance(known: Known) -> Utterance:
+def as_utterance(request: ParsedRequest) -> Utterance:
     """What extractors may look at, less the clip."""
-    context = known.context
+    context = request.context
     lines = context.lines[-CONTEXT_LINES:]
     return Utterance(
-        text=known.text,
-        clean_text=clean_text(known.text),
+        text=request.text,
+        clean_text=clean_text(request.text),
         position=context.rank,
         dialogue_length=context.dialogue_length,
         speaker=context.speaker,
@@ -157,20 +158,9 @@ def as_utterance(known: Known) -> Utterance:
 
 def as_response(prediction: Prediction, seconds: Mapping[str, float], faces: Sequence[Face]) -> PredictResponse:
     """The answer as it is sent."""
-    return PredictResponse(
-        label=prediction.label,
-        probabilities=prediction.probabilities,
-        uncertain=prediction.uncertain,
-        modalities={
-            name: Modality(
-                present=use.present,
-                reason=use.reason,
-                weight=use.weight,
-                probabilities=use.probabilities,
-                faces=list(faces) if name == "visual" else [],
-            )
-            for name, use in prediction.modalities.items()
-        },
-        seconds={step: round(spent, 6) for step, spent in seconds.items()},
-        version=prediction.version,
-    )
+    modalities = {
+        name: Modality(**dict(use), faces=list(faces) if name == "visual" else [])
+        for name, use in prediction.modalities.items()
+    }
+    rounded = {step: round(spent, 6) for step, spent in seconds.items()}
+    return PredictResponse(**dict(prediction) | {"modalities": modalities, "seconds": rounded})

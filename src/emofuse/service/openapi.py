@@ -7,7 +7,7 @@ from typing import Any
 from emofuse.core.params import ServeParams
 from emofuse.service.schemas import (
     EXAMPLE_CONTEXT,
-    Context,
+    DialogueContext,
     PredictRequest,
     Problem,
     TimelineOptions,
@@ -41,7 +41,7 @@ def predict_body(limits: ServeParams) -> dict[str, Any]:
             "video": FILE | {"description": f"a clip, at most {limits.bytes} bytes and {limits.seconds:g} s"},
             "audio": FILE | {"description": "a sound file; goes before the sound of the video"},
             "utterance": {"type": "string", "maxLength": limits.text, "description": "what was said"},
-            "context": _schema(Context, limits) | {"description": "the dialogue context, as JSON"},
+            "context": _schema(DialogueContext, limits) | {"description": "the dialogue context, as JSON"},
         },
     }
     example = {"utterance": "I can't believe you did that!", "context": EXAMPLE_CONTEXT}

@@ -3,6 +3,7 @@ fields and reads the text "123" as a number."""
 
 from __future__ import annotations
 
+import codecs
 import json
 import shutil
 from collections.abc import AsyncIterator, Mapping
@@ -19,22 +20,30 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 
 from emofuse.core.params import ServeParams
-from emofuse.service.body import FORM_BYTES
+from emofuse.service.body import FORM_BYTES, media_type
 from emofuse.service.errors import RefusedError
-from emofuse.service.schemas import Asked, Context, NamedItem, PredictRequest
+from emofuse.service.schemas import DialogueContext, NamedItem, PredictRequest, UtteranceRequest
 
 M = TypeVar("M", bound=BaseModel)
 FILES = ("video", "audio")
 JSON, FORM = "application/json", "multipart/form-data"
 ASK = "send at least one of video (a clip), audio (a sound file) and utterance (a text), as multipart/form-data or JSON"
+NOT_JSON = {  # what is sent as JSON now and then, by its first bytes
+    b"\x1f\x8b": "a gzip file",
+    b"\x28\xb5\x2f\xfd": "a zstd file",
+    b"PK\x03\x04": "a zip file",
+    codecs.BOM_UTF16_LE: "text in UTF-16",
+    codecs.BOM_UTF16_BE: "text in UTF-16",
+    b"--": "a multipart body",
+}
 
 
 @dataclass(frozen=True)
-class Known:
+class ParsedRequest:
     """What is known of one utterance; its files are named `video` and `audio`."""
 
     text: str
-    context: Context
+    context: DialogueContext
     files: Mapping[str, Path] = field(default_factory=dict)
 
 
@@ -42,39 +51,59 @@ def kind_of(request: Request) -> str:
     """The content type.
 
     Raises:
-        RefusedError: it is neither JSON nor a form.
+        RefusedError: it is neither JSON nor a form, or the body is compressed.
     """
-    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    if kind not in (JSON, FORM):
-        raise RefusedError(422, f"found {'content type ' + kind if kind else 'an empty request'}; {ASK}")
-    return kind
+    coding = request.headers.get("content-encoding", "identity").strip().lower()
+    if coding != "identity":
+        raise RefusedError(422, f"found a body with content encoding {coding}; send it uncompressed")
+    kind = media_type(request.headers.get("content-type", ""))
+    if kind in (JSON, FORM):
+        return kind
+    if kind:
+        raise RefusedError(422, f"found content type {kind}; {ASK}")
+    empty = request.headers.get("content-length", "0") == "0" and "transfer-encoding" not in request.headers
+    raise RefusedError(422, f"found {'an empty request' if empty else 'a body without a content type'}; {ASK}")
 
 
-async def read_one(request: Request, folder: Path, limits: ServeParams) -> Known:
+async def body_of(request: Request) -> bytes:
+    """The body of a request as JSON in UTF-8, `{}` where it is empty.
+
+    Raises:
+        RefusedError: it is something else, known by how it begins.
+    """
+    body = await request.body()
+    for start, kind in NOT_JSON.items():
+        if body.startswith(start):
+            raise RefusedError(422, f"found {kind}, expected JSON in UTF-8; {ASK}")
+    return body.removeprefix(codecs.BOM_UTF8) or b"{}"
+
+
+async def read_one(request: Request, folder: Path, limits: ServeParams) -> ParsedRequest:
     """Read one utterance and put its files into the folder, which is made for them.
 
     Raises:
         RefusedError: the body is not as described.
     """
     if kind_of(request) == JSON:
-        whole = validated(PredictRequest, await request.body() or b"{}")
+        whole = validated(PredictRequest, await body_of(request))
         return await _stored(whole, {name: getattr(whole, name) for name in FILES}, folder, limits)
     async with opened_form(request, {*FILES, "utterance", "context"}) as form:
         context = await field_text(form.get("context"))
-        asked = Asked(
-            utterance=await field_text(form.get("utterance")), context=validated(Context, context) if context else None
+        asked = UtteranceRequest(
+            utterance=await field_text(form.get("utterance")),
+            context=validated(DialogueContext, context) if context else None,
         )
         return await _stored(asked, {name: file_part(form, name) for name in FILES}, folder, limits)
 
 
-async def read_items(request: Request, folder: Path, limits: ServeParams) -> list[Known | RefusedError]:
+async def read_items(request: Request, folder: Path, limits: ServeParams) -> list[ParsedRequest | RefusedError]:
     """Read several utterances; what can't be read of one is an error in its place.
 
     Raises:
         RefusedError: the body is not as described.
     """
     if kind_of(request) == JSON:
-        whole = parsed(await request.body() or b"{}")
+        whole = parsed(await body_of(request))
         items = _items(whole.get("items") if isinstance(whole, dict) and set(whole) == {"items"} else None, limits)
         return [await _item(raw, index, None, folder, limits) for index, raw in enumerate(items)]
     async with opened_form(request) as form:
@@ -102,11 +131,13 @@ def _items(items: Any, limits: ServeParams) -> list[Any]:
     return items
 
 
-async def _item(raw: Any, index: int, form: FormData | None, folder: Path, limits: ServeParams) -> Known | RefusedError:
+async def _item(
+    raw: Any, index: int, form: FormData | None, folder: Path, limits: ServeParams
+) -> ParsedRequest | RefusedError:
     inside = folder / str(index)
     try:
         if form is None:
-            asked: Asked = validated(PredictRequest, json.dumps(raw))
+            asked: UtteranceRequest = validated(PredictRequest, json.dumps(raw))
             return await _stored(asked, {name: getattr(asked, name) for name in FILES}, inside, limits)
         named = validated(NamedItem, json.dumps(raw))
         return await _stored(named, {name: _named(form, getattr(named, name), name) for name in FILES}, inside, limits)
@@ -117,10 +148,10 @@ async def _item(raw: Any, index: int, form: FormData | None, folder: Path, limit
 def _named(form: FormData, part: str | None, name: str) -> UploadFile | None:
     if part is None:
         return None
-    found = file_part(form, part)
-    if found is None:
+    file = file_part(form, part)
+    if file is None:
         raise RefusedError(422, f"{name}: found no file part {part!r}; send it as one (curl -F {part}=@clip.mp4)")
-    return found
+    return file
 
 
 @asynccontextmanager
@@ -145,7 +176,7 @@ async def opened_form(request: Request, fields: set[str] | None = None) -> Async
 
 
 def file_part(form: FormData, name: str) -> UploadFile | None:
-    """A file of a form.
+    """A file of a form; None where there is none, as with an HTML form's field in which no file was chosen.
 
     Raises:
         RefusedError: it is a text.
@@ -155,7 +186,7 @@ def file_part(form: FormData, name: str) -> UploadFile | None:
         raise RefusedError(
             422, f"{name}: found text, expected a file; send it as a file part (curl -F {name}=@clip.mp4)"
         )
-    return part if isinstance(part, UploadFile) else None
+    return part if isinstance(part, UploadFile) and (part.filename or part.size) else None
 
 
 async def field_text(part: UploadFile | str | None) -> str | None:
@@ -164,13 +195,13 @@ async def field_text(part: UploadFile | str | None) -> str | None:
 
 
 async def _stored(
-    asked: Asked, files: Mapping[str, UploadFile | bytes | None], folder: Path, limits: ServeParams
-) -> Known:
-    text, context = asked.utterance or "", asked.context or Context()
+    asked: UtteranceRequest, files: Mapping[str, UploadFile | bytes | None], folder: Path, limits: ServeParams
+) -> ParsedRequest:
+    text, context = asked.utterance or "", asked.context or DialogueContext()
     lines = {f"context.lines.{number}.text": line.text for number, line in enumerate(context.lines)}
-    for name, said in {"utterance": text, **lines}.items():
-        if len(said) > limits.text:
-            raise RefusedError(422, f"{name}: found {len(said)} characters, expected at most {limits.text}; shorten it")
+    for name, line in {"utterance": text, **lines}.items():
+        if len(line) > limits.text:
+            raise RefusedError(422, f"{name}: found {len(line)} characters, expected at most {limits.text}; shorten it")
     paths = {}
     for name, file in files.items():
         if file is not None:
@@ -181,7 +212,7 @@ async def _stored(
                 raise RefusedError(422, f"{name}: found an empty file (0 bytes), expected a clip such as mp4 or wav")
     if not paths and not text.strip():
         raise RefusedError(422, f"found neither; {ASK}")
-    return Known(text, context, paths)
+    return ParsedRequest(text, context, paths)
 
 
 def store(file: UploadFile | bytes, path: Path) -> int:
@@ -203,5 +234,8 @@ def validated(model: type[M], raw: str | bytes) -> M:
     try:
         return model.model_validate_json(raw)
     except ValidationError as error:
-        told = [f"{'.'.join(map(str, part['loc'])) or 'body'}: {part['msg']}" for part in error.errors()]
-        raise RefusedError(422, "; ".join(told)) from None
+        problems = [
+            f"{'.'.join(map(str, part['loc'])) or 'body'}: {part['msg'].removeprefix('Value error, ')}"
+            for part in error.errors()
+        ]
+        raise RefusedError(422, "; ".join(problems)) from None

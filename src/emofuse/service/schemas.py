@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic.config import JsonDict
 
 from emofuse.core.records import CONTEXT_LINES
+from emofuse.inference.prediction import ModalityUse, Prediction
+from emofuse.service.encoded import decoded
 
 MOST_LINES = 1000  # of a context
 MOST_FACES = 500  # of an answer
 Seconds = Annotated[float | None, Field(ge=0, le=1e6, allow_inf_nan=False)]
 Speaker = Annotated[str | None, Field(max_length=200)]
-Probabilities = Annotated[dict[str, float], Field(description="of each class, 0 to 1, summing to 1")]
+File = Annotated[bytes, BeforeValidator(decoded), WithJsonSchema({"type": "string", "format": "base64"})]
 
 
 class EarlierLine(BaseModel):
@@ -27,7 +29,7 @@ class EarlierLine(BaseModel):
     end: Annotated[Seconds, Field(description="seconds in the dialogue")] = None
 
 
-class Context(BaseModel):
+class DialogueContext(BaseModel):
     """Where the utterance stands in its dialogue."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -53,7 +55,7 @@ class Context(BaseModel):
         return self.position if self.position is not None or not self.lines else len(self.lines)
 
     @model_validator(mode="after")
-    def _consistent(self) -> Context:
+    def _consistent(self) -> DialogueContext:
         if self.dialogue_length is not None and self.rank is not None and self.rank >= self.dialogue_length:
             raise ValueError(f"position {self.rank} is not inside a dialogue of {self.dialogue_length} utterances")
         if self.start is not None and self.end is not None and self.end < self.start:
@@ -68,16 +70,16 @@ EXAMPLE_CONTEXT: JsonDict = {
 }
 
 
-class Asked(BaseModel):
+class UtteranceRequest(BaseModel):
     """What is known of one utterance beside its files."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     utterance: Annotated[str | None, Field(description="what was said")] = None
-    context: Context | None = None
+    context: DialogueContext | None = None
 
 
-class PredictRequest(Asked):
+class PredictRequest(UtteranceRequest):
     """What is known of one utterance: at least a video, a sound or a text."""
 
     model_config = ConfigDict(
@@ -86,13 +88,14 @@ class PredictRequest(Asked):
         json_schema_extra={"examples": [{"utterance": "I can't believe you did that!", "context": EXAMPLE_CONTEXT}]},
     )
 
-    video: Annotated[Base64Bytes | None, Field(description="a clip's bytes, as base64")] = None
+    video: Annotated[File | None, Field(description="a clip's bytes, as base64 or a data URL")] = None
     audio: Annotated[
-        Base64Bytes | None, Field(description="a sound file's bytes, as base64; goes before the sound of the video")
+        File | None,
+        Field(description="a sound file's bytes, as base64 or a data URL; goes before the sound of the video"),
     ] = None
 
 
-class NamedItem(Asked):
+class NamedItem(UtteranceRequest):
     """What is known of one utterance of a batch whose files are parts of the same form."""
 
     video: Annotated[str | None, Field(description="name of the file part that holds the clip")] = None
@@ -120,30 +123,20 @@ Faces = Annotated[
 ]
 
 
-class Modality(BaseModel):
+class Modality(ModalityUse):
     """What a modality did for the answer."""
 
-    present: bool
-    reason: Annotated[str, Field(description="why it is absent; empty where present")]
-    weight: Annotated[float, Field(description="its share of the answer, 0 to 1")]
-    probabilities: Annotated[
-        Probabilities | None, Field(description="what the model answers from it alone; null where it is absent")
-    ]
-    faces: Faces = []
+    faces: Faces = Field(default_factory=list)
 
 
-class PredictResponse(BaseModel):
+class PredictResponse(Prediction):
     """The answer. A score of emotion is not a reading of inner feeling."""
 
-    label: Annotated[str, Field(description="the most probable class")]
-    probabilities: Probabilities
-    uncertain: Annotated[bool, Field(description="whether the best class is less probable than the model's threshold")]
     modalities: dict[str, Modality]
     seconds: Annotated[
         dict[str, float],
         Field(description="time spent by step, in seconds; steps of a clip are those of its worker process"),
     ]
-    version: Annotated[str, Field(description="sha256 of the model bundle")]
 
 
 class Problem(BaseModel):

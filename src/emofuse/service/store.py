@@ -41,8 +41,8 @@ def store_bundle(folder: Path, labels: Mapping[str, str] | None = None) -> str:
     """
     tag = model_tag(folder)
     try:
-        known = bentoml.models.get(tag)
-        if labels is None or dict(known.info.labels) == dict(labels):
+        stored = bentoml.models.get(tag)
+        if labels is None or dict(stored.info.labels) == dict(labels):
             return tag
         bentoml.models.delete(tag)
     except bentoml.exceptions.NotFound:
@@ -55,8 +55,8 @@ def store_bundle(folder: Path, labels: Mapping[str, str] | None = None) -> str:
 def known_bento(folder: Path) -> str | None:
     """The tag of the newest Bento in the store that serves the bundle in a folder."""
     model = model_tag(folder)
-    known = [b for b in bentoml.list(MODEL_NAME) if model in {str(found.tag) for found in b.info.all_models}]
-    return str(max(known, key=lambda bento: bento.info.creation_time).tag) if known else None
+    serving = [b for b in bentoml.list(MODEL_NAME) if model in {str(served.tag) for served in b.info.all_models}]
+    return str(max(serving, key=lambda bento: bento.info.creation_time).tag) if serving else None
 
 
 def build_bento(folder: Path) -> str:
@@ -77,7 +77,7 @@ def build_bento(folder: Path) -> str:
         env = os.environ | {"PYTHONPATH": str(context / "src")}
         command = [sys.executable, "-m", "bentoml", "build", "--output", "tag"]
         done = subprocess.run(command, cwd=context, env=env, capture_output=True, text=True, check=False)
-    found = re.search(rf"{MODEL_NAME}:\w+", done.stdout)
-    if done.returncode or not found:
+    tag = re.search(rf"{MODEL_NAME}:\w+", done.stdout)
+    if done.returncode or not tag:
         raise BundleError(f"bentoml build failed: {done.stderr.strip()[-500:]}")
-    return found.group()
+    return tag.group()

@@ -31,7 +31,7 @@ MOST_FPS = 240  # of a video whose frames are counted
 
 
 @dataclass(frozen=True)
-class Asked:
+class TimelineRequest:
     """A long video and how it is cut."""
 
     video: Path
@@ -39,7 +39,7 @@ class Asked:
     transcript: Transcript
 
 
-async def read_timeline(request: Request, folder: Path) -> Asked:
+async def read_timeline(request: Request, folder: Path) -> TimelineRequest:
     """Read a request and put its video into the folder, which is made for it.
 
     Raises:
@@ -64,7 +64,7 @@ async def read_timeline(request: Request, folder: Path) -> Asked:
         video = folder / "video"
         if await asyncio.to_thread(store, part, video) == 0:
             raise RefusedError(422, "video: found an empty file (0 bytes), expected a video such as mp4 or webm")
-    return Asked(video, options, transcript)
+    return TimelineRequest(video, options, transcript)
 
 
 def _number(name: str, text: str) -> float:
@@ -86,7 +86,7 @@ class Timelines:
         self._answers = answers
         self._limits = limits
 
-    async def answer(self, asked: Asked, folder: Path) -> AsyncGenerator[TimelineAnswer | TimelineEnd, None]:
+    async def answer(self, asked: TimelineRequest, folder: Path) -> AsyncGenerator[TimelineAnswer | TimelineEnd, None]:
         """Answer each window, in order, then say how many there were.
 
         A few windows are worked on ahead; no more is cut than is answered, so that memory and disk stay flat.
@@ -110,7 +110,7 @@ class Timelines:
                 task.cancel()
         yield TimelineEnd(windows=count, video_seconds=end, seconds=round(time.perf_counter() - began, 3))
 
-    def _cut(self, asked: Asked, folder: Path) -> Cut:
+    def _cut(self, asked: TimelineRequest, folder: Path) -> Cut:
         limits, options = self._limits, asked.options
         window = options.window or limits.timeline_window
         spans = asked.transcript.spans() if options.window is None and options.hop is None else []
@@ -138,7 +138,7 @@ class Timelines:
         return TimelineAnswer(start=window.start, end=window.end, text=said.text, **dict(answer))
 
 
-async def answer_lines(timelines: Timelines, asked: Asked, folder: Path) -> Lines:
+async def answer_lines(timelines: Timelines, asked: TimelineRequest, folder: Path) -> Lines:
     """The answers as lines of JSON."""
     async with aclosing(timelines.answer(asked, folder)) as found:
         async for answer in found:

@@ -40,8 +40,8 @@ from emofuse.service.media_pool.protocol import (
     WORK,
     Cut,
     Done,
+    ExtractJob,
     Glimpse,
-    Job,
     Piece,
     Setup,
 )
@@ -105,7 +105,7 @@ def _work(channel: socket.socket, extractors: Mapping[str, Extractor], setup: Se
             while line := lines.readline():
                 work = WORK.validate_json(line)
                 if not isinstance(work, Cut):
-                    if isinstance(work, Job):
+                    if isinstance(work, ExtractJob):
                         done = _extract(work, extractors, setup.bounds)
                     else:
                         done = _see(work, extractors, setup.bounds)
@@ -137,7 +137,7 @@ def _bound(megabytes: int) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 
 
-def _extract(job: Job, extractors: Mapping[str, Extractor], bounds: Bounds) -> Done:
+def _extract(job: ExtractJob, extractors: Mapping[str, Extractor], bounds: Bounds) -> Done:
     seconds: dict[str, float] = {}
     rows = {}
     faces: list[Face] = []
@@ -187,7 +187,7 @@ def _see(work: Glimpse, extractors: Mapping[str, Extractor], bounds: Bounds) -> 
             frames = [(at - work.frames[0][0], gray_picture(data, work.look.width)) for at, data in work.frames]
             samples = np.frombuffer(work.sound, "<i2").astype(np.int32) << 16
             write_window(clip, frames, samples, replace(work.look, sample_rate=work.sample_rate))
-        job = Job(work.utterance, {"video": clip}, dict.fromkeys(work.modalities, "video"), checked=True)
+        job = ExtractJob(work.utterance, {"video": clip}, dict.fromkeys(work.modalities, "video"), checked=True)
         done = _extract(job, extractors, bounds)
         return replace(done, seconds=seconds | dict(done.seconds))
     except Exception as error:  # as in `_extract`

@@ -16,7 +16,7 @@ from emofuse.media.decode import Bounds
 from emofuse.media.windows import Window
 from emofuse.service.errors import RefusedError, busy
 from emofuse.service.media_pool.forkserver_client import ForkServer
-from emofuse.service.media_pool.protocol import DONE, NEXT, PIECE, WORK, Cut, Done, Glimpse, Job, Setup
+from emofuse.service.media_pool.protocol import DONE, NEXT, PIECE, WORK, Cut, Done, ExtractJob, Glimpse, Setup
 
 JOBS = 200  # that a worker answers before a fresh one takes its place, so that leaks of decoders don't add up
 LINE = 2**24  # bytes of the longest answer
@@ -53,7 +53,7 @@ class _Worker:
         self.jobs = 0
         self._reader, self._writer = reader, writer
 
-    async def ask(self, job: Job | Glimpse) -> Done:
+    async def ask(self, job: ExtractJob | Glimpse) -> Done:
         """Have a job done.
 
         Raises:
@@ -135,7 +135,7 @@ class MediaPool:
         assert self._forkserver is not None
         return self._forkserver.number
 
-    async def extract(self, job: Job | Glimpse) -> Done:
+    async def extract(self, job: ExtractJob | Glimpse) -> Done:
         """Extract a clip.
 
         Raises:

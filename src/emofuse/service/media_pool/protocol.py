@@ -34,7 +34,7 @@ class Setup:
 
 
 @dataclass(frozen=True)
-class Job:
+class ExtractJob:
     """A clip to extract.
 
     Attributes:
@@ -127,4 +127,4 @@ class Piece:
 
 
 SETUP, DONE, PIECE = TypeAdapter(Setup), TypeAdapter(Done), TypeAdapter(Piece)
-WORK: TypeAdapter[Job | Cut | Glimpse] = TypeAdapter(Job | Cut | Glimpse)
+WORK: TypeAdapter[ExtractJob | Cut | Glimpse] = TypeAdapter(ExtractJob | Cut | Glimpse)

@@ -69,7 +69,8 @@ function showFaces(found) {
 function show(answer) {
   $("result").hidden = false;
   $("label").textContent = answer.label;
-  $("score").textContent = percent(answer.probabilities[answer.label]) + (answer.uncertain ? ", uncertain" : "");
+  const doubt = answer.note || (answer.uncertain ? "uncertain" : "");
+  $("score").textContent = percent(answer.probabilities[answer.label]) + (doubt && `, ${doubt}`);
   const classes = Object.entries(answer.probabilities).sort((a, b) => b[1] - a[1]);
   $("classes").tBodies[0].replaceChildren(
     ...classes.map(([name, share]) => row(name, drawn(share), make("td", percent(share), { className: "number" }))),
@@ -171,7 +172,7 @@ function addWindow(answer) {
     $("legend").append(known);
   }
   const button = make("button", `${clock(answer.start)} to ${clock(answer.end)}: ${answer.label} `, { type: "button" });
-  button.append(make("small", `${percent(answer.probabilities[answer.label])} ${answer.text}`));
+  button.append(make("small", `${percent(answer.probabilities[answer.label])} ${answer.note || answer.text}`));
   button.addEventListener("click", () => {
     $("shown").currentTime = answer.start;
     show(answer);
