@@ -21,10 +21,12 @@ from emofuse.core.tables import MANIFEST, write_features, write_manifest
 from emofuse.evaluation.subject import together
 from emofuse.evaluation.uncertainty import Bootstrap, dialogue_keys
 from emofuse.features.registry import make_extractor
-from emofuse.fusion.registry import ENSEMBLE, FUSIONS, MODELS, TRAINED, make_model, model_modalities
-from emofuse.inference.bundle import Bundle, save_bundle
+from emofuse.fusion.names import ENSEMBLE, FUSIONS, MODELS, TRAINED, model_modalities
+from emofuse.fusion.registry import make_model
+from emofuse.fusion.scaling import Scaler
+from emofuse.fusion.trained_model import Bundle
+from emofuse.inference.bundle import save_bundle
 from emofuse.inference.predictor import Predictor
-from emofuse.training.scaling import Scaler
 
 ROWS = {"train": (9989, 1038), "dev": (1109, 114), "test": (2610, 280)}  # MELD's utterances and dialogues
 LABELS = ("anger", "disgust", "fear", "joy", "neutral", "sadness", "surprise")

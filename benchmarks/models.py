@@ -26,10 +26,11 @@ from emofuse.core.tables import label_order, read_features, read_json, read_mani
 from emofuse.fusion.context import manifest_lines
 from emofuse.fusion.finetuned import FinetunedScores
 from emofuse.fusion.inputs import make_batch
-from emofuse.fusion.registry import FUSIONS, make_model
+from emofuse.fusion.names import FUSIONS
+from emofuse.fusion.registry import make_model
+from emofuse.fusion.scaling import Scaler
 from emofuse.training.calibration import apply_temperature, calibration_error, fit_shares, fit_temperature, log_pool
 from emofuse.training.loop import Rows, train
-from emofuse.training.scaling import Scaler
 
 RESULTS, PAGE = Path("benchmarks/models.json"), Path("docs/models.md")
 CUT_ROWS = 1000  # as many as the hackathon's teams had
@@ -49,16 +50,16 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 HEAD = """# What models and ways of training are worth
 
-Made by `python -m benchmarks.models` from `benchmarks/models.json`. Everything is trained on train and reported on dev.
-Two things were chosen on dev, so that all of it is slightly optimistic: a member keeps the weights of its best held-out
-epoch, since the last epoch's gave less there, and attention is 128 wide, not 64, which held-out folds don't tell apart.
-Nothing else was chosen by these figures. Intervals hold 95% of the differences when dialogues are drawn anew
-(bootstrap). `without lines` is the weighted F1 of utterances that are answered without the dialogue around them,
-`held-out folds` that of the training rows by members that never met them; ECE is the expected calibration error, before
-and after the temperature that is fitted on these. `tuned` is what text encoders that were trained end to end say alone
-(`text.finetune`), which the ensemble below it weighs too; where there is no such row, the encoder is frozen. The
-hackathon-like cut is of MELD's first 1,000 training rows of five classes, a fifth of their dialogues held out, cut anew
-for each seed. The built-in corpus is synthetic.
+Made by `python -m benchmarks.models` from `benchmarks/models.json`. Everything is trained on train and reported on
+dev. Two things were chosen on dev, so that all of it is slightly optimistic: a member keeps the weights of its best
+held-out epoch, since the last epoch's gave less there, and attention is 128 wide, not 64, which held-out folds don't
+tell apart. Nothing else was chosen by these figures. Intervals hold 95% of the differences when dialogues are drawn
+anew (bootstrap). `without lines` is the weighted F1 of utterances that are answered without the dialogue around them,
+`held-out folds` that of the training rows by members that never met them; ECE is the expected calibration error,
+before and after the temperature that is fitted on these. `finetuned` is what text encoders that were trained end to
+end say alone (`text.finetune`), which the ensemble below it weighs too; where there is no such row, the encoder is
+frozen. The hackathon-like cut is of MELD's first 1,000 training rows of five classes, a fifth of their dialogues held
+out, cut anew for each seed. The built-in corpus is synthetic.
 """
 
 

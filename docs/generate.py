@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from fastapi.testclient import TestClient
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from emofuse.core.errors import guard
 from emofuse.core.params import load_params
 from emofuse.core.tables import read_json
+from emofuse.evaluation.measured import difference_of
 from emofuse.inference.predictor import Predictor
-from emofuse.reporting.pages import score, signed, spread
+from emofuse.reporting.pages import render, score, signed, spread
 from emofuse.service.app import create_app
 from emofuse.service.endpoints import Served
 
@@ -23,6 +23,15 @@ README, EVALUATION = Path("README.md"), Path("docs/evaluation.md")
 IMAGES = Path("docs/images")
 CLIP = Path("data/corpus/output_repeated_splits_test/dia0_utt0.mp4")
 METRICS, INTERVALS = Path("reports/metrics.json"), Path("reports/intervals.json")
+# What the system that this project starts from claimed; the first of each pair is said to be the stronger.
+CLAIM = "text is the strongest modality, then visual and audio, and metadata helps"
+STRONGER = (("text", "visual"), ("text", "audio"), ("visual", "audio"))
+HELPS = "metadata"
+VERDICTS = {
+    "holds": "These parts hold",
+    "fails": "These are the other way round",
+    "open": "These stay open, as the interval of the difference holds both signs",
+}
 
 
 def tables(metrics: Mapping[str, Any], intervals: Mapping[str, Any]) -> dict[Path, dict[str, str]]:
@@ -33,7 +42,7 @@ def tables(metrics: Mapping[str, Any], intervals: Mapping[str, Any]) -> dict[Pat
             "measured": measured(intervals),
             "differences": differences_table(intervals),
             "subsets": subsets_table(intervals),
-            "claim": intervals["claim"]["verdict"],
+            "claim": claim(intervals),
         },
     }
 
@@ -68,7 +77,7 @@ def results_table(metrics: Mapping[str, Any], intervals: Mapping[str, Any]) -> s
         dev, test = metrics[name]["dev"], metrics[name][split]
         shown = f"**{name}** (champion)" if name == intervals["champion"] else name
         interval = spread(intervals["scores"][split][name]["weighted_f1"])
-        apart = difference(intervals, name, "text")
+        apart = difference_of(intervals["differences"], name, "text")
         less = "" if apart is None else f"{signed(apart['value'])} ({spread(apart, True)})"
         cells = (score(dev["weighted_f1"]), score(test["weighted_f1"]), interval, less, score(test["macro_f1"]))
         lines.append(f"| {shown} | {' | '.join(cells)} | {score(test['accuracy'])} |")
@@ -88,7 +97,7 @@ def differences_table(intervals: Mapping[str, Any]) -> str:
     """Every model against text alone, as Markdown."""
     lines = ["| model | weighted F1 less that of text alone | 95% interval | better in |", "|---|---|---|---|"]
     for name in ranked(intervals):
-        apart = difference(intervals, name, "text")
+        apart = difference_of(intervals["differences"], name, "text")
         if apart is not None:
             lines.append(f"| {name} | {signed(apart['value'])} | {spread(apart, True)} | {100 * apart['wins']:.0f}% |")
     return "\n".join(lines)
@@ -106,6 +115,43 @@ def subsets_table(intervals: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def claim(intervals: Mapping[str, Any]) -> str:
+    """What the original system claimed, each part with the difference of weighted F1 that speaks for it."""
+    shown: dict[str, list[str]] = {kind: [] for kind in VERDICTS}
+    parts = list(claimed(intervals))
+    for words, apart in parts:
+        low, high = apart["low"], apart["high"]
+        kind = "holds" if low is not None and low > 0 else "fails" if high is not None and high < 0 else "open"
+        shown[kind].append(f"{words} ({signed(apart['value'])} weighted F1)")
+    if not parts:
+        return "The claim can't be tested here: the modalities that it is about are not there."
+    start = f"The original system's claim, that {CLAIM},"
+    if len(shown["holds"]) == len(parts):
+        return f"{start} holds here: {'; '.join(shown['holds'])}."
+    sentences = [f"{VERDICTS[kind]}: {'; '.join(each)}" for kind, each in shown.items() if each]
+    return f"{start} is not shown here as a whole. {'. '.join(sentences)}."
+
+
+def claimed(intervals: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, float | None]]]:
+    """Each part of the claim, in words, and the paired difference that it stands on."""
+    for first, second in STRONGER:
+        apart = difference_of(intervals["differences"], first, second)
+        other = difference_of(intervals["differences"], second, first)
+        if apart is None and other is not None:
+            apart = {"value": -other["value"], "low": _negated(other["high"]), "high": _negated(other["low"])}
+        if apart is not None:
+            yield f"{first} alone is stronger than {second} alone", apart
+    fusion = best_fusion(intervals)
+    everything = set(intervals["subsets"][fusion][0]["modalities"])
+    for subset in intervals["subsets"][fusion]:
+        if everything - set(subset["modalities"]) == {HELPS}:
+            yield f"{fusion} is better with {HELPS} than without", subset["lost"]
+
+
+def _negated(bound: float | None) -> float | None:
+    return None if bound is None else -bound
+
+
 def ranked(intervals: Mapping[str, Any]) -> list[str]:
     """Models, the best weighted F1 on dev first."""
     return sorted(
@@ -118,16 +164,9 @@ def best_fusion(intervals: Mapping[str, Any]) -> str:
     return next(name for name in ranked(intervals) if name in intervals["subsets"])
 
 
-def difference(intervals: Mapping[str, Any], name: str, against: str) -> Mapping[str, Any] | None:
-    """The paired difference of two models; None of one from itself."""
-    return next((d for d in intervals["differences"] if (d["model"], d["against"]) == (name, against)), None)
-
-
 def bars(title: str, rows: Sequence[Mapping[str, Any]]) -> str:
     """Figures with their intervals as a picture that is readable on light and dark pages."""
-    folder = FileSystemLoader(Path(__file__).parent)
-    environment = Environment(loader=folder, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    return environment.get_template("bars.svg.j2").render(title=title, rows=rows)
+    return render("bars.svg.j2", Path(__file__).parent, title=title, rows=rows)
 
 
 def answer() -> str:

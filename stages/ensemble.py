@@ -16,8 +16,9 @@ from emofuse.core.tables import read_features, read_manifest, write_json
 from emofuse.fusion.base import Fusion
 from emofuse.fusion.finetuned import FinetunedScores
 from emofuse.fusion.inputs import make_batch
-from emofuse.fusion.registry import ENSEMBLE, FUSIONS
-from emofuse.inference.bundle import Bundle, load_bundle, save_bundle
+from emofuse.fusion.names import ENSEMBLE, FUSIONS
+from emofuse.fusion.trained_model import Bundle
+from emofuse.inference.bundle import load_bundle, save_bundle
 from emofuse.inference.predictor import member_answer
 from emofuse.training.calibration import fit_shares, fit_temperature, log_pool
 from emofuse.training.held_out import read_held_out, training_folder, write_folds, write_held_out

@@ -13,12 +13,12 @@ from emofuse.core.params import Params, load_params
 from emofuse.core.paths import MODELS_DIR, REPORTS_DIR
 from emofuse.core.records import KEY, SPLITS
 from emofuse.core.tables import label_order, read_all_features, read_manifest, write_csv, write_json, write_table
-from emofuse.evaluation.files import write_files
 from emofuse.evaluation.findings import findings, intervals
 from emofuse.evaluation.measured import Measured
 from emofuse.evaluation.subject import together
-from emofuse.fusion.registry import MODELS
+from emofuse.fusion.names import MODELS
 from emofuse.inference.predictor import Predictor
+from emofuse.reporting.model_files import write_files
 
 MAJORITY = "majority"
 

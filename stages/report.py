@@ -8,8 +8,8 @@ from emofuse.core.errors import guard
 from emofuse.core.params import load_params
 from emofuse.core.paths import MODELS_DIR, REPORTS_DIR
 from emofuse.core.tables import read_json
-from emofuse.fusion.registry import MODELS, TRAINED
-from emofuse.inference.bundle import bundle_version
+from emofuse.fusion.names import MODELS, TRAINED
+from emofuse.inference.description import bundle_version
 from emofuse.reporting.report import Material, write_card, write_report
 from emofuse.reporting.thumbnails import thumbnails
 
@@ -20,7 +20,7 @@ def main() -> None:
     found = read_json(REPORTS_DIR / "evaluation.json")
     clips = [mistake["clip"] for model in found["models"].values() for mistake in model["mistakes"]]
     material = Material(
-        found=found,
+        findings=found,
         data=read_json(REPORTS_DIR / "data.json"),
         params={name: value for name, value in params.of_results().items() if name != "ingest.root"},
         versions={name: bundle_version(MODELS_DIR / name) for name in MODELS},

@@ -10,7 +10,7 @@ from emofuse.core.params import load_params
 from emofuse.core.paths import SCALERS_FILE
 from emofuse.core.records import MODALITIES, FeatureTable
 from emofuse.core.tables import read_features, read_manifest
-from emofuse.training.scaling import Scaler, save_scalers
+from emofuse.fusion.scaling import Scaler, save_scalers
 
 
 def main() -> None:

@@ -11,8 +11,9 @@ from emofuse.core.errors import guard
 from emofuse.core.params import Params, load_params
 from emofuse.core.paths import FINETUNED_DIR, MODELS_DIR
 from emofuse.core.tables import write_csv
-from emofuse.fusion.registry import TRAINED
-from emofuse.inference.bundle import Bundle, save_bundle
+from emofuse.fusion.names import TRAINED
+from emofuse.fusion.trained_model import Bundle
+from emofuse.inference.bundle import save_bundle
 from emofuse.reporting.plots import curve_picture
 from emofuse.training.calibration import fit_temperature
 from emofuse.training.dataset import TrainingSet, read_training_set

@@ -89,9 +89,10 @@ def bundle(corpus: Path, params: Params, tmp_path_factory: pytest.TempPathFactor
     from emofuse.features.registry import make_extractor
     from emofuse.fusion.inputs import make_batch
     from emofuse.fusion.registry import make_model
-    from emofuse.inference.bundle import Bundle, save_bundle
+    from emofuse.fusion.scaling import Scaler
+    from emofuse.fusion.trained_model import Bundle
+    from emofuse.inference.bundle import save_bundle
     from emofuse.training.loop import Rows, train
-    from emofuse.training.scaling import Scaler
 
     manifest, _ = build_manifest(ingest(params, corpus, "demo"), params.seed)
     rows = manifest[manifest["split"] == "train"]

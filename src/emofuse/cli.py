@@ -13,13 +13,13 @@ from emofuse.core.errors import DataError, MediaError, guard
 from emofuse.core.params import load_params
 from emofuse.core.paths import MODELS_DIR
 from emofuse.core.progress import progress
-from emofuse.evaluation.probe.command import probe
+from emofuse.evaluation.probe.command import probe_command
 from emofuse.extraction.cache import FeatureCache
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Emotion recognition in filmed dialogues.")
 cache = typer.Typer(no_args_is_help=True, help="What was extracted once, so that it is not extracted again.")
 app.add_typer(cache, name="cache")
-app.command()(probe)
+app.command("probe")(probe_command)
 
 Model = Annotated[Path, typer.Option(help="the folder of a bundle")]
 JsonLines = Annotated[bool, typer.Option("--json", help="a line of JSON each, not a table")]
@@ -72,8 +72,8 @@ def predict(
         raise typer.Exit(bool(wrong))
 
 
-@app.command()
-def timeline(
+@app.command("timeline")
+def timeline_command(
     video: Annotated[Path, typer.Argument(help="a long video")],
     transcript: Annotated[Path | None, typer.Option(help="what was said: SRT, VTT, or JSON with times")] = None,
     window: Annotated[float | None, typer.Option(min=0.5, help="seconds; the transcript's lines unless given")] = None,
@@ -145,8 +145,8 @@ def prune(gb: Gigabytes = None) -> None:
             typer.echo(f"removed {removed} entries; {found.size() / 2**20:.1f} MiB are left")
 
 
-@app.command()
-def compare(
+@app.command("compare")
+def compare_command(
     sources: Annotated[
         list[str], typer.Argument(help="DVC revisions or experiments, MLflow runs, bundles, or workspace")
     ],
@@ -164,15 +164,16 @@ def compare(
         from rich.console import Console
         from rich.table import Table
 
-        from emofuse.evaluation import comparison as comparing
+        from emofuse.evaluation.comparison import compare
         from emofuse.evaluation.sources import read_source
+        from emofuse.reporting.comparison_page import comparison_lines, write_comparison
 
         params = load_params()
-        read = [read_source(asked, _run_file) for asked in sources]
-        found = comparing.compare(read, split, params.evaluate.resamples, params.seed)
-        head, *rows = comparing.lines(found)
+        answers = [read_source(name, _run_file) for name in sources]
+        result = compare(answers, split, params.evaluate.resamples, params.seed)
+        head, *rows = comparison_lines(result)
         title = (
-            f"{found.rows} {split} rows in {found.dialogues} dialogues, 95% intervals; less and wins: of weighted F1"
+            f"{result.rows} {split} rows in {result.dialogues} dialogues, 95% intervals; less and wins: of weighted F1"
         )
         table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
         for column in head:
@@ -180,9 +181,9 @@ def compare(
         for row in rows:
             table.add_row(*(cell.replace(" to ", "…") for cell in row))
         Console().print(table)
-        typer.echo("\n".join(found.notes()))
+        typer.echo("\n".join(result.notes()))
         if html is not None:
-            comparing.write_comparison(html, found)
+            write_comparison(html, result)
 
 
 @app.command()

@@ -30,7 +30,7 @@ from mlflow.types.schema import ColSpec, Schema
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
 
 from emofuse.core.errors import TrackingError
-from emofuse.inference.bundle import DESCRIPTION
+from emofuse.inference.description import DESCRIPTION
 
 EXPERIMENT = REGISTERED_MODEL = "emofuse"
 ALIAS = "champion"

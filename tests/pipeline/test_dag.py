@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from emofuse.core.params import RUNTIME, Params
-from emofuse.fusion.registry import FUSIONS, MODELS, TRAINED
+from emofuse.fusion.names import FUSIONS, MODELS, TRAINED
 from tests.pipeline.imports import PACKAGES, ROOT, imported_modules
 
 TRAINED_OUTS = ("models", "reports/training")
@@ -33,6 +33,34 @@ def test_stage_depends_on_the_rooms_that_it_imports_from(stage: str) -> None:
     needed = {module: {dep for dep in code if module == dep or module.startswith(f"{dep}/")} for module in modules}
     assert not [module for module, rooms in needed.items() if not rooms], "modules that no dep holds"
     assert not code - set().union(*needed.values()), "deps that hold nothing of use"
+
+
+ROOMS = (
+    {"core"},
+    {"media", "datasets"},
+    {"features", "extraction"},
+    {"fusion"},
+    {"training"},
+    {"inference"},
+    {"evaluation"},
+    {"reporting", "tracking"},
+    {"service"},
+    {"cli", "doctor", "__main__", "__init__"},
+)
+
+
+def test_imports_run_one_way_through_the_rooms() -> None:
+    level = {room: number for number, rooms in enumerate(ROOMS) for room in rooms}
+    package = PACKAGES["emofuse"] / "emofuse"
+    wrong = []
+    for path in package.rglob("*.py"):
+        room = path.relative_to(package).parts[0].removesuffix(".py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("emofuse."):
+                other = str(node.module).split(".")[1]
+                if level[other] > level[room]:
+                    wrong.append(f"{path.relative_to(package)} imports {node.module}")
+    assert wrong == []
 
 
 def test_the_package_that_is_served_does_not_know_the_built_in_corpus() -> None:

@@ -12,8 +12,9 @@ from typer.testing import CliRunner
 from emofuse.cli import app
 from emofuse.core.errors import DataError
 from emofuse.core.tables import write_json
-from emofuse.evaluation.comparison import compare, lines, write_comparison
-from emofuse.evaluation.sources import Source, read_source
+from emofuse.evaluation.comparison import compare
+from emofuse.evaluation.sources import ModelAnswers, read_source
+from emofuse.reporting.comparison_page import comparison_lines, write_comparison
 from tests.pipeline.imports import ROOT
 
 COUNT = 120
@@ -46,7 +47,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_difference_is_of_the_rows_that_both_have() -> None:
     short = answers(range(0, 60, 2), rows=60)
-    found = compare([Source("one", answers()), Source("two", short)], "test", 200, 1)
+    found = compare([ModelAnswers("one", answers()), ModelAnswers("two", short)], "test", 200, 1)
     assert (found.rows, found.left_out, found.dialogues) == (60, 60, 15)
     apart = found.difference("two", "one")
     assert apart is not None
@@ -59,7 +60,7 @@ def test_the_difference_is_of_the_rows_that_both_have() -> None:
 def test_rows_with_different_labels_are_left_out() -> None:
     other = answers()
     other.loc[:3, "label"] = "neutral"
-    found = compare([Source("one", answers()), Source("two", other)], "test", 200, 1)
+    found = compare([ModelAnswers("one", answers()), ModelAnswers("two", other)], "test", 200, 1)
     assert (found.rows, found.left_out) == (COUNT - 4, 4)
 
 
@@ -67,14 +68,14 @@ def test_rows_with_different_labels_are_left_out() -> None:
     ("sources", "message"),
     [
         (
-            [Source("one", answers()), Source("two", answers(split="dev"))],
+            [ModelAnswers("one", answers()), ModelAnswers("two", answers(split="dev"))],
             "found no labelled test row .* a split of dev, test",
         ),
-        ([Source("one", answers()), Source("one", answers())], "expected at least two different ones"),
-        ([Source("one", answers())], "expected at least two"),
+        ([ModelAnswers("one", answers()), ModelAnswers("one", answers())], "expected at least two different ones"),
+        ([ModelAnswers("one", answers())], "expected at least two"),
     ],
 )
-def test_what_can_not_be_compared_is_refused(sources: list[Source], message: str) -> None:
+def test_what_can_not_be_compared_is_refused(sources: list[ModelAnswers], message: str) -> None:
     with pytest.raises(DataError, match=message):
         compare(sources, "test", 200, 1)
 
@@ -113,19 +114,19 @@ def test_the_command_prints_the_table_and_writes_the_page(folder: Path) -> None:
     assert "workspace:late" in done.output
     page = (folder / "page.html").read_text()
     found = compare([read_source(name, no_run) for name in ("workspace", "workspace:late")], "test", 2000, 13)
-    apart = lines(found)[2][4].split("\n")
+    apart = comparison_lines(found)[2][4].split("\n")
     assert apart[0] in done.output and apart[1].replace(" to ", "…") in done.output
     assert apart[0] in page and apart[1] in page
 
 
 def test_the_page_escapes_names(tmp_path: Path) -> None:
-    found = compare([Source("<b>one", answers()), Source("two", answers([1]))], "test", 200, 1)
+    found = compare([ModelAnswers("<b>one", answers()), ModelAnswers("two", answers([1]))], "test", 200, 1)
     write_comparison(tmp_path / "page.html", found)
     assert "<b>one" not in (tmp_path / "page.html").read_text()
 
 
 def test_a_page_that_can_not_be_written_is_a_message(tmp_path: Path) -> None:
-    found = compare([Source("one", answers()), Source("two", answers([1]))], "test", 200, 1)
+    found = compare([ModelAnswers("one", answers()), ModelAnswers("two", answers([1]))], "test", 200, 1)
     with pytest.raises(DataError, match="can't be written"):
         write_comparison(tmp_path, found)
     assert list(tmp_path.parent.glob(".*tmp")) == []

@@ -61,3 +61,27 @@ def test_the_page_of_benchmarks_is_that_of_their_results() -> None:
 def test_the_page_of_models_is_that_of_their_results() -> None:
     found = models.page(read_json(ROOT / models.RESULTS))
     assert (ROOT / models.PAGE).read_text() == found, "stale: run `python -m benchmarks.models`"
+
+
+def pair(first: str, second: str, low: float, high: float) -> dict[str, object]:
+    return {"model": first, "against": second, "value": (low + high) / 2, "low": low, "high": high, "wins": 0.5}
+
+
+def test_the_claim_is_judged_by_intervals_whichever_way_round_a_difference_was_written() -> None:
+    claim = script("generate").claim
+    lost = {"value": -0.1, "low": -0.2, "high": -0.05}
+    written = {
+        "scores": {"dev": {"early": {"weighted_f1": {"value": 0.5}}}},
+        "subsets": {"early": [{"modalities": ["text", "metadata"]}, {"modalities": ["text"], "lost": lost}]},
+        "differences": [pair("text", "visual", 0.1, 0.3), pair("audio", "text", -0.4, -0.2)],
+    }
+    told = claim(written)
+    assert "hold: text alone is stronger than visual alone (+0.200 weighted F1); text alone is stronger than" in told
+    assert "the other way round: early is better with metadata than without (−0.100 weighted F1)" in told
+    written["differences"] = [pair("audio", "visual", -0.1, 0.2)]
+    assert "These stay open" in claim(written) and "visual alone is stronger than audio alone (−0.050" in claim(written)
+    written["subsets"] = {"early": [{"modalities": ["text"]}]}
+    written["differences"] = [pair("visual", "audio", 0.1, 0.2)]
+    assert "holds here" in claim(written)
+    written["differences"] = []
+    assert "can't be tested" in claim(written)

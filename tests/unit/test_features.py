@@ -14,7 +14,7 @@ from emofuse.features.text import encoder
 from emofuse.features.text.cues import NAMES, cues
 from emofuse.features.text.extractor import TextExtractor
 from emofuse.features.visual.extractor import VisualExtractor
-from emofuse.training.scaling import Scaler, load_scalers, save_scalers
+from emofuse.fusion.scaling import Scaler, load_scalers, save_scalers
 from tests.conftest import write_clip
 
 

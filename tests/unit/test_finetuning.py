@@ -18,10 +18,11 @@ from emofuse.features.registry import make_extractor
 from emofuse.features.text.encoder import load_encoder
 from emofuse.features.text.finetuned import FinetunedEncoder, FinetunedNetwork, answers, tokenized
 from emofuse.fusion.registry import make_model
-from emofuse.inference.bundle import Bundle, load_bundle, save_bundle
+from emofuse.fusion.scaling import Scaler
+from emofuse.fusion.trained_model import Bundle
+from emofuse.inference.bundle import load_bundle, save_bundle
 from emofuse.inference.predictor import Predictor
 from emofuse.training.finetune import FinetunedMember, finetune
-from emofuse.training.scaling import Scaler
 
 WHO = ("my sister", "our neighbour", "the doctor", "everyone")
 HOW = ("so happy", "terribly sad", "delighted", "in tears", "over the moon", "heartbroken")  # joy and sadness in turn

@@ -25,14 +25,17 @@ from emofuse.features.text.extractor import TextExtractor
 from emofuse.fusion.base import Batch, Fusion, balanced
 from emofuse.fusion.context import OTHER, SAME, UNKNOWN, manifest_lines, utterance_lines
 from emofuse.fusion.late import LateFusion
+from emofuse.fusion.names import FUSIONS, TRAINED, model_modalities
 from emofuse.fusion.objective import Objective, class_weights
-from emofuse.fusion.registry import FUSIONS, TRAINED, make_model, model_modalities
-from emofuse.inference.bundle import Bundle, bundle_version, load_bundle, save_bundle
+from emofuse.fusion.registry import make_model
+from emofuse.fusion.scaling import Scaler
+from emofuse.fusion.trained_model import Bundle
+from emofuse.inference.bundle import load_bundle, save_bundle
+from emofuse.inference.description import bundle_version
 from emofuse.inference.predictor import Predictor
 from emofuse.training.augmentation import augment, draw
 from emofuse.training.calibration import apply_temperature, log_pool
 from emofuse.training.loop import Rows, dialogue_folds, train
-from emofuse.training.scaling import Scaler
 from tests.conftest import ingest
 
 DIMS = {"text": 5, "audio": 4, "visual": 3, "metadata": 2}

@@ -10,7 +10,8 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from emofuse.core.errors import TrackingError
-from emofuse.inference.bundle import bundle_version, load_bundle
+from emofuse.inference.bundle import load_bundle
+from emofuse.inference.description import bundle_version
 from emofuse.tracking import ALIAS, EXPERIMENT, REGISTERED_MODEL, Dataset, ModelRun, Trial, track, track_trial
 from tests.pipeline.imports import ROOT
 

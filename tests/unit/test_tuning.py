@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from emofuse.core.errors import DataError, ParamsError
 from emofuse.core.params import Params, TrainParams, TuneParams
-from emofuse.fusion.registry import FUSIONS
+from emofuse.fusion.names import FUSIONS
 from emofuse.training.search import changed, ended_trials, importances, open_study, search, setting, study_name
 
 SEED = 13

@@ -28,9 +28,9 @@ from emofuse.core.tables import read_json, write_json
 from emofuse.features.registry import make_extractor
 from emofuse.fusion.base import Batch
 from emofuse.fusion.registry import make_model
+from emofuse.fusion.scaling import Scaler, scaler_tensors
 from emofuse.training.calibration import fit_temperature
 from emofuse.training.loop import Rows, Trained, train
-from emofuse.training.scaling import Scaler, scaler_tensors
 
 FINGERPRINT = Path(__file__).with_name("fingerprint.json")
 CORPUS = Path("data/corpus")

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from emofuse.core.errors import DataError
-from emofuse.core.metrics import METRICS
 from emofuse.core.records import KEY
-from emofuse.core.tables import atomic_write
-from emofuse.evaluation.measured import Measured, differences, standings
-from emofuse.evaluation.sources import Source
+from emofuse.evaluation.measured import Measured, difference_of, differences, standings
+from emofuse.evaluation.sources import ModelAnswers
 from emofuse.evaluation.uncertainty import FEW
-from emofuse.reporting.pages import render, score, signed, spread
 
 
 @dataclass(frozen=True)
@@ -42,9 +38,9 @@ class Comparison:
     scores: dict[str, dict[str, dict[str, float | None]]]
     differences: list[dict[str, Any]]
 
-    def difference(self, name: str, against: str) -> dict[str, Any] | None:
+    def difference(self, name: str, against: str) -> Mapping[str, Any] | None:
         """The paired difference of two sources; None of one from itself."""
-        return next((d for d in self.differences if (d["model"], d["against"]) == (name, against)), None)
+        return difference_of(self.differences, name, against)
 
     def notes(self) -> list[str]:
         """What to know before believing the table, a sentence each."""
@@ -56,7 +52,7 @@ class Comparison:
         return notes
 
 
-def compare(sources: Sequence[Source], split: str, resamples: int, seed: int) -> Comparison:
+def compare(sources: Sequence[ModelAnswers], split: str, resamples: int, seed: int) -> Comparison:
     """Measure the answers on the rows that all sources label alike.
 
     Raises:
@@ -92,35 +88,7 @@ def compare(sources: Sequence[Source], split: str, resamples: int, seed: int) ->
     )
 
 
-def _labelled(source: Source, split: str) -> pd.DataFrame:
+def _labelled(source: ModelAnswers, split: str) -> pd.DataFrame:
     rows = source.answers
     chosen = rows[(rows["split"] == split) & rows["label"].notna()]
     return chosen.rename(columns={"predicted": source.name})
-
-
-def lines(found: Comparison) -> list[list[str]]:
-    """The table in words: a heading, then a row a source."""
-    first = found.names[0]
-    head = ["", *(name.replace("_f1", " F1") for name in METRICS), "less the first", "wins"]
-    told = [head]
-    for name in found.names:
-        metrics = [f"{score(each['value'])}\n{spread(each)}" for each in found.scores[name].values()]
-        apart = found.difference(name, first)
-        less = "" if apart is None else f"{signed(apart['value'])}\n{spread(apart, True)}"
-        told.append([name, *metrics, less, "" if apart is None else f"{100 * apart['wins']:.0f}%"])
-    return told
-
-
-def write_comparison(path: Path, found: Comparison) -> None:
-    """Write the comparison as HTML that needs nothing else.
-
-    Raises:
-        DataError: there can be no such file.
-    """
-    try:
-        with atomic_write(path) as aside:
-            aside.write_text(render("compare.html.j2", found=found), encoding="utf-8")
-    except OSError as error:
-        raise DataError(
-            f"{path}: can't be written ({error.strerror}); expected a file in a folder that you may write to"
-        ) from None

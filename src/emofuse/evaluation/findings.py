@@ -11,9 +11,8 @@ from emofuse.core.metrics import per_class
 from emofuse.core.records import MODALITIES
 from emofuse.evaluation.ablations import feature_importance, modality_importance, subset_scores
 from emofuse.evaluation.calibration import calibration, coverage
-from emofuse.evaluation.claims import claims, verdict
 from emofuse.evaluation.measured import WEIGHTED_F1, Measured, differences, standings
-from emofuse.evaluation.mistakes import confusion, mistakes
+from emofuse.evaluation.mistakes import confusion_counts, mistakes
 from emofuse.evaluation.slices import find_slices, slice_scores
 from emofuse.evaluation.subject import Subject
 from emofuse.evaluation.uncertainty import FEW, LEVEL
@@ -36,8 +35,6 @@ def findings(
     best = best_single(splits, [model for model in subjects if model in MODALITIES])
     models = list(measured.probabilities)
     subsets = {model: subset_scores(subjects[model], measured) for model in fusions}
-    judged = max(fusions, key=lambda model: _dev(splits, model))
-    parts = claims(measured, judged, subsets[judged])
     tables = {m: table.select(subjects[champion].labelled) for m, table in subjects[champion].tables.items()}
     slices = slice_scores(measured, find_slices(measured.rows, tables, least))
     return {
@@ -60,11 +57,10 @@ def findings(
         "modality_importance": {m: modality_importance(subjects[m], measured, measured.seed) for m in fusions},
         "feature_importance": feature_importance(subjects[champion], measured, measured.seed),
         "weights": {m: _weights(subjects[m]) for m in fusions},
-        "claim": {"parts": parts, "verdict": verdict(parts)},
         "models": {
             model: {
                 "classes": _classes(measured, model),
-                "confusion": confusion(measured, model),
+                "confusion": confusion_counts(measured, model),
                 **calibration(measured.probabilities[model], measured.actual),
                 "coverage": coverage(measured.probabilities[model], measured.actual),
                 "slices": slices[model],
@@ -89,28 +85,35 @@ def _classes(measured: Measured, model: str) -> list[dict[str, Any]]:
     names = np.array(measured.classes)
     actual, predicted = (names[codes].tolist() for codes in (measured.actual, measured.predicted(model)))
     scores = per_class(actual, predicted, measured.classes)
-    told: list[dict[str, Any]] = scores.to_dict("records")
-    return told
+    records: list[dict[str, Any]] = scores.to_dict("records")
+    return records
 
 
 def _weights(subject: Subject) -> dict[str, dict[str, float]]:
     """Mean and standard deviation, over the rows that have it, of each modality's weight."""
     weights = subject.weights()
-    told = {}
+    described = {}
     for index, modality in enumerate(subject.modalities):
-        found = weights[subject.tables[modality].present, index]
-        told[modality] = {
-            "mean": float(found.mean()) if len(found) else 0.0,
-            "deviation": float(found.std()) if len(found) else 0.0,
-            "rows": len(found),
+        shares = weights[subject.tables[modality].present, index]
+        described[modality] = {
+            "mean": float(shares.mean()) if len(shares) else 0.0,
+            "deviation": float(shares.std()) if len(shares) else 0.0,
+            "rows": len(shares),
         }
-    return told
+    return described
 
 
-def intervals(found: Mapping[str, Any]) -> dict[str, Any]:
-    """The part that is kept in git and shown in the documentation: scores and differences with their intervals."""
-    references = ("text", found["best_single"])
+def intervals(findings: Mapping[str, Any]) -> dict[str, Any]:
+    """The part that is kept in git and shown in the documentation: scores and differences with their intervals.
+
+    Of the differences those from text and from the best single modality, and those of single modalities.
+    """
+    references = ("text", findings["best_single"])
     return {
-        **{key: found[key] for key in ("on", "champion", "best_single", "scores", "subsets", "claim")},
-        "differences": [pair for pair in found["differences"] if pair["against"] in references],
+        **{key: findings[key] for key in ("on", "champion", "best_single", "scores", "subsets")},
+        "differences": [
+            pair
+            for pair in findings["differences"]
+            if pair["against"] in references or {pair["model"], pair["against"]} <= set(MODALITIES)
+        ],
     }

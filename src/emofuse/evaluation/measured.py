@@ -81,11 +81,16 @@ def differences(measured: Measured, names: Sequence[str], others: Sequence[str])
 
     `wins` is the share of resamples in which the first is the better.
     """
-    told = []
+    pairs: list[dict[str, Any]] = []
     for name in names:
         for other in others:
             if name != other:
                 between = measured.models[name] - measured.models[other]
                 wins = float(between.wins()[WEIGHTED_F1])
-                told.append({"model": name, "against": other, **between.to_json(WEIGHTED_F1), "wins": wins})
-    return told
+                pairs.append({"model": name, "against": other, **between.to_json(WEIGHTED_F1), "wins": wins})
+    return pairs
+
+
+def difference_of(pairs: Sequence[Mapping[str, Any]], model: str, against: str) -> Mapping[str, Any] | None:
+    """The paired difference of two models among those that `differences` gave; None of a model from itself."""
+    return next((pair for pair in pairs if (pair["model"], pair["against"]) == (model, against)), None)

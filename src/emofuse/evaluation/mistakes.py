@@ -31,7 +31,7 @@ def mistakes(measured: Measured, model: str) -> list[dict[str, Any]]:
     ]
 
 
-def confusion(measured: Measured, model: str) -> list[list[int]]:
+def confusion_counts(measured: Measured, model: str) -> list[list[int]]:
     """Counts of shape (classes, classes): rows actual, columns predicted."""
     classes = len(measured.classes)
     cells = np.bincount(measured.actual * classes + measured.predicted(model), minlength=classes**2)

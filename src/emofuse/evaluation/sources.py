@@ -18,7 +18,7 @@ from emofuse.core.errors import DataError
 from emofuse.core.paths import REPORTS_DIR
 from emofuse.core.records import KEY
 from emofuse.core.tables import read_features, read_json, read_manifest, read_table
-from emofuse.inference.bundle import DESCRIPTION
+from emofuse.inference.description import DESCRIPTION
 
 WORKSPACE = "workspace"  # DVC's word for the files as they are
 PREDICTIONS, METRICS = REPORTS_DIR / "predictions.parquet", REPORTS_DIR / "metrics.json"
@@ -30,7 +30,7 @@ ASK = (
 
 
 @dataclass(frozen=True)
-class Source:
+class ModelAnswers:
     """One model's answers.
 
     Attributes:
@@ -42,7 +42,7 @@ class Source:
     answers: pd.DataFrame
 
 
-def read_source(asked: str, run_file: Callable[[str, str], Path]) -> Source:
+def read_source(asked: str, run_file: Callable[[str, str], Path]) -> ModelAnswers:
     """Find the answers that a name stands for.
 
     Args:
@@ -54,7 +54,7 @@ def read_source(asked: str, run_file: Callable[[str, str], Path]) -> Source:
     """
     path = Path(asked)
     if (path / DESCRIPTION).is_file():
-        return Source(asked, _of_bundle(path))
+        return ModelAnswers(asked, _of_bundle(path))
     if re.fullmatch(r"[0-9a-f]{32}", asked):
         table = read_table(run_file(asked, "reports/predictions.parquet")).to_pandas()
         return _chosen(asked[:8], table, None, lambda: None)
@@ -72,13 +72,13 @@ def read_source(asked: str, run_file: Callable[[str, str], Path]) -> Source:
         return _chosen(place, table, model, lambda: _champion(_of_revision(place, METRICS, folder)))
 
 
-def _chosen(name: str, table: pd.DataFrame, model: str | None, champion: Callable[[], str | None]) -> Source:
+def _chosen(name: str, table: pd.DataFrame, model: str | None, champion: Callable[[], str | None]) -> ModelAnswers:
     """One model of a table of answers: the one that was asked for, the only one, or the champion."""
     models = table["model"].unique().tolist()
     wanted = model or (models[0] if len(models) == 1 else champion())
     if wanted not in models:
         raise DataError(f"{name}: found no answers of model {wanted}, expected one of {', '.join(models)}; add :MODEL")
-    return Source(f"{name}:{wanted}", table.loc[table["model"] == wanted, [*KEY, "label", "predicted"]])
+    return ModelAnswers(f"{name}:{wanted}", table.loc[table["model"] == wanted, [*KEY, "label", "predicted"]])
 
 
 def _of_file(path: Path) -> pd.DataFrame:

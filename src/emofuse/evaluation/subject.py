@@ -14,8 +14,8 @@ from torch import Tensor
 
 from emofuse.core.records import FeatureTable
 from emofuse.fusion.base import Batch, Fusion
+from emofuse.fusion.scaling import scaler_tensors
 from emofuse.inference.predictor import Predictor, member_answer, member_weights
-from emofuse.training.scaling import scaler_tensors
 
 HIDDEN = "hidden for the evaluation"
 Tables = Mapping[str, FeatureTable]

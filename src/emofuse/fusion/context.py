@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from emofuse.core.params import AttentionParams
 from emofuse.core.records import FeatureTable, Line, Utterance
 from emofuse.fusion.base import Context
-from emofuse.training.scaling import Scaler
+from emofuse.fusion.scaling import Scaler
 
 UNKNOWN, OTHER, SAME = 0, 1, 2  # who says a line: not known, another than the utterance's speaker, or the same
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from emofuse.fusion.base import Batch, Fusion
-from emofuse.training.scaling import Scaler
+from emofuse.fusion.scaling import Scaler
 
 
 class FinetunedScores(Fusion):

@@ -9,7 +9,7 @@ import torch
 from emofuse.core.records import FeatureTable
 from emofuse.fusion.base import Batch
 from emofuse.fusion.context import Lines
-from emofuse.training.scaling import Scaler
+from emofuse.fusion.scaling import Scaler
 
 
 def make_batch(

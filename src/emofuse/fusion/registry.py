@@ -1,26 +1,15 @@
-"""Models by name."""
+"""Models with fresh weights, by name."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from emofuse.core.params import TrainParams
-from emofuse.core.records import MODALITIES
 from emofuse.fusion.attention import AttentionFusion
 from emofuse.fusion.base import Fusion
 from emofuse.fusion.early import EarlyFusion
 from emofuse.fusion.finetuned import FinetunedScores
 from emofuse.fusion.late import LateFusion
-
-FUSIONS = ("early", "late", "attention")
-TRAINED = (*FUSIONS, *MODALITIES)  # each modality alone is a baseline
-ENSEMBLE = "ensemble"  # of the fusions, made of their members, and of the finetuned encoders where there are any
-MODELS = (ENSEMBLE, *TRAINED)
-
-
-def model_modalities(name: str) -> tuple[str, ...]:
-    """The modalities that a model reads."""
-    return (name,) if name in MODALITIES else MODALITIES
 
 
 def make_model(name: str, dims: Mapping[str, int], classes: int, params: TrainParams) -> Fusion:

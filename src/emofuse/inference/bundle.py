@@ -10,7 +10,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -22,63 +22,15 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from emofuse.core.errors import BundleError
-from emofuse.core.numerics import Mode, current
-from emofuse.core.params import EXTRACTOR_PARAMS, ExtractorParams, TrainParams
-from emofuse.fusion.base import Fusion
+from emofuse.core.params import EXTRACTOR_PARAMS, TrainParams
 from emofuse.fusion.registry import make_model
-from emofuse.training.scaling import Scaler, scaler_tensors, scalers_from_tensors
+from emofuse.fusion.scaling import scaler_tensors, scalers_from_tensors
+from emofuse.fusion.trained_model import Bundle
+from emofuse.inference.description import CARD, DESCRIPTION, FINETUNED, FORMAT, WEIGHTS, read_part
 
-FORMAT = 4
-DESCRIPTION, WEIGHTS, CARD = "bundle.json", "weights.safetensors", "model_card.md"
-FINETUNED = "finetuned"  # folder of the finetuned text encoders
 # What Python or torch would run code from: by name, and by how pickles and the zip files of torch.save begin.
 RUNNABLE = {".pkl", ".pickle", ".pt", ".pth", ".bin", ".ckpt", ".joblib", ".dill", ".npy", ".npz", ".py", ".pyc", ".so"}
 RUNNABLE_STARTS = (*(bytes([0x80, protocol]) for protocol in range(2, 6)), b"PK\x03\x04")
-
-
-@dataclass(frozen=True)
-class Bundle:
-    """A trained model.
-
-    Attributes:
-        name: the model's name, such as `early`.
-        labels: the classes, in the order of every probability vector.
-        features: the feature names of each modality that it reads.
-        extractors: how each modality's features are extracted.
-        scalers: z-scores a modality.
-        train: the params that it was trained with.
-        seed: the seed that it was trained with.
-        members: models whose answers are pooled; those of an ensemble are of several kinds.
-        weights: of each member in the pool; empty where all weigh the same.
-        temperature: what the pool is divided by, as logits, so that its confidence is what it is right.
-        finetuned: folder of the finetuned text encoders, which is copied into the bundle; None where there are none.
-        numerics: what decided the rounding of its features and weights.
-        version: sha256 of the description; empty until saved.
-    """
-
-    name: str
-    labels: tuple[str, ...]
-    features: Mapping[str, tuple[str, ...]]
-    extractors: Mapping[str, ExtractorParams]
-    scalers: Mapping[str, Scaler]
-    train: TrainParams
-    seed: int
-    members: list[Fusion]
-    weights: tuple[float, ...] = ()
-    temperature: float = 1.0
-    finetuned: Path | None = None
-    numerics: Mode = field(default_factory=current)
-    version: str = ""
-
-    @property
-    def shares(self) -> tuple[float, ...]:
-        """What each member weighs in the pool; they sum to 1."""
-        return self.weights or (1 / len(self.members),) * len(self.members)
-
-    @property
-    def reads_context(self) -> bool:
-        """Whether the lines around an utterance change the answer."""
-        return any(member.reads_context for member in self.members)
 
 
 def save_bundle(bundle: Bundle, folder: Path) -> str:
@@ -111,31 +63,13 @@ def save_bundle(bundle: Bundle, folder: Path) -> str:
     return hashlib.sha256(description.encode()).hexdigest()
 
 
-def bundle_version(folder: Path) -> str:
-    """The version of the bundle in a folder, without loading it.
-
-    Raises:
-        BundleError: there is no bundle.
-    """
-    return hashlib.sha256(_read(folder / DESCRIPTION)).hexdigest()
-
-
-def bundle_labels(folder: Path) -> tuple[str, ...]:
-    """The classes of the bundle in a folder, without loading it.
-
-    Raises:
-        BundleError: there is no bundle.
-    """
-    return tuple(json.loads(_read(folder / DESCRIPTION))["labels"])
-
-
 def load_bundle(folder: Path) -> Bundle:
     """Load and verify a bundle. Nothing in it is run.
 
     Raises:
         BundleError: it is incomplete, altered, or of a format that this release doesn't read.
     """
-    raw, weights = _read(folder / DESCRIPTION), _read(folder / WEIGHTS)
+    raw, weights = read_part(folder / DESCRIPTION), read_part(folder / WEIGHTS)
     _refuse_code(folder)
     try:
         described = json.loads(raw)
@@ -181,15 +115,6 @@ def _refuse_code(folder: Path) -> None:
                 f"{path}: found a file that could run code when it is loaded, expected {DESCRIPTION}, {WEIGHTS} and "
                 f"{CARD}; don't trust this folder: fetch the bundle again or train again"
             )
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError:
-        raise BundleError(
-            f"{path}: no such file; expected a bundle folder such as models/champion. Run `dvc repro`"
-        ) from None
 
 
 def _describe(bundle: Bundle, weights_sha256: str, finetuned: Mapping[str, str]) -> dict[str, Any]:

@@ -18,7 +18,8 @@ from emofuse.features.registry import make_extractor
 from emofuse.fusion.base import Batch, Fusion
 from emofuse.fusion.context import Lines, manifest_lines, utterance_lines
 from emofuse.fusion.inputs import make_batch
-from emofuse.inference.bundle import Bundle, load_bundle
+from emofuse.fusion.trained_model import Bundle
+from emofuse.inference.bundle import load_bundle
 from emofuse.inference.prediction import NOTHING, ModalityUse, Prediction
 from emofuse.training.calibration import apply_temperature, log_pool
 

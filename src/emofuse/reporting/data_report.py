@@ -11,10 +11,10 @@ from typing import Any
 import matplotlib
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from emofuse.core.tables import atomic_write
 from emofuse.datasets.findings import QUANTILES
+from emofuse.reporting.pages import render
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -30,14 +30,8 @@ def write_page(path: Path, found: Mapping[str, Any], manifest: pd.DataFrame) -> 
         found: what `findings` gave.
         manifest: what it was given.
     """
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        keep_trailing_newline=True,
-    )
-    page = environment.get_template("data.html.j2").render(
+    page = render(
+        "data.html.j2",
         f=found,
         labels=_ordered(found["labels"]),
         speakers=_ordered(found["speakers"]),

@@ -9,11 +9,11 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 
-def render(template: str, **content: Any) -> str:
-    """Fill a template of this folder; what stands in HTML is escaped."""
+def render(template: str, folder: Path = Path(__file__).parent, **content: Any) -> str:
+    """Fill a template of a folder, this one unless given; what stands in HTML and SVG is escaped."""
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=template.endswith(".html.j2"),
+        loader=FileSystemLoader(folder),
+        autoescape=template.endswith((".html.j2", ".svg.j2")),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -33,12 +33,12 @@ def signed(value: float | None) -> str:
     return "" if value is None else f"{value:+.3f}".replace("-", "−") if value else "0.000"
 
 
-def spread(told: Mapping[str, Any], difference: bool = False) -> str:
+def spread(estimate: Mapping[str, Any], difference: bool = False) -> str:
     """An interval in words."""
-    if told["low"] is None:
+    if estimate["low"] is None:
         return "no interval"
     show = signed if difference else score
-    return f"{show(told['low'])} to {show(told['high'])}"
+    return f"{show(estimate['low'])} to {show(estimate['high'])}"
 
 
 def points(xs: Sequence[float], ys: Sequence[float], x_range: tuple[float, float], y_range: tuple[float, float]) -> str:

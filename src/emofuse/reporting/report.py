@@ -13,6 +13,7 @@ import pandas as pd
 
 from emofuse.core.tables import atomic_write
 from emofuse.datasets.findings import headline
+from emofuse.evaluation.measured import difference_of
 from emofuse.reporting.pages import render
 
 LIBRARIES = ("emofuse", "torch", "transformers", "scikit-learn", "numpy", "scipy", "opencv-python-headless", "av")
@@ -26,7 +27,7 @@ class Material:
     """What the report and the model card are made from.
 
     Attributes:
-        found: what `findings` gave.
+        findings: what `findings` gave.
         data: the data report's JSON.
         params: flat, of the sections that change a result.
         versions: of each model's bundle.
@@ -34,7 +35,7 @@ class Material:
         pictures: data URIs of clips, from `thumbnails`.
     """
 
-    found: Mapping[str, Any]
+    findings: Mapping[str, Any]
     data: Mapping[str, Any]
     params: Mapping[str, Any]
     versions: Mapping[str, str]
@@ -53,24 +54,23 @@ class Material:
 
     def rivals(self) -> list[str]:
         """What the champion is held against in words: text, the best single modality, the second on dev."""
-        second = next(name for name in self.ranked() if name != self.found["champion"])
-        wanted = dict.fromkeys(("text", self.found["best_single"], second))
-        return [name for name in wanted if name != self.found["champion"]]
+        second = next(name for name in self.ranked() if name != self.findings["champion"])
+        wanted = dict.fromkeys(("text", self.findings["best_single"], second))
+        return [name for name in wanted if name != self.findings["champion"]]
 
     def ranked(self) -> list[str]:
         """Models, the best weighted F1 on dev first."""
-        dev = next(iter(self.found["scores"].values()))
+        dev = next(iter(self.findings["scores"].values()))
         return sorted(dev, key=lambda name: -dev[name]["weighted_f1"]["value"])
 
     def subset_rows(self) -> list[list[Mapping[str, Any]]]:
         """What each fusion, in order, scores from each subset of the modalities, the best of the first on top."""
-        columns = [self.found["subsets"][name] for name in self.found["fusions"]]
+        columns = [self.findings["subsets"][name] for name in self.findings["fusions"]]
         return sorted(map(list, zip(*columns, strict=True)), key=lambda row: -row[0]["value"])
 
     def difference(self, model: str, against: str) -> Mapping[str, Any] | None:
         """The paired difference of two models; None of a model from itself."""
-        pairs = (p for p in self.found["differences"] if (p["model"], p["against"]) == (model, against))
-        return next(pairs, None)
+        return difference_of(self.findings["differences"], model, against)
 
 
 def write_report(path: Path, material: Material) -> None:
@@ -97,11 +97,11 @@ def _write(path: Path, template: str, material: Material) -> None:
     page = render(
         template,
         m=material,
-        f=material.found,
-        on=material.found["on"],
+        f=material.findings,
+        on=material.findings["on"],
         data=material.data,
-        champion=material.found["champion"],
-        best=material.found["models"][material.found["champion"]],
+        champion=material.findings["champion"],
+        best=material.findings["models"][material.findings["champion"]],
         ranked=material.ranked(),
         rivals=material.rivals(),
         slices=SLICES,

@@ -12,7 +12,7 @@ pin()  # before what follows loads numpy and torch
 
 from emofuse.core.params import load_params
 from emofuse.core.records import SPLITS
-from emofuse.inference.bundle import CARD
+from emofuse.inference.description import CARD
 from emofuse.inference.predictor import Predictor
 from emofuse.service.app import create_app
 from emofuse.service.endpoints import Served

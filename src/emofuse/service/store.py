@@ -14,7 +14,7 @@ from pathlib import Path
 import bentoml
 
 from emofuse.core.errors import BundleError
-from emofuse.inference.bundle import WEIGHTS, bundle_version, load_bundle
+from emofuse.inference.description import WEIGHTS, bundle_version
 
 MODEL_NAME = "emofuse"
 CONTEXT = ("params.yaml", "bentofile.yaml", "README.md", "requirements-serve.lock")  # what a Bento is built from
@@ -65,6 +65,8 @@ def build_bento(folder: Path) -> str:
     Raises:
         BundleError: the bundle is incomplete or altered, or no Bento can be built of it.
     """
+    from emofuse.inference.bundle import load_bundle  # with torch, which storing does without
+
     load_bundle(folder)
     store_bundle(folder)
     with tempfile.TemporaryDirectory(prefix="emofuse-") as name:

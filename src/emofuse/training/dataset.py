@@ -17,9 +17,10 @@ from emofuse.core.records import FeatureTable
 from emofuse.core.tables import label_order, read_features, read_manifest
 from emofuse.fusion.context import manifest_lines
 from emofuse.fusion.inputs import make_batch
-from emofuse.fusion.registry import make_model, model_modalities
+from emofuse.fusion.names import model_modalities
+from emofuse.fusion.registry import make_model
+from emofuse.fusion.scaling import Scaler, load_scalers
 from emofuse.training.loop import Job, Rows, jobs
-from emofuse.training.scaling import Scaler, load_scalers
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ Column = Annotated[str | None, typer.Option(help="column of the table")]
 Place = Annotated[Path | None, typer.Argument(help="a table or a folder; what ingest names unless given", exists=True)]
 
 
-def probe(
+def probe_command(
     modality: Annotated[Literal["text", "audio", "visual", "metadata"], typer.Argument(help="whose features")],
     data: Place = None,
     layout: Annotated[str | None, typer.Option(help="of the folder; ingest.layout unless given")] = None,
@@ -56,14 +56,14 @@ def probe(
         from rich.console import Console
 
         from emofuse.evaluation.probe.data import ingest_of, read_labelled
-        from emofuse.evaluation.probe.run import probe as run
+        from emofuse.evaluation.probe.run import probe
         from emofuse.evaluation.probe.table import described, shown, write_probe
 
         named = {"media": media, "text": text, "label": label, "dialogue": dialogue, "speaker": speaker}
         columns = {key: name for key, name in named.items() if name is not None}
         ingest = ingest_of(params.ingest, data, layout, columns)
         labelled = read_labelled(ingest, by, to_dev, params.seed)
-        found = run(section, labelled, classifier or DEFAULT, folds, params.seed)
+        found = probe(section, labelled, classifier or DEFAULT, folds, params.seed)
         protocol = "fitted on train, scored on dev" if to_dev else _folded(folds, by)
         name = "/".join((data or ingest.root).resolve().parts[-2:])
         told = described(found, name, modality, protocol)

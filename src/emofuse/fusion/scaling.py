@@ -16,7 +16,7 @@ from safetensors.numpy import load_file, save_file
 from emofuse.core.errors import DataError
 from emofuse.core.records import FeatureTable
 from emofuse.core.tables import atomic_write
-from emofuse.training.projection import Projection
+from emofuse.fusion.projection import Projection
 
 
 @dataclass(frozen=True)
