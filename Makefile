@@ -10,7 +10,7 @@ export BENTOML_DO_NOT_TRACK := True
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test test-slow test-all lint format docs pictures bench doctor ui serve lock clean
+.PHONY: help repository repro test test-slow test-all lint format docs pictures bench doctor ui serve lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | sed -e 's/:.*## /:/' | awk -F: '{printf "  %-10s %s\n", $$1, $$2}'
@@ -23,17 +23,21 @@ $(READY): requirements.lock pyproject.toml
 	$(VENV)/bin/python -m pip install --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
-repro: $(READY) ## set up, then run the whole pipeline; what is cached does not run again
+repository:
+	@found=$$(git rev-parse --git-dir 2>&1) || { echo "$$found" >&2; \
+		echo "expected a git repository, which DVC needs; run \`git init\` here, then try again" >&2; exit 1; }
+
+repro: repository $(READY) ## set up, then run the whole pipeline; what is cached does not run again
 	@python -m emofuse.core.params
 	dvc repro
 	@echo
 	@echo "Done. Open reports/report.html (which model is best, and why) and reports/data.html (what the data is like)."
 	@echo "Then: make ui (compare the models), make serve (ask the best one), and README.md on your own data."
 
-test: $(READY) ## set up, then run the tests
+test: repository $(READY) ## set up, then run the tests
 	pytest -m "not slow"
 
-test-slow: $(READY) ## the tests that take long
+test-slow: repository $(READY) ## the tests that take long
 	pytest -m slow
 
 test-all: test test-slow ## every test

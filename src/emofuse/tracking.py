@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import cycle
@@ -22,12 +23,28 @@ from typing import Any
 import mlflow
 import pandas as pd
 from mlflow.entities import Dataset as DatasetEntity
-from mlflow.entities import DatasetInput, InputTag, LoggedModelOutput, LoggedModelStatus, Metric, Param, Run
+from mlflow.entities import (
+    DatasetInput,
+    InputTag,
+    LifecycleStage,
+    LoggedModelOutput,
+    LoggedModelStatus,
+    Metric,
+    Param,
+    Run,
+)
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
 from mlflow.tracking import MlflowClient
 from mlflow.types.schema import ColSpec, Schema
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
+from mlflow.utils.validation import (
+    MAX_DATASET_NAME_SIZE,
+    MAX_ENTITY_KEY_LENGTH,
+    MAX_PARAM_VAL_LENGTH,
+    MAX_TAG_VAL_LENGTH,
+)
+from sqlalchemy.exc import SQLAlchemyError  # what MLflow lets through of a store that is no database of its own
 
 from emofuse.core.errors import TrackingError
 from emofuse.inference.description import DESCRIPTION
@@ -41,6 +58,9 @@ COLOR_TAG = "mlflow.runColor"  # MLflow's own; it draws colours by chance else, 
 COLORS = ("#999999", "#000000", "#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7")
 CLASSICAL = {"mlflow.experimentKind": "custom_model_development"}  # opens on its runs, not on traces of an agent
 KEY_TAG, BUNDLE_TAG, COMMIT_TAG = "emofuse.key", "emofuse.bundle", "mlflow.source.git.commit"
+NAMES_TAG = "emofuse.names"  # what the names that MLflow doesn't take were
+LONGEST_NAME = MAX_ENTITY_KEY_LENGTH - 8  # characters, less those of a number
+_REFUSED = re.compile(r"[^\w.\- :]")  # in the name of a param or a metric, but for `/` (mlflow.utils.validation)
 INPUTS = Schema(
     [
         ColSpec("string", "video", required=False),
@@ -105,7 +125,7 @@ class Dataset:
 
     def _as_input(self, split: str, context: str) -> DatasetInput:
         entity = DatasetEntity(
-            name=f"{self.description['name']}/{split}",
+            name=f"{self.description['name']}/{split}"[-MAX_DATASET_NAME_SIZE:],
             digest=str(self.description["hash"])[:16],
             source_type="emofuse",
             source=json.dumps({"layout": self.description["layout"], "split": split}),
@@ -187,26 +207,49 @@ def track_trial(search: str, model: str, trial: Trial) -> None:
     """
     with _server() as client:
         experiment = _experiment(client)
-        parent = _known(client, experiment, search)
+        parent = _tracked(client, experiment, search)
         if parent is None:
             names = {KEY_TAG: search, MLFLOW_RUN_NAME: f"tune {model}", "emofuse.model": model}
             parent = str(client.create_run(experiment, tags=names).info.run_id)
             client.set_terminated(parent)
         key = f"{search}/{trial.number}"
-        if _known(client, experiment, key) is not None:
+        if _tracked(client, experiment, key) is not None:
             return
         names = {KEY_TAG: key, MLFLOW_PARENT_RUN_ID: parent, MLFLOW_RUN_NAME: f"trial {trial.number}"}
         tags = names | {"emofuse.model": model, "emofuse.pruned": str(trial.pruned).lower()}
         run = str(client.create_run(experiment, tags=tags).info.run_id)
         now = int(time.time() * 1000)
         points = [Metric("cv/weighted_f1", value, now, step) for step, value in enumerate(trial.scores, start=1)]
-        client.log_batch(run, points, [Param(name, str(value)) for name, value in trial.params.items()])
+        client.log_batch(run, points, _params(trial.params, safe_names(trial.params)))
         client.set_terminated(run)
+
+
+def safe_names(names: Iterable[str]) -> dict[str, str]:
+    """What names are called in MLflow, which takes letters, digits and a few signs, and no path such as `a//b`.
+
+    A label may be anything that people write: signs, emoji, scripts with combining marks. Names that would become the
+    same are numbered, so that no figure is written over another.
+    """
+    safe: dict[str, str] = {}
+    for name in dict.fromkeys(names):
+        parts = [_REFUSED.sub("_", part) for part in name.split("/")]
+        plain = "/".join("_" if part.strip(".") == "" else part for part in parts)[:LONGEST_NAME]
+        number, free = 1, plain
+        while free in safe.values():
+            number += 1
+            free = f"{plain}-{number}"
+        safe[name] = free
+    return safe
+
+
+def _params(params: Mapping[str, Any], names: Mapping[str, str]) -> list[Param]:
+    """Params as MLflow takes them, which ends a long value."""
+    return [Param(names[name], str(value)[:MAX_PARAM_VAL_LENGTH]) for name, value in params.items()]
 
 
 def _store() -> str:
     """Where runs are kept; an empty variable counts as unset."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or LOCAL_STORE
+    return os.environ.get("MLFLOW_TRACKING_URI", "").strip() or LOCAL_STORE
 
 
 @contextmanager
@@ -214,65 +257,100 @@ def _server() -> Iterator[MlflowClient]:
     uri = _store()
     # A server that is down should say so in seconds, not after MLflow's seven retries.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-    mlflow.set_tracking_uri(uri)  # which may set MLFLOW_TRACKING_URI: whether the user did can't be told afterwards
     try:
+        mlflow.set_tracking_uri(uri)  # which may set MLFLOW_TRACKING_URI: whether the user did can't be told afterwards
         yield MlflowClient(uri)
-    except MlflowException as error:
+    except (MlflowException, SQLAlchemyError, ImportError) as error:
         raise TrackingError(
-            f"MLflow at {uri}: {str(error).splitlines()[0][:300]}; check MLFLOW_TRACKING_URI and that the server runs, "
-            "or unset it to use mlflow.db, then try again"
+            f"MLflow at {_shown(uri)}: {str(error).strip().splitlines()[0][:300]}; {_remedy(error, _shown(uri))}"
         ) from None
 
 
+def _shown(uri: str) -> str:
+    """An address without what logs in to it."""
+    return re.sub(r"//[^/@]*@", "//", uri)
+
+
+def _remedy(error: Exception, uri: str) -> str:
+    """What to do about an error of a store."""
+    if isinstance(error, ImportError):
+        return f"install the driver of this database ({getattr(error, 'name', None) or uri}), then try again"
+    if isinstance(error, SQLAlchemyError):
+        return (
+            "expected a database of MLflow that can be opened; move the file away, or start the database, or set "
+            f"MLFLOW_TRACKING_URI to another store (unset, it is {LOCAL_STORE})"
+        )
+    if "filesystem tracking backend" in str(error):
+        return f"set MLFLOW_TRACKING_URI to a server or a database, or unset it to use {LOCAL_STORE}"
+    if "out-of-date database schema" in str(error):
+        return f"keep a copy of the database, run `mlflow db upgrade {uri}`, then try again"
+    if "not in the active state" in str(error) or "deleted" in str(error):
+        return "restore what was deleted (`mlflow experiments restore`, or in `make ui`), or set MLFLOW_TRACKING_URI"
+    return (
+        "check MLFLOW_TRACKING_URI, what it needs to log in, and that the server runs, "
+        f"or unset it to use {LOCAL_STORE}, then try again"
+    )
+
+
 def _experiment(client: MlflowClient) -> str:
-    found = client.get_experiment_by_name(EXPERIMENT)
-    if found:
-        return str(found.experiment_id)
-    artifacts = LOCAL_ARTIFACTS.resolve().as_uri() if _store() == LOCAL_STORE else None
-    return str(client.create_experiment(EXPERIMENT, artifacts, tags=CLASSICAL))
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    if experiment is None:
+        artifacts = LOCAL_ARTIFACTS.resolve().as_uri() if _store() == LOCAL_STORE else None
+        return str(client.create_experiment(EXPERIMENT, artifacts, tags=CLASSICAL))
+    if experiment.lifecycle_stage != LifecycleStage.ACTIVE:
+        store = _shown(_store())
+        raise TrackingError(
+            f"MLflow at {store}: the experiment {EXPERIMENT!r} was deleted; restore it with "
+            f"`MLFLOW_TRACKING_URI={store} mlflow experiments restore --experiment-id {experiment.experiment_id}`"
+        )
+    return str(experiment.experiment_id)
 
 
 def _track_one(client: MlflowClient, experiment: str, run: ModelRun, data: Dataset, color: str) -> str:
     key = run_key(run, data)
-    known = _known(client, experiment, key)
-    if known is not None:
-        return known
+    tracked = _tracked(client, experiment, key)
+    if tracked is not None:
+        return tracked
+    # What the data is like is no result: as metrics, a chart of each would stand between those of the scores.
+    params, names = {**run.params, **data.figures}, safe_names([*run.metrics, *run.steps])
+    keys = safe_names(params)
+    renamed = {safe: name for name, safe in (names | keys).items() if safe != name}
     tags = {
         KEY_TAG: key,
         BUNDLE_TAG: run.version,
         COMMIT_TAG: _commit(),
         MLFLOW_RUN_NAME: run.name,
         COLOR_TAG: color,
+        NAMES_TAG: json.dumps(renamed, ensure_ascii=False)[:MAX_TAG_VAL_LENGTH] if renamed else "",
         "emofuse.model": run.name,
     }
     run_id = str(client.create_run(experiment, tags={k: v for k, v in tags.items() if v}).info.run_id)
     now = int(time.time() * 1000)
-    figures = [Metric(name, value, now, 0) for name, value in run.metrics.items()]
-    figures += [Metric(name, value, now, step) for name, points in run.steps.items() for step, value in points]
-    # What is known of the data is no result: as metrics, a chart of each would stand between those of the scores.
-    params = [Param(name, str(value)) for name, value in {**run.params, **data.figures}.items()]
-    for start in range(0, len(params), 100):  # the most that one call takes
-        client.log_batch(run_id, params=params[start : start + 100])
+    figures = [Metric(names[name], value, now, 0) for name, value in run.metrics.items()]
+    figures += [Metric(names[name], value, now, step) for name, points in run.steps.items() for step, value in points]
+    entries = _params(params, keys)
+    for start in range(0, len(entries), 100):  # the most that one call takes
+        client.log_batch(run_id, params=entries[start : start + 100])
     for start in range(0, len(figures), 1000):
         client.log_batch(run_id, metrics=figures[start : start + 1000])
     client.log_inputs(run_id, data.as_inputs())
     for path in run.files:
         client.log_artifact(run_id, str(path), "reports")
     if run.bundle is not None:
-        _log_model(client, run_id, run, now)
+        _log_model(client, run_id, run, [Metric(names[name], value, now, 0) for name, value in run.metrics.items()])
     client.set_terminated(run_id)
     return run_id
 
 
-def _known(client: MlflowClient, experiment: str, key: str) -> str | None:
+def _tracked(client: MlflowClient, experiment: str, key: str) -> str | None:
     """The id of the run under a key, where there is one that came to its end."""
-    found: list[Run] = client.search_runs(
+    runs: list[Run] = client.search_runs(
         [experiment], f"tags.`{KEY_TAG}` = '{key}' and attributes.status = 'FINISHED'", max_results=1
     )
-    return str(found[0].info.run_id) if found else None
+    return str(runs[0].info.run_id) if runs else None
 
 
-def _log_model(client: MlflowClient, run_id: str, run: ModelRun, now: int) -> None:
+def _log_model(client: MlflowClient, run_id: str, run: ModelRun, figures: Sequence[Metric]) -> None:
     """Log the bundle as a pyfunc model that a loader module opens: nothing in it is pickled.
 
     What `mlflow.pyfunc.log_model` does, less what takes most of its time: it reads the history of every metric back
@@ -282,14 +360,16 @@ def _log_model(client: MlflowClient, run_id: str, run: ModelRun, now: int) -> No
         client: of the server.
         run_id: the run that made the model.
         run: what is tracked of it.
-        now: when its figures were logged, in milliseconds; with another time, a figure would be shown twice.
+        figures: its final ones, with the times at which they were logged; with others, each would be shown twice.
     """
     tracked = client.get_run(run_id)
     model = mlflow.initialize_logged_model(
         "bundle", run_id, params=tracked.data.params, experiment_id=tracked.info.experiment_id
     )
     client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
-    client.log_batch(run_id, [Metric(*one, now, 0, model_id=model.model_id) for one in run.metrics.items()])
+    of_model = [Metric(f.key, f.value, f.timestamp, f.step, model_id=model.model_id) for f in figures]
+    for start in range(0, len(of_model), 1000):
+        client.log_batch(run_id, metrics=of_model[start : start + 1000])
     described = Model(
         artifact_path=model.artifact_location,
         model_uuid=model.model_id,
@@ -314,9 +394,9 @@ def _log_model(client: MlflowClient, run_id: str, run: ModelRun, now: int) -> No
 
 
 def _register(client: MlflowClient, experiment: str, run_id: str, version: str) -> None:
-    found = client.search_model_versions(f"name = '{REGISTERED_MODEL}' and tags.`{BUNDLE_TAG}` = '{version}'")
-    if found:
-        number = found[0].version
+    versions = client.search_model_versions(f"name = '{REGISTERED_MODEL}' and tags.`{BUNDLE_TAG}` = '{version}'")
+    if versions:
+        number = versions[0].version
     else:
         logged = client.search_logged_models([experiment], f"source_run_id = '{run_id}'")[0]
         number = mlflow.register_model(logged.model_uri, REGISTERED_MODEL, tags={BUNDLE_TAG: version}).version
@@ -338,10 +418,10 @@ def fetched_champion() -> Iterator[Path]:
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     with _server(), tempfile.TemporaryDirectory(prefix="emofuse-") as folder:
         fetched = Path(mlflow.artifacts.download_artifacts(f"models:/{REGISTERED_MODEL}@{ALIAS}", dst_path=folder))
-        found = next(fetched.rglob(DESCRIPTION), None)
-        if found is None:
+        description = next(fetched.rglob(DESCRIPTION), None)
+        if description is None:
             raise TrackingError(f"{REGISTERED_MODEL}@{ALIAS}: found no bundle in it; run `dvc repro`")
-        yield found.parent
+        yield description.parent
 
 
 def step_back() -> str:
@@ -352,8 +432,8 @@ def step_back() -> str:
     """
     with _server() as client:
         now = int(client.get_model_version_by_alias(REGISTERED_MODEL, ALIAS).version)
-        known = sorted(int(found.version) for found in client.search_model_versions(f"name = '{REGISTERED_MODEL}'"))
-        before = [version for version in known if version < now]
+        versions = client.search_model_versions(f"name = '{REGISTERED_MODEL}'")
+        before = sorted(number for number in (int(version.version) for version in versions) if number < now)
         if not before:
             raise TrackingError(f"{REGISTERED_MODEL}: found no version before {now}; set the alias in `make ui`")
         client.set_registered_model_alias(REGISTERED_MODEL, ALIAS, str(before[-1]))

@@ -143,6 +143,21 @@ def test_children_inherit_the_mode_of_their_parent(tmp_path: Path) -> None:
     assert run(PIN + "print(current())", tmp_path, EMOFUSE_NUMERICS="native").stdout == "native\n"
 
 
+@pytest.mark.parametrize(("parent", "mode"), [("portable", "native"), ("native", "portable")])
+def test_nothing_that_a_parent_pinned_to_the_other_mode_stays(tmp_path: Path, parent: str, mode: str) -> None:
+    (tmp_path / "params.yaml").write_text(f"numerics: {mode}")
+    code = PIN + f"from emofuse.core.numerics import MODES, variables; expected = variables({mode!r}); "
+    code += "print({n for m in MODES for n in variables(m)} & set(os.environ) == set(expected), current())"
+    done = run(code, tmp_path, MKL_VERBOSE="0", **numerics.variables(parent))
+    assert done.stdout == f"True {mode}\n", done.stderr
+
+
+def test_a_kernel_that_a_user_chose_holds_in_native(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("numerics: native")
+    done = run(PIN + "print(os.environ['ATEN_CPU_CAPABILITY'])", tmp_path, ATEN_CPU_CAPABILITY="default")
+    assert done.stdout == "default\n", done.stderr
+
+
 @pytest.mark.parametrize("level", ["default", "avx2"])
 def test_what_a_user_has_set_does_not_loosen_portable(tmp_path: Path, level: str) -> None:
     code = PIN + "import torch; print(torch.backends.cpu.get_cpu_capability())"

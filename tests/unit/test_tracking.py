@@ -7,12 +7,25 @@ from pathlib import Path
 import mlflow
 import pandas as pd
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from mlflow.tracking import MlflowClient
+from mlflow.utils.validation import MAX_ENTITY_KEY_LENGTH, _validate_metric_name
 
 from emofuse.core.errors import TrackingError
 from emofuse.inference.bundle import load_bundle
 from emofuse.inference.description import bundle_version
-from emofuse.tracking import ALIAS, EXPERIMENT, REGISTERED_MODEL, Dataset, ModelRun, Trial, track, track_trial
+from emofuse.tracking import (
+    ALIAS,
+    EXPERIMENT,
+    REGISTERED_MODEL,
+    Dataset,
+    ModelRun,
+    Trial,
+    safe_names,
+    track,
+    track_trial,
+)
 from tests.pipeline.imports import ROOT
 
 DATA = Dataset(
@@ -130,3 +143,76 @@ def test_without_a_server_all_lies_where_the_readme_says(tmp_path: Path, monkeyp
     assert experiment.artifact_location == (tmp_path / "mlartifacts").as_uri()
     assert {path.name for path in tmp_path.iterdir()} <= {"mlflow.db", "mlartifacts"}
     assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
+
+
+LABELS = (
+    "joy & fun",
+    "100%",
+    "it's",
+    "\U0001f600",
+    "खुशी",
+    "ความสุข",
+    "joy/../fear",
+    "..",
+    "a//b",
+    "$5 and 6$",
+    "x" * 300,
+)
+
+
+@given(st.lists(st.text(min_size=1), unique=True))
+@example(list(LABELS))
+@example(["joy+", "joy*", "joy_"])
+def test_any_label_gets_a_name_of_its_own_that_mlflow_takes(labels: list[str]) -> None:
+    names = safe_names(f"dev/{label}/f1" for label in labels)
+    assert len(set(names.values())) == len(labels)
+    for name in names.values():
+        _validate_metric_name(name)
+        assert len(name) <= MAX_ENTITY_KEY_LENGTH
+
+
+def test_names_that_mlflow_takes_stay_as_they_are() -> None:
+    names = ["dev/joy/precision", "subsets/text_audio", "cv/weighted_f1", "dev/très: joyeux/f1"]
+    assert list(safe_names(names).values()) == names
+
+
+def test_labels_of_all_kinds_are_tracked_and_shown_as_they_are(server: MlflowClient, run: ModelRun) -> None:
+    metrics = {f"test/{label}/f1": number / 16 for number, label in enumerate(LABELS)}
+    params = {"ingest.labels.joy & fun": "joy", "ingest.labels": "y" * 7000}
+    id_ = track([replace(run, metrics=metrics, params=params)], "early", DATA)["early"]
+    tracked = server.get_run(id_).data
+    assert sorted(tracked.metrics.values()) == sorted([*metrics.values(), 1.25, 0.6])
+    shown = json.loads(tracked.tags["emofuse.names"])
+    assert set(shown.values()) >= {"test/joy & fun/f1", "test/खुशी/f1", "ingest.labels.joy & fun"}
+    assert all(tracked.metrics[safe] == metrics[name] for safe, name in shown.items() if name in metrics)
+
+
+def test_a_deleted_experiment_is_told_with_what_restores_it(server: MlflowClient, run: ModelRun) -> None:
+    experiment = server.get_experiment_by_name(EXPERIMENT)
+    server.delete_experiment(experiment.experiment_id)
+    with pytest.raises(TrackingError, match=r"'emofuse' was deleted; restore it with .*restore --experiment-id 1"):
+        track([run], "early", DATA)
+    server.restore_experiment(experiment.experiment_id)
+    assert track([run], "early", DATA)
+
+
+@pytest.mark.parametrize(
+    ("uri", "message"),
+    [
+        ("sqlite:///{}/garbage.db", "expected a database of MLflow that can be opened; move the file away"),
+        ("sqlite:///{}/folder", "expected a database of MLflow that can be opened"),
+        ("postgresql+nodriver://me:secret@127.0.0.1:9/x", "MLFLOW_TRACKING_URI|driver"),
+        ("mysql+pymysql://me:secret@127.0.0.1:9/x", r"install the driver of this database \(pymysql\)"),
+        ("{}/folder", "set MLFLOW_TRACKING_URI to a server or a database"),
+        ("nowhere://at/all", "check MLFLOW_TRACKING_URI"),
+    ],
+)
+def test_what_is_no_store_is_a_message_with_a_remedy(
+    uri: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "garbage.db").write_text("a letter, not a database" * 99)
+    (tmp_path / "folder").mkdir()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri.format(tmp_path))
+    with pytest.raises(TrackingError, match=message) as caught:
+        track_trial("search", "early", Trial(0, {"train.dropout": 0.2}, [0.5], False))
+    assert "secret" not in str(caught.value)

@@ -28,10 +28,12 @@ MODE = "EMOFUSE_NUMERICS"  # tells child processes what holds
 
 # A core is used by a process, not by a thread: the order of a sum must not depend on their number, and threads that
 # spin while they wait for each other starve the process beside them.
-COMMON = dict.fromkeys(
-    ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ARROW_DEFAULT_CPU_THREADS"),
-    "1",
-) | {"OMP_WAIT_POLICY": "PASSIVE"}
+COMMON = {
+    "OMP_NUM_THREADS": "1",  # torch's, oneDNN's and Arrow's
+    "MKL_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_WAIT_POLICY": "PASSIVE",
+}
 PINS: Mapping[Mode, Mapping[str, str]] = {
     # AVX2 and FMA, whatever else the processor has, and one code path for every maker.
     "portable": {
@@ -64,13 +66,23 @@ def pin(mode: Mode | None = None) -> Mode:
     mode = mode or _named()
     wanted = variables(mode)
     changed = {name: value for name, value in wanted.items() if os.environ.get(name) != value}
+    # What a parent process that was pinned to the other mode has set would hold here too.
+    stale = [
+        name
+        for other in MODES
+        if other == os.environ.get(MODE)
+        for name, value in variables(other).items()
+        if name not in wanted and os.environ.get(name) == value
+    ]
     late = [library for library in LIBRARIES if library in sys.modules]
-    if changed and late:
+    if (changed or stale) and late:
         raise RuntimeError(
             f"found {', '.join(late)} loaded before numerics were pinned to {mode!r}, which comes too late for them; "
             "call emofuse.core.numerics.pin before importing them"
         )
     os.environ.update(changed)
+    for name in stale:
+        del os.environ[name]
     return mode
 
 

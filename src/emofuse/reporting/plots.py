@@ -15,6 +15,8 @@ from emofuse.core.tables import atomic_write
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
+plt.rcParams["text.parse_math"] = False  # a label may hold any sign, `$` too
+
 
 def confusion_picture(
     path: Path, title: str, actual: Sequence[str], predicted: Sequence[str], labels: Sequence[str]
