@@ -17,7 +17,7 @@ from emofuse.core.device import available_cores
 from emofuse.core.errors import MediaError, guard
 from emofuse.core.params import Params, load_params
 from emofuse.core.tables import read_json, write_json
-from emofuse.datasets.text import clean_text
+from emofuse.core.text import clean_text
 from emofuse.media.decode import audio_samples
 
 PARTS = ("media", "text", "numerics", "runs", "memory", "evaluation")

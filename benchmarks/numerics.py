@@ -69,7 +69,7 @@ def main(name: str, texts: list[str]) -> None:
     if name == AS_IT_COMES:
         Linear.forward = nn.Linear.forward  # type: ignore[assignment, method-assign]
     extractor = TextExtractor(params.text)
-    rows = [Utterance(text=text, clean_text=text) for text in texts]
+    rows = [Utterance(text=text) for text in texts]
     extractor.warm_up()
     use_all_cores()
     began = time.perf_counter()

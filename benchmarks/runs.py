@@ -129,7 +129,7 @@ def memory(clips: list[Path], folder: Path) -> list[Figure]:
 def _hold(modality: str, count: int, folder: Path, clips: list[Path]) -> None:
     params = load_params()
     words = [f"{number % 4001} words that nobody said before the {number % 13}th of may" for number in range(count)]
-    rows = [Utterance(clip=clips[n % len(clips)], text=words[n], clean_text=words[n]) for n in range(count)]
+    rows = [Utterance(clip=clips[n % len(clips)], text=words[n]) for n in range(count)]
     run = params.extract.model_copy(update={"cache": folder / modality})
     extract(task(modality, params), rows, _keys(count), folder / f"{modality}.parquet", run)
     print(max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)))

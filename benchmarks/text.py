@@ -15,7 +15,7 @@ ROUNDS = 3
 
 def measure(texts: list[str], params: TextParams) -> list[Figure]:
     """The figures of text features on this machine's processor."""
-    rows = [Utterance(text=text, clean_text=text) for text in texts]
+    rows = [Utterance(text=text) for text in texts]
     tokenizer, model = load_encoder(params.encoder, "cpu")
     encoded = tokenizer(texts, truncation=True, max_length=params.max_tokens)["input_ids"]
 

@@ -43,7 +43,6 @@ def predict(
     """Answer clips, a text, or the rows of a CSV file; a bad one is an error in its place."""
     with guard():
         from emofuse.core.records import Utterance
-        from emofuse.datasets.text import clean_text
         from emofuse.inference.offline import answered, as_line, read_rows, row_utterances, write_rows
         from emofuse.inference.predictor import Predictor
 
@@ -60,7 +59,7 @@ def predict(
             return
         if not clips and not text:
             raise DataError("found nothing to answer; give clips, --text, or --csv with --out")
-        said = Utterance(text=text, clean_text=clean_text(text))
+        said = Utterance(text)
         asked = [replace(said, clip=clip) for clip in clips or []] or [said]
         wrong = 0
         for utterance, answer in zip(asked, answered(Predictor.load(model), asked), strict=True):

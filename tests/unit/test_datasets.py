@@ -11,8 +11,8 @@ from emofuse.core.errors import DataError
 from emofuse.core.params import Params
 from emofuse.core.records import KEY
 from emofuse.core.tables import MANIFEST
+from emofuse.core.text import clean_text
 from emofuse.datasets.manifest import build_manifest
-from emofuse.datasets.text import clean_text
 from tests.conftest import SEED, ingest
 
 

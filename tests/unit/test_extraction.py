@@ -162,7 +162,7 @@ WORDS = ["hello", "good morning to you", "no", "a longer sentence than all the o
 
 
 def said(*texts: str) -> list[Utterance]:
-    return [Utterance(text=text, clean_text=text) for text in texts]
+    return [Utterance(text=text) for text in texts]
 
 
 def test_a_texts_features_are_the_same_to_the_bit_whatever_else_is_encoded(

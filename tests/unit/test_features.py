@@ -103,7 +103,7 @@ def text(params: Params) -> TextExtractor:
 
 
 def said(*texts: str) -> list[Utterance]:
-    return [Utterance(text=text, clean_text=text) for text in texts]
+    return [Utterance(text=text) for text in texts]
 
 
 def test_texts_come_back_in_order_whatever_their_length(text: TextExtractor) -> None:
@@ -255,7 +255,7 @@ def test_cues_are_read_from_the_raw_text() -> None:
 
 
 def test_cues_are_part_of_the_text_where_they_are_asked_for(params: Params) -> None:
-    said = [Utterance(text="HI!", clean_text="hi")]
+    said = [Utterance(text="HI!")]
     short = params.text.model_copy(update={"layers": [-1], "pooling": ["mean"], "source": "clean"})
     rows = {}
     for asked in (True, False):

@@ -30,7 +30,7 @@ LABELS = ("joy", "sadness")
 
 
 def said(text: str, *before: str) -> Utterance:
-    return Utterance(text=text, clean_text=text, context=tuple(Line(line, line, None, None, None) for line in before))
+    return Utterance(text, context=tuple(map(Line, before)))
 
 
 @pytest.fixture(scope="module")

@@ -107,8 +107,10 @@ def test_a_window_bounds_the_lines_and_both_looks_ahead(params: Params) -> None:
     assert manifest_lines(frame, words, near.model_copy(update={"context": "none"})).index.shape == (9, 0)
 
 
-def test_lines_of_utterances_are_those_of_their_manifest(params: Params) -> None:
+@pytest.mark.parametrize("nobody", [None, ""])
+def test_lines_of_utterances_are_those_of_their_manifest(params: Params, nobody: str | None) -> None:
     frame, _ = talk(24, dialogues=1)
+    frame["speaker"] = [name or nobody for name in frame["speaker"]]
     frame["text"] = frame["clean_text"] = [f"line {index}" for index in range(24)]
     frame[["start", "end"]], frame["clip"], frame["dialogue_length"], frame["issues"] = np.nan, None, 24, [[]] * 24
 

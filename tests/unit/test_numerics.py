@@ -71,7 +71,7 @@ def test_a_linear_layer_is_torchs_own_to_rounding() -> None:
 @pytest.mark.parametrize("count", THREADS)
 def test_a_texts_features_are_the_same_whatever_the_batch_and_the_threads(params: Params, count: int) -> None:
     extractor = TextExtractor(params.text)
-    asked = [Utterance(text=line, clean_text=line) for line in LINES]
+    asked = [Utterance(text=line) for line in LINES]
     torch.set_num_threads(1)
     alone = np.stack(
         [row.values for line in asked[:9] for _, row in extractor.stream([line]) if row.values is not None]

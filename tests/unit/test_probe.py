@@ -25,7 +25,7 @@ FLAT = ["It is on the table.", "He left at nine.", "The shop is closed.", "I see
 
 def spoken(speakers: int) -> Labelled:
     """Each speaker says all: the marks tell the classes apart."""
-    said = [Utterance(text=text, clean_text=text) for _ in range(speakers) for text in GLAD + FLAT]
+    said = [Utterance(text=text) for _ in range(speakers) for text in GLAD + FLAT]
     labels = ["joy"] * len(GLAD) + ["neutral"] * len(FLAT)
     groups = np.repeat([f"speaker{number}" for number in range(speakers)], len(GLAD + FLAT))
     return Labelled(said, np.array(labels * speakers), groups)

@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from pydantic import TypeAdapter
 
 from emofuse.core.errors import DataError
-from emofuse.core.records import CONTEXT_LINES, Extracted, FeatureTable, Line
+from emofuse.core.records import CONTEXT_LINES, Extracted, FeatureTable, Line, Utterance
 from emofuse.core.tables import atomic_write, read_features, read_json, utterances, write_csv, write_features
 
 KEYS = pd.DataFrame({"split": ["train", "dev"], "dialogue": ["0", "0"], "utterance": [0, 3]})
@@ -78,7 +79,7 @@ def test_the_context_of_a_row_is_what_was_said_before_it_in_its_dialogue() -> No
     )
     said = [[line.text for line in utterance.context] for utterance in utterances(manifest, ".")]
     assert said == [["a"], [], [], ["a", "b"], []]
-    assert utterances(manifest, ".")[3].context[0] == Line("a", "a", None, None, 1.0)
+    assert utterances(manifest, ".")[3].context[0] == Line("a", None, None, 1.0)
 
 
 def test_a_long_dialogue_gives_the_lines_that_count() -> None:
@@ -91,3 +92,12 @@ def test_a_long_dialogue_gives_the_lines_that_count() -> None:
     last = utterances(manifest, ".")[-1]
     assert len(last.context) == CONTEXT_LINES
     assert last.context[-1].end == last.start
+
+
+def test_an_utterance_keeps_the_lines_that_count_and_no_speaker_without_a_name() -> None:
+    lines = tuple(Line(str(number), "") for number in range(CONTEXT_LINES + 3))
+    utterance = Utterance("Oh, NO!", "", context=lines)
+    assert utterance.context == lines[3:]
+    assert (utterance.speaker, lines[0].speaker) == (None, None)
+    assert utterance.clean_text == "oh no"
+    assert TypeAdapter(Utterance).validate_json(TypeAdapter(Utterance).dump_json(utterance)) == utterance

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from emofuse.core.text import clean_text
+
 KEY = ["split", "dialogue", "utterance"]
 SPLITS = ("train", "dev", "test")
 PREDICT = "predict"  # the split of rows that are neither trained nor measured on, and only get predictions
@@ -18,54 +20,56 @@ CONTEXT_LINES = 32  # earlier lines of the dialogue that an extractor or a model
 
 @dataclass(frozen=True)
 class Line:
-    """An earlier utterance of the dialogue, as far as those that come later may look at it.
+    """What is said in a dialogue, by whom and when: as much as those that come later may look at.
 
     Attributes:
-        text: what was said, raw.
-        clean_text: what was said, cleaned.
+        text: what was said, raw; empty where unknown.
         speaker: who said it; None where unknown.
         start: seconds in the dialogue; None where unknown.
         end: seconds in the dialogue; None where unknown.
     """
 
     text: str = ""
-    clean_text: str = ""
     speaker: str | None = None
     start: float | None = None
     end: float | None = None
 
+    def __post_init__(self) -> None:
+        """Take a speaker without a name for an unknown one: two of them aren't the same person."""
+        object.__setattr__(self, "speaker", self.speaker or None)
+
+    @property
+    def clean_text(self) -> str:
+        """What was said, cleaned."""
+        return clean_text(self.text)
+
 
 @dataclass(frozen=True)
-class Utterance:
-    """What an extractor may look at, in the pipeline and in the service alike.
+class Utterance(Line):
+    """A line with its place in the dialogue and its clip: what an extractor may look at, in pipeline and service alike.
 
     Attributes:
         clip: file with video or sound, or None.
         url: where the file is instead, if it is not on this machine: any address that fsspec reads.
-        text: what was said, raw; empty where unknown.
-        clean_text: what was said, cleaned.
         duration: seconds from the table, used where the clip can't tell; None where unknown.
         position: 0-based rank in the dialogue; None where there is no dialogue.
         dialogue_length: utterances in the dialogue; None where unknown.
-        speaker: who says it; None where unknown.
-        start: seconds in the dialogue; None where unknown.
-        end: seconds in the dialogue; None where unknown.
-        context: the lines before it, oldest first; of them the last `CONTEXT_LINES` count.
+        context: the lines before it, oldest first; the last `CONTEXT_LINES` are kept.
         clip_reason: why there is no clip.
     """
 
     clip: Path | None = None
     url: str | None = None
-    text: str = ""
-    clean_text: str = ""
     duration: float | None = None
     position: int | None = None
     dialogue_length: int | None = None
-    speaker: str | None = None
-    start: float | None = None
-    end: float | None = None
     context: tuple[Line, ...] = ()
     clip_reason: str = "no clip"
+
+    def __post_init__(self) -> None:
+        """Keep the lines that count."""
+        super().__post_init__()
+        object.__setattr__(self, "context", self.context[-CONTEXT_LINES:])
 
 
 @dataclass(frozen=True)

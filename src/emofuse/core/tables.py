@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from emofuse.core.errors import DataError
 from emofuse.core.paths import FEATURES_DIR, MANIFEST_FILE
@@ -135,13 +136,12 @@ def utterances(manifest: pd.DataFrame, root: Path | str) -> list[Utterance]:
             clip=Path(root) / row.clip if isinstance(row.clip, str) and not far else None,
             url=f"{root}/{row.clip}" if isinstance(row.clip, str) and far else None,
             text=row.text,
-            clean_text=row.clean_text,
             duration=row.end - row.start if row.end > row.start else None,  # False where either is NaN
             position=None if pd.isna(row.position) else int(row.position),
             dialogue_length=None if pd.isna(row.dialogue_length) else int(row.dialogue_length),
-            speaker=_known(row.speaker),
-            start=_known(row.start),
-            end=_known(row.end),
+            speaker=_value(row.speaker),
+            start=_value(row.start),
+            end=_value(row.end),
             context=context,
             clip_reason=next((issue for issue in row.issues if issue.startswith("clip ")), "no clip"),
         )
@@ -149,21 +149,28 @@ def utterances(manifest: pd.DataFrame, root: Path | str) -> list[Utterance]:
     ]
 
 
+def dialogue_order(manifest: pd.DataFrame) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
+    """Numbers of the rows that stand in dialogues, one after the other as they were said, and the dialogue of each."""
+    placed = manifest[["split", "dialogue", "position"]].set_axis(range(len(manifest))).dropna(subset=["position"])
+    placed = placed.sort_values(["split", "dialogue", "position"], kind="stable")
+    return placed.index.to_numpy(), placed.groupby(["split", "dialogue"], sort=False).ngroup().to_numpy()
+
+
 def _contexts(manifest: pd.DataFrame) -> list[tuple[Line, ...]]:
     """The lines before each of n rows in its dialogue; none where the row stands alone."""
     contexts: list[tuple[Line, ...]] = [()] * len(manifest)
-    placed = manifest.assign(number=range(len(manifest))).dropna(subset=["position"]).sort_values("position")
-    for _, dialogue in placed.groupby(["split", "dialogue"], sort=False):
-        lines = [
-            Line(row.text, row.clean_text, _known(row.speaker), _known(row.start), _known(row.end))
-            for row in dialogue.itertuples(index=False)
-        ]
-        for rank, number in enumerate(dialogue["number"]):
-            contexts[number] = tuple(lines[max(0, rank - CONTEXT_LINES) : rank])
+    before: list[Line] = []
+    last = -1
+    order, dialogues = dialogue_order(manifest)
+    rows = manifest[["text", "speaker", "start", "end"]].iloc[order].itertuples(index=False)
+    for number, dialogue, row in zip(order, dialogues, rows, strict=True):
+        before = before[-CONTEXT_LINES:] if dialogue == last else []
+        contexts[number], last = tuple(before), dialogue
+        before.append(Line(row.text, _value(row.speaker), _value(row.start), _value(row.end)))
     return contexts
 
 
-def _known(value: Any) -> Any:
+def _value(value: Any) -> Any:
     return None if pd.isna(value) else value
 
 
@@ -199,8 +206,8 @@ def read_features(modality: str, keys: pd.DataFrame, folder: Path = FEATURES_DIR
     """
     path = folder / f"{modality}.parquet"
     table = read_table(path)
-    found = table.select(KEY).to_pandas()
-    if not found.reset_index(drop=True).equals(keys[KEY].reset_index(drop=True)):
+    rows = table.select(KEY).to_pandas()
+    if not rows.reset_index(drop=True).equals(keys[KEY].reset_index(drop=True)):
         raise DataError(f"{path}: its rows are not the manifest's; run `dvc repro`")
     names = table.column_names[len(KEY) + 2 :]
     values = np.column_stack([table[name].to_numpy() for name in names]).astype(np.float32)

@@ -13,13 +13,13 @@ from emofuse.core.layouts import LAYOUTS
 from emofuse.core.params import IngestParams
 from emofuse.core.records import PREDICT, SPLITS
 from emofuse.core.tables import MANIFEST
+from emofuse.core.text import clean_text
 from emofuse.datasets import values
 from emofuse.datasets.clips import content_hashes, locate
 from emofuse.datasets.contract import validate
 from emofuse.datasets.duplicates import find_duplicates
 from emofuse.datasets.source import Source
 from emofuse.datasets.splits import cut
-from emofuse.datasets.text import clean_text
 
 
 def build_manifest(params: IngestParams, seed: int) -> tuple[pd.DataFrame, list[str]]:

@@ -117,7 +117,7 @@ def _features(modality: str, params: dict[str, Any], corpus: Path) -> str:
         for clip in clips:
             clip.stat()
     extractor = make_extractor(EXTRACTOR_PARAMS[modality].model_validate(params[modality]))
-    asked = [Utterance(clip=clip, text=text, clean_text=text) for clip, text in zip(clips, TEXTS, strict=True)]
+    asked = [Utterance(clip=clip, text=text) for clip, text in zip(clips, TEXTS, strict=True)]
     rows = dict(extractor.stream(asked))
     return _hash(*(b"" if (values := rows[n].values) is None else values.tobytes() for n in range(len(asked))))
 

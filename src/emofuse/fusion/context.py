@@ -6,7 +6,7 @@ lines that were said before then answers as the evaluation does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,8 @@ import torch
 from numpy.typing import NDArray
 
 from emofuse.core.params import AttentionParams
-from emofuse.core.records import FeatureTable, Line, Utterance
+from emofuse.core.records import FeatureTable, Utterance
+from emofuse.core.tables import dialogue_order
 from emofuse.fusion.base import Context
 from emofuse.fusion.scaling import Scaler
 
@@ -52,58 +53,64 @@ def manifest_lines(manifest: pd.DataFrame, words: FeatureTable, params: Attentio
 
     A row without a position stands alone.
     """
-    frame = manifest.reset_index(drop=True)
-    placed = frame.dropna(subset=["position"]).sort_values(["split", "dialogue", "position"], kind="stable")
-    order = placed.index.to_numpy()
-    dialogue = placed.groupby(["split", "dialogue"], sort=False).ngroup().to_numpy()
-    speaker = pd.factorize(frame["speaker"])[0]  # -1 where unknown
-    rank = np.arange(len(order))
-    index, who = _none(len(frame), params)
-    for column, step in enumerate(_steps(params)):
-        other = rank - step
-        inside = (other >= 0) & (other < len(order))
-        inside[inside] = dialogue[other[inside]] == dialogue[inside]
-        row, line = order[inside], order[other[inside]]
-        index[row, column] = line
-        known = (speaker[row] >= 0) & (speaker[line] >= 0)
-        who[row, column] = np.where(known, np.where(speaker[row] == speaker[line], SAME, OTHER), UNKNOWN)
-    return Lines(words, index, who)
+    order, dialogue = dialogue_order(manifest)
+    index, who = _around(dialogue, _codes(manifest["speaker"].iloc[order]), params)
+    rows = np.full((len(manifest), index.shape[1]), -1, dtype=np.int64)
+    speaker = np.full_like(rows, UNKNOWN)
+    rows[order], speaker[order] = np.where(index >= 0, order[index], -1), who
+    return Lines(words, rows, speaker)
 
 
 def utterance_lines(
     utterances: Sequence[Utterance], read: Callable[[list[Utterance]], FeatureTable], params: AttentionParams
 ) -> Lines:
     """Take the lines before n utterances from their own `context`; `read` extracts the words of each line, once."""
+    talks = [[*_before(utterance), utterance] for utterance in utterances]
+    flat = [line for talk in talks for line in talk]
+    lengths = [len(talk) for talk in talks]
+    last = np.cumsum(lengths, dtype=np.int64) - 1
+    dialogue = np.repeat(np.arange(len(talks)), lengths)
+    index, who = (part[last] for part in _around(dialogue, _codes([line.speaker for line in flat]), params))
     lines: dict[Utterance, int] = {}
-    index, who = _none(len(utterances), params)
-    for row, utterance in enumerate(utterances):
-        before = utterance.context
-        for column, step in enumerate(_steps(params)):
-            if 0 < step <= len(before):
-                line = _alone(before[-step], before[:-step])
-                index[row, column] = lines.setdefault(line, len(lines))
-                known = utterance.speaker is not None and line.speaker is not None
-                who[row, column] = (SAME if utterance.speaker == line.speaker else OTHER) if known else UNKNOWN
+    index[index >= 0] = [lines.setdefault(flat[position], len(lines)) for position in index[index >= 0]]
     return Lines(read(list(lines)), index, who)
 
 
-def _alone(line: Line, before: tuple[Line, ...]) -> Utterance:
-    return Utterance(
-        text=line.text,
-        clean_text=line.clean_text,
-        speaker=line.speaker,
-        start=line.start,
-        end=line.end,
-        context=before,
-    )
+def _before(utterance: Utterance) -> Iterator[Utterance]:
+    """The lines before an utterance, each with those before it in turn."""
+    for number, line in enumerate(utterance.context):
+        yield Utterance(line.text, line.speaker, line.start, line.end, context=utterance.context[:number])
+
+
+def _codes(speakers: Iterable[str | None]) -> NDArray[np.int64]:
+    """A number a speaker, -1 where unknown."""
+    codes: NDArray[np.int64] = pd.factorize(np.array([name or None for name in speakers], dtype=object))[0]
+    return codes
+
+
+def _around(
+    dialogue: NDArray[np.int64], speaker: NDArray[np.int64], params: AttentionParams
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The lines around each of n lines that stand dialogue by dialogue, in the order of what was said.
+
+    Returns:
+        Number and speaker of each, as in `Lines`.
+    """
+    steps = _steps(params)
+    number = np.arange(len(dialogue))
+    index = np.full((len(dialogue), len(steps)), -1, dtype=np.int64)
+    who = np.full_like(index, UNKNOWN)
+    for column, step in enumerate(steps):
+        other = number - step
+        inside = (other >= 0) & (other < len(dialogue))
+        inside[inside] = dialogue[other[inside]] == dialogue[inside]
+        here, there = speaker[inside], speaker[other[inside]]
+        index[inside, column] = other[inside]
+        who[inside, column] = np.where((here < 0) | (there < 0), UNKNOWN, np.where(here == there, SAME, OTHER))
+    return index, who
 
 
 def _steps(params: AttentionParams) -> list[int]:
     """How many lines back each column looks; below 0 it looks ahead."""
     back = list(range(1, params.window + 1))
     return {"none": [], "causal": back, "both": back + [-step for step in back]}[params.context]
-
-
-def _none(rows: int, params: AttentionParams) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    shape = (rows, len(_steps(params)))
-    return np.full(shape, -1, dtype=np.int64), np.full(shape, UNKNOWN, dtype=np.int64)

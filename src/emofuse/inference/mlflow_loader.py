@@ -7,7 +7,6 @@ from pathlib import Path
 import pandas as pd
 
 from emofuse.core.records import Utterance
-from emofuse.datasets.text import clean_text
 from emofuse.inference.predictor import Predictor
 
 
@@ -32,12 +31,10 @@ class BundleModel:
 
 def _utterance(row: dict[str, object]) -> Utterance:
     given = {key: value for key, value in row.items() if not pd.isna(value)}
-    text = str(given.get("utterance", ""))
     position, length = given.get("position"), given.get("dialogue_length")
     return Utterance(
         clip=Path(str(given["video"])) if "video" in given else None,
-        text=text,
-        clean_text=clean_text(text),
+        text=str(given.get("utterance", "")),
         position=None if position is None else int(str(position)),
         dialogue_length=None if length is None else int(str(length)),
     )

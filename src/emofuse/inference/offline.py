@@ -16,7 +16,6 @@ from emofuse.core.errors import DataError, MediaError
 from emofuse.core.params import AudioParams, VisualParams
 from emofuse.core.records import CONTEXT_LINES, Line, Utterance
 from emofuse.core.tables import write_csv
-from emofuse.datasets.text import clean_text
 from emofuse.inference.predictor import Predictor
 from emofuse.inference.transcript import Transcript
 from emofuse.media.decode import probe_streams
@@ -73,14 +72,13 @@ def row_utterances(rows: pd.DataFrame, folder: Path) -> list[Utterance]:
         utterance = Utterance(
             clip=folder / str(row["clip"]) if row["clip"] else None,
             text=text,
-            clean_text=clean_text(text),
             speaker=speaker,
         )
         if dialogue:
             said = before.setdefault(dialogue, [])
             context = tuple(said[-CONTEXT_LINES:])
             utterance = replace(utterance, position=len(said), dialogue_length=int(lengths[dialogue]), context=context)
-            said.append(Line(text, utterance.clean_text, speaker))
+            said.append(Line(text, speaker))
         utterances.append(utterance)
     return utterances
 

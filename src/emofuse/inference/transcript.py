@@ -11,8 +11,7 @@ import pysubs2
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from emofuse.core.errors import DataError
-from emofuse.core.records import CONTEXT_LINES, Line, Utterance
-from emofuse.datasets.text import clean_text
+from emofuse.core.records import Line, Utterance
 
 Time = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
 
@@ -44,18 +43,17 @@ class Transcript:
         inside = [number for number, span in enumerate(self.spans()) if _share(span, (start, end)) >= 0.5]
         if not inside:
             earlier = bisect_left([line_start for line_start, _ in self.spans()], start)
-            return Utterance(start=start, end=end, context=self.lines[max(0, earlier - CONTEXT_LINES) : earlier])
+            return Utterance(start=start, end=end, context=self.lines[:earlier])
         text = " ".join(self.lines[number].text for number in inside)
         first = inside[0]
         return Utterance(
             text=text,
-            clean_text=clean_text(text),
             position=first,
             dialogue_length=len(self.lines),
             speaker=self.lines[first].speaker,
             start=start,
             end=end,
-            context=self.lines[max(0, first - CONTEXT_LINES) : first],
+            context=self.lines[:first],
         )
 
 
@@ -99,7 +97,7 @@ def parse_transcript(text: str) -> Transcript:
     if not said:
         raise DataError(f"found a transcript without lines; expected SRT, VTT, or JSON: {_EXAMPLE}")
     said.sort(key=lambda line: line.start)
-    return Transcript(tuple(Line(_one(s.text), clean_text(s.text), s.speaker, s.start, s.end) for s in said))
+    return Transcript(tuple(Line(_one(s.text), s.speaker, s.start, s.end) for s in said))
 
 
 def _one(text: str) -> str:

@@ -10,8 +10,7 @@ import torch
 
 from emofuse.core.device import available_cores
 from emofuse.core.params import ServeParams
-from emofuse.core.records import CONTEXT_LINES, Extracted, Line, Utterance
-from emofuse.datasets.text import clean_text
+from emofuse.core.records import Extracted, Line, Utterance
 from emofuse.inference.offline import look_of
 from emofuse.inference.prediction import Prediction
 from emofuse.inference.predictor import Predictor
@@ -142,16 +141,14 @@ def later(faces: Sequence[Face], start: float) -> list[Face]:
 def as_utterance(request: ParsedRequest) -> Utterance:
     """What extractors may look at, less the clip."""
     context = request.context
-    lines = context.lines[-CONTEXT_LINES:]
     return Utterance(
         text=request.text,
-        clean_text=clean_text(request.text),
         position=context.rank,
         dialogue_length=context.dialogue_length,
         speaker=context.speaker,
         start=context.start,
         end=context.end,
-        context=tuple(Line(line.text, clean_text(line.text), line.speaker, line.start, line.end) for line in lines),
+        context=tuple(Line(line.text, line.speaker, line.start, line.end) for line in context.lines),
         clip_reason="no video sent",
     )
 

@@ -15,7 +15,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from emofuse.core.params import ServeParams
 from emofuse.core.records import Utterance
-from emofuse.datasets.text import clean_text
 from emofuse.service.access import Access
 from emofuse.service.errors import RefusedError
 from emofuse.service.inference import Answers
@@ -148,7 +147,7 @@ class Live:
             if held.arrived is None:
                 continue
             began, held.arrived, now = time.perf_counter(), None, held.now
-            utterance = Utterance(text=held.text, clean_text=clean_text(held.text), clip_reason="nothing came")
+            utterance = Utterance(text=held.text, clip_reason="nothing came")
             try:
                 seen = list(held.frames), held.sounding(), held.options.sample_rate
                 answer = await self._answers.answer_glimpse(utterance, *seen, folder)

@@ -129,7 +129,7 @@ class TextExtractor:
 
     def warm_up(self) -> None:
         """Encode once, so that memory is allocated and kernels are chosen."""
-        list(self.extract([Utterance(text=text, clean_text=text) for text in ("warm up", "and longer")]))
+        list(self.extract([Utterance(text=text) for text in ("warm up", "and longer")]))
 
     @torch.inference_mode()
     def _pool(self, rows: Sequence[torch.Tensor]) -> NDArray[np.float32]:

@@ -197,4 +197,4 @@ class FinetunedExtractor:
 
     def warm_up(self) -> None:
         """Answer once, so that the weights are loaded."""
-        list(self.extract([Utterance(text="warm up", clean_text="warm up")]))
+        list(self.extract([Utterance(text="warm up")]))
