@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from emofuse.service.folders import Folders
+from emofuse.service.folders import Folders, remove_leftovers
 from tests.conftest import write_clip
 
 HOLD = "from emofuse.service.folders import Folders; f = Folders(); print(f.root, flush=True); input()"
@@ -66,6 +67,18 @@ def test_a_folder_is_private_and_gone_after_its_request(place: Path) -> None:
         assert folders.root.stat().st_mode & 0o077 == 0
         raise ValueError("broken")
     assert list(folders.root.iterdir()) == []
+    folders.close()
+    assert list(place.iterdir()) == []
+
+
+def test_a_folder_that_was_tidied_away_is_made_again(place: Path) -> None:
+    folders = Folders()
+    for _ in range(2):
+        shutil.rmtree(folders.root)
+        with folders.one() as folder:
+            folder.mkdir()
+            remove_leftovers()  # as another service would that starts now
+            assert folder.exists()
     folders.close()
     assert list(place.iterdir()) == []
 

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from emofuse.media.decode import Bounds
 from emofuse.media.windows import Look
 from emofuse.service.errors import RefusedError
 from emofuse.service.media_pool.pool import MediaPool
-from emofuse.service.media_pool.protocol import READY, SETUP, Cut, Done, ExtractJob, Setup
+from emofuse.service.media_pool.protocol import FORK, READY, SETUP, WORK, Cut, Done, ExtractJob, Setup
 from tests.conftest import write_clip
 
 BOUNDS = Bounds(streams=8, pixels=20000, seconds=2.0, frames=100)
@@ -79,6 +80,84 @@ def test_workers_outlive_their_fork_server_and_a_new_one_replaces_them(params: P
     running(params, work)
 
 
+def programs(folder: Path) -> dict[str, str]:
+    """What stands where Python should: programs that start no fork server, each in its own way."""
+    (folder / "text").write_text("no program")
+    return {"fails": "/bin/false", "is gone": str(folder / "gone"), "can't be run": str(folder / "text")}
+
+
+@pytest.mark.parametrize("program", ["fails", "is gone", "can't be run"])
+def test_a_pool_that_lost_everything_tries_until_it_comes_back(
+    params: Params, film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str
+) -> None:
+    cut = Cut(film, [(0.0, 0.5)], 0.5, 0.5, tmp_path, Look(5.0, 64, 8000), BOUNDS)
+
+    async def work(pool: MediaPool) -> None:
+        assert pool.ready
+        (worker,), forkserver = pool.processes(), pool.forkserver()
+        with monkeypatch.context() as broken:
+            broken.setattr(sys, "executable", programs(tmp_path)[program])
+            os.kill(forkserver, signal.SIGKILL)
+            os.kill(worker, signal.SIGKILL)
+            await asyncio.sleep(0.2)
+            assert not pool.ready
+            opened = len(list(Path("/proc/self/fd").iterdir()))
+            for task in (pool.extract(job(film)), anext(pool.cut(cut))):
+                with pytest.raises(RefusedError, match="no worker") as refused:
+                    await task
+                assert refused.value.status == 503
+            await asyncio.sleep(2)  # several tries
+            assert not pool.ready
+            assert len(list(Path("/proc/self/fd").iterdir())) <= opened
+        async with asyncio.timeout(30):
+            while not pool.ready:
+                await asyncio.sleep(0.1)
+        assert (await pool.extract(job(film))).rows
+        assert (await anext(pool.cut(cut))).start == 0.0
+
+    running(params, work, queue_seconds=0.3)
+
+
+def worker(params: Params, job_seconds: float) -> tuple[subprocess.Popen[bytes], socket.socket, socket.socket, int]:
+    """A fork server with a worker whose films have more frames than it has time for; their channels, its number."""
+    control, theirs = socket.socketpair()
+    with theirs:
+        command = [sys.executable, "-m", "emofuse.service.media_pool.forkserver", str(theirs.fileno())]
+        forkserver = subprocess.Popen(command, pass_fds=[theirs.fileno()])
+    visual = params.visual.model_copy(update={"fps": 120, "width": 640})
+    bounds = Bounds(streams=8, pixels=10**6, seconds=60, frames=1000)
+    setup = Setup({"visual": visual.model_dump(mode="json")}, bounds, 500, job_seconds)
+    control.sendall(SETUP.dump_json(setup) + b"\n")
+    assert control.recv(16) == READY
+    channel, theirs = socket.socketpair()
+    with theirs:
+        socket.send_fds(control, [FORK], [theirs.fileno()])
+    return forkserver, control, channel, int(control.recv(16))
+
+
+def test_a_worker_that_hangs_ends_though_nobody_is_left_to_kill_it(params: Params, tmp_path: Path) -> None:
+    film = write_clip(tmp_path / "a.mp4", seconds=8, size=(640, 360), fps=60)
+    forkserver, control, channel, _ = worker(params, job_seconds=0.2)
+    with control, channel:
+        forkserver.kill()
+        forkserver.wait()
+        began = time.monotonic()
+        channel.sendall(WORK.dump_json(job(film)) + b"\n")
+        channel.settimeout(20)
+        assert channel.recv(1) == b""  # it ended without an answer
+        assert time.monotonic() - began < 3
+
+
+def test_a_worker_that_hangs_ends_with_its_service(params: Params) -> None:
+    forkserver, control, channel, number = worker(params, 60)
+    with channel:
+        os.kill(number, signal.SIGSTOP)
+        control.close()
+        channel.settimeout(20)
+        assert channel.recv(1) == b""
+        assert forkserver.wait(20) == 0
+
+
 def test_clients_that_hang_up_while_a_worker_is_forked_leave_none_behind(
     params: Params, film: Path, tmp_path: Path
 ) -> None:
@@ -115,7 +194,7 @@ def test_a_forkserver_whose_service_is_gone_ends_without_a_word(params: Params, 
         forkserver = subprocess.Popen(command, pass_fds=[theirs.fileno()], stderr=subprocess.PIPE)
     with ours:
         if moment != "before it is told":
-            setup = Setup({"visual": params.visual.model_dump(mode="json")}, BOUNDS, 500)
+            setup = Setup({"visual": params.visual.model_dump(mode="json")}, BOUNDS, 500, 10.0)
             ours.sendall(SETUP.dump_json(setup) + b"\n")
         if moment == "while it waits":
             assert ours.recv(16) == READY

@@ -48,6 +48,7 @@ def create_app(load: Callable[[], Served], limits: ServeParams) -> FastAPI:
     app.add_exception_handler(RefusedError, _refused)
     app.add_exception_handler(HTTPException, _other)
     app.add_exception_handler(ClientDisconnect, _gone)
+    app.state.ready = endpoints.ready
     add_page(app)
     return app
 

@@ -22,8 +22,11 @@ _loaded: list[Served] = []
 _limits = load_params().serve
 
 
+_app = create_app(lambda: _loaded[0], _limits)
+
+
 # The time limits are those of params.yaml; BentoML's own would also cut a long video's upload.
-@bentoml.asgi_app(create_app(lambda: _loaded[0], _limits), path="/")
+@bentoml.asgi_app(_app, path="/")
 @bentoml.service(name="emofuse", traffic={"timeout": 3600}, http={"port": 3000})
 class Emofuse:
     """Serves the champion. BentoML answers /readyz once the app has started, and so is warm."""
@@ -40,3 +43,7 @@ class Emofuse:
                 card=card.read_text(encoding="utf-8") if card.exists() else None,
             )
         ]
+
+    def __is_ready__(self) -> bool:
+        """What /readyz answers."""
+        return bool(_app.state.ready())

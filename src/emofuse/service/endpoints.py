@@ -72,6 +72,10 @@ class Endpoints:
             gc.unfreeze()
             self._folders.close()
 
+    def ready(self) -> bool:
+        """Whether what is asked for can be answered: not where no process that opens clips can be started."""
+        return self._answers.ready
+
     def authenticate(self, request: Request) -> None:
         """Let a request in.
 

@@ -29,6 +29,9 @@ class Folders:
     @contextmanager
     def one(self) -> Iterator[Path]:
         """A path for the files of a request; whoever puts one there makes the folder. At the end it is gone."""
+        if not self.root.exists():  # who tidies up temporary folders doesn't know that it is in use
+            os.close(self._lock)
+            self.root, self._lock = _locked()
         folder = self.root / str(next(self._numbers))
         try:
             yield folder

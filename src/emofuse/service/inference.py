@@ -94,6 +94,11 @@ class Answers:
         return as_response(prediction, seconds | spent, later(done.faces, start))
 
     @property
+    def ready(self) -> bool:
+        """Whether clips can be answered."""
+        return self.pool.ready
+
+    @property
     def look(self) -> Look:
         """What the extractors look at of a video."""
         return look_of(self.predictor)

@@ -4,12 +4,20 @@ The fork server loads the extractors and warms them up, which takes seconds, and
 service asks for one, which takes milliseconds. It never opens an upload itself and holds a single thread, so that
 forking is safe. A worker answers jobs, a line of JSON each: nothing of it is unpickled, so that a decoder taken over by
 a hostile clip can't take over the service.
+
+The standard library's forkserver was tried in its place (Python 3.11) and can't do this. It preloads modules by name,
+so that it can't be told which extractors to warm up, and passes over one that fails in silence. Each worker inherits
+the end of the pipe by which the server knows that the service still runs: after `kill -9` of the service, a worker
+that hangs keeps both of them running for good. It inherits the service's environment too, with its keys. There is one
+server a process, which starts anew no sooner than the next worker is asked for; and a fork takes 31 ms with it, 24 ms
+here.
 """
 
 from __future__ import annotations
 
 import contextlib
 import gc
+import math
 import os
 import resource
 import signal
@@ -47,15 +55,17 @@ from emofuse.service.media_pool.protocol import (
 )
 from emofuse.service.schemas import MOST_FACES, Face
 
+LATE = 2  # times the time of a job: then a worker that nobody has ended ends itself
+
 
 def main(control: socket.socket) -> None:
     """Warm up, say so, and fork or kill workers as asked, until the service is gone."""
     one_thread()
     with control.makefile("rb") as lines:
-        told = lines.readline()
-    if not told:  # the service is gone already
+        line = lines.readline()
+    if not line:  # the service is gone already
         return
-    setup = SETUP.validate_json(told)
+    setup = SETUP.validate_json(line)
     extractors = {modality: make_extractor(params) for modality, params in setup.params().items()}
     for extractor in extractors.values():
         extractor.warm_up()
@@ -101,20 +111,26 @@ def _work(channel: socket.socket, extractors: Mapping[str, Extractor], setup: Se
     try:
         _silence()
         _bound(setup.worker_mb)
+        alarm = math.ceil(setup.job_seconds * LATE)
         with channel.makefile("rb") as lines:
             while line := lines.readline():
+                # The service kills a worker that hangs, but may not live to do so: then the worker ends by itself.
+                signal.alarm(alarm)
                 work = WORK.validate_json(line)
                 if not isinstance(work, Cut):
                     if isinstance(work, ExtractJob):
                         done = _extract(work, extractors, setup.bounds)
                     else:
                         done = _see(work, extractors, setup.bounds)
+                    signal.alarm(0)
                     channel.sendall(DONE.dump_json(done) + b"\n")
                     continue
                 for piece in _cut(work):
+                    signal.alarm(0)
                     channel.sendall(PIECE.dump_json(piece) + b"\n")
                     if lines.readline() != NEXT:
                         return
+                    signal.alarm(alarm)
     finally:
         os._exit(0)
 
@@ -132,8 +148,8 @@ def _bound(megabytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (megabytes * 2**20, megabytes * 2**20))
     status = Path("/proc/self/status")
     if status.exists():  # Linux; elsewhere the time bound alone holds a worker
-        held = next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmData"))
-        limit = (held + megabytes * 1024) * 1024
+        data = next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmData"))
+        limit = (data + megabytes * 1024) * 1024
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 
 

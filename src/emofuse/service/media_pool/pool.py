@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import ParamSpec, TypeVar
 
@@ -20,9 +21,10 @@ from emofuse.service.media_pool.protocol import DONE, NEXT, PIECE, WORK, Cut, Do
 
 JOBS = 200  # that a worker answers before a fresh one takes its place, so that leaks of decoders don't add up
 LINE = 2**24  # bytes of the longest answer
-WATCHED = 0.5  # seconds between looks at the fork server
+WATCHED = 0.5  # seconds between looks at the processes
+LONGEST_WAIT = 30.0  # seconds between tries to start a fork server, of which each but the first waits twice as long
 
-
+_log = logging.getLogger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -61,11 +63,11 @@ class _Worker:
         """
         self.jobs += 1
         try:
-            return DONE.validate_json(await self.told(WORK.dump_json(job) + b"\n"))
+            return DONE.validate_json(await self.reply(WORK.dump_json(job) + b"\n"))
         except ValidationError:  # no answer of ours: it is not to be trusted any more
             raise _DiedError from None
 
-    async def told(self, line: bytes) -> bytes:
+    async def reply(self, line: bytes) -> bytes:
         """The line that it answers to a line.
 
         Raises:
@@ -75,11 +77,16 @@ class _Worker:
             self._writer.write(line)
             await self._writer.drain()
             answer = await self._reader.readline()
-        except ConnectionError:
+        except (ConnectionError, ValueError):  # the latter where its line has no end
             raise _DiedError from None
         if not answer.endswith(b"\n"):
             raise _DiedError
         return answer
+
+    @property
+    def gone(self) -> bool:
+        """Whether it ended."""
+        return self._reader.at_eof()
 
     def close(self) -> None:
         """Close the channel, at which an idle worker ends."""
@@ -101,34 +108,44 @@ class MediaPool:
             {modality: params.model_dump(mode="json") for modality, params in extractors.items()},
             Bounds(limits.streams, limits.pixels, limits.seconds, limits.frames),
             limits.worker_mb,
+            limits.media_seconds,
         )
         self._workers: set[_Worker] = set()
+        self._cutting: set[_Worker] = set()  # beside them: each has a long video
         self._idle: asyncio.Queue[_Worker] = asyncio.Queue()
-        self._lock = asyncio.Lock()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._ended: list[int] = []  # workers that are to be killed
+        self._wanted = asyncio.Event()  # whether there is something to kill or to fork
+        self._lock = asyncio.Lock()  # of the fork server
         self._forkserver: ForkServer | None = None
+        self._tending: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Start the fork server and the workers; returns once they are warm."""
-        for _ in range(self.size):
-            self._idle.put_nowait(await self._fork())
-        self._spawn(self._watch())
+        """Start the fork server and the workers; returns once they are warm.
+
+        Raises:
+            OSError: the fork server can't be started.
+        """
+        await self._refill()
+        self._tending = asyncio.create_task(self._tend())
 
     async def stop(self) -> None:
         """End every process of the pool."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        for worker in self._workers:
+        if self._tending is not None:
+            self._tending.cancel()
+            await asyncio.wait([self._tending])
+        for worker in self._workers | self._cutting:
             worker.close()
         async with self._lock:
-            if self._forkserver is not None:
-                await asyncio.to_thread(self._forkserver.stop)
+            await self._drop()
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is a worker, be it busy."""
+        return any(not worker.gone for worker in self._workers)
 
     def processes(self) -> list[int]:
         """The process ids of the workers, busy ones too."""
-        return sorted(worker.number for worker in self._workers)
+        return sorted(worker.number for worker in self._workers | self._cutting)
 
     def forkserver(self) -> int:
         """The process id of the fork server."""
@@ -156,31 +173,38 @@ class MediaPool:
         """Cut a long video, in a worker of its own; a window is cut when it is asked for.
 
         Raises:
-            RefusedError: the video can't be decoded or is over a limit, or a window takes too long.
+            RefusedError: the video can't be decoded or is over a limit, a window takes too long, or there is no worker.
         """
-        worker = await self._fork()
+        try:
+            if self._forkserver is None:
+                raise ConnectionResetError("the fork server is gone")
+            worker = await self._fork()
+        except OSError:
+            raise busy("no worker can be had") from None
+        self._cutting.add(worker)
         line = WORK.dump_json(work) + b"\n"
         try:
             while True:
                 async with asyncio.timeout(self._limits.media_seconds):
-                    piece = PIECE.validate_json(await worker.told(line))
+                    piece = PIECE.validate_json(await worker.reply(line))
                 if piece.refused:
                     raise RefusedError(422, f"video: {piece.refused}; check that the file plays")
                 if piece.window is None:
                     return
                 yield piece.window
                 line = NEXT
-        except (TimeoutError, _DiedError):
+        except (TimeoutError, _DiedError, ValidationError):
             raise RefusedError(422, "video: crashes the decoder or is too slow to decode") from None
         finally:
-            self._spawn(self._end(worker))
+            self._retire(worker)
 
     @asynccontextmanager
     async def _lent(self) -> AsyncIterator[_Worker]:
         """A worker for one job; one that does not end it well, or has done many, is replaced."""
         try:
             async with asyncio.timeout(self._limits.queue_seconds):
-                worker = await self._idle.get()
+                while (worker := await self._idle.get()).gone:
+                    self._retire(worker)
         except TimeoutError:
             raise busy(f"no worker was free in {self._limits.queue_seconds:g} s") from None
         well = False
@@ -191,62 +215,89 @@ class MediaPool:
             if well:
                 self._idle.put_nowait(worker)
             else:
-                self._spawn(self._replace(worker))
+                self._retire(worker)
 
-    def _spawn(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _replace(self, worker: _Worker) -> None:
-        self._idle.put_nowait(await self._fork(self._closed(worker)))
-
-    async def _end(self, worker: _Worker) -> None:
-        number = self._closed(worker)
-        async with self._lock:
-            if self._forkserver is not None:
-                with suppress(OSError):
-                    await _whole(self._forkserver.kill, number)
-
-    def _closed(self, worker: _Worker) -> int:
+    def _retire(self, worker: _Worker) -> None:
         worker.close()
         self._workers.discard(worker)
-        return worker.number
+        self._cutting.discard(worker)
+        self._ended.append(worker.number)
+        self._wanted.set()
 
-    async def _fork(self, instead_of: int | None = None) -> _Worker:
-        """A new worker; where the fork server is gone, from a new one."""
+    async def _tend(self) -> None:
+        """Replace what died, for as long as it takes: while it fails, ever more rarely."""
+        wait = WATCHED
+        while True:
+            try:
+                await self._refill()
+                wait = WATCHED
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._wanted.wait(), wait)
+            except Exception as error:  # whatever it is, the next try may do better
+                _log.warning("no process that opens clips can be started: %s; trying again in %g s", error, wait)
+                await asyncio.sleep(wait)
+                wait = min(2 * wait, LONGEST_WAIT)
+
+    async def _refill(self) -> None:
+        """Kill the workers that are retired, and fork those that are missing.
+
+        Raises:
+            OSError: no fork server can be had.
+        """
+        self._wanted.clear()
+        for _ in range(self._idle.qsize()):
+            worker = self._idle.get_nowait()
+            if worker.gone:
+                self._retire(worker)
+            else:
+                self._idle.put_nowait(worker)
+        async with self._serving() as forkserver:
+            while self._ended:
+                await _whole(forkserver.kill, self._ended[-1])
+                self._ended.pop()
+        while len(self._workers) < self.size:
+            worker = await self._fork()
+            self._workers.add(worker)
+            self._idle.put_nowait(worker)
+
+    async def _fork(self) -> _Worker:
+        """A new worker.
+
+        Raises:
+            OSError: no fork server can be had.
+        """
         ours, theirs = socket.socketpair()
         try:
             with theirs:
-                number = await self._forked(theirs, instead_of)
-            worker = _Worker(number, *await asyncio.open_connection(sock=ours, limit=LINE))
+                async with self._serving() as forkserver:
+                    number = await _whole(forkserver.fork, theirs)
+            return _Worker(number, *await asyncio.open_connection(sock=ours, limit=LINE))
         except BaseException:  # the service may end meanwhile
             ours.close()
             raise
-        self._workers.add(worker)
-        return worker
 
-    async def _forked(self, channel: socket.socket, instead_of: int | None) -> int:
+    @asynccontextmanager
+    async def _serving(self) -> AsyncIterator[ForkServer]:
+        """The fork server, for this task alone; a new one where it is gone. One that fails is ended.
+
+        Raises:
+            OSError: none can be had.
+        """
         async with self._lock:
-            while True:
-                if self._forkserver is None:
-                    self._forkserver = await _whole(self._started)
-                try:
-                    if instead_of is not None:
-                        await _whole(self._forkserver.kill, instead_of)
-                    return await _whole(self._forkserver.fork, channel)
-                except OSError:
-                    self._forkserver.stop()
-                    self._forkserver = None
+            if self._forkserver is not None and not self._forkserver.alive():
+                await self._drop()
+            try:
+                yield self._forkserver if self._forkserver is not None else await _whole(self._started)
+            except Exception:
+                await self._drop()
+                raise
 
-    async def _watch(self) -> None:
-        """Have a new fork server ready before a worker is wanted from it."""
-        while True:
-            await asyncio.sleep(WATCHED)
-            async with self._lock:
-                if self._forkserver is not None and not self._forkserver.alive():
-                    self._forkserver.stop()
-                    await _whole(self._started)
+    async def _drop(self) -> None:
+        """End the fork server. Its workers are killed with it, or end by themselves."""
+        forkserver, self._forkserver = self._forkserver, None
+        self._ended.clear()  # their numbers may be those of others soon
+        if forkserver is not None:
+            await _whole(forkserver.stop)
 
     def _started(self) -> ForkServer:
         """Start a fork server; it is kept even if nobody waits for it any more, so that `stop` ends it."""

@@ -22,15 +22,23 @@ FORK, KILL = b"f", b"k"  # what the fork server is asked
 
 @dataclass(frozen=True)
 class Setup:
-    """What a fork server is told at its start: the extractors of its workers, and their bounds."""
+    """What a fork server is told at its start.
+
+    Attributes:
+        extractors: the params of each modality's extractor.
+        bounds: of a clip.
+        worker_mb: MiB that a worker may take beyond what the fork server has.
+        job_seconds: that a worker may take for a clip.
+    """
 
     extractors: Mapping[str, dict[str, Any]]
     bounds: Bounds
     worker_mb: int
+    job_seconds: float
 
     def params(self) -> dict[str, ExtractorParams]:
         """The params of each modality's extractor."""
-        return {m: EXTRACTOR_PARAMS[m].model_validate(found) for m, found in self.extractors.items()}
+        return {m: EXTRACTOR_PARAMS[m].model_validate(params) for m, params in self.extractors.items()}
 
 
 @dataclass(frozen=True)
