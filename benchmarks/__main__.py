@@ -18,7 +18,7 @@ from emofuse.core.errors import MediaError, guard
 from emofuse.core.params import Params, load_params
 from emofuse.core.tables import read_json, write_json
 from emofuse.core.text import clean_text
-from emofuse.media.decode import audio_samples
+from emofuse.media.clip import FileClip
 
 PARTS = ("media", "text", "numerics", "runs", "memory", "evaluation")
 FILMS = (".mp4", ".mov", ".mkv", ".avi", ".webm")
@@ -76,7 +76,7 @@ def _texts(texts: Path | None, folder: Path) -> tuple[list[str], str]:
 
 def _sounds(clip: Path) -> bool:
     try:
-        return len(audio_samples(clip, 8000)) > 0
+        return len(FileClip(clip).sound(8000)) > 0
     except MediaError:
         return False
 

@@ -15,7 +15,7 @@ from emofuse.core.params import AudioParams
 from emofuse.core.records import Utterance
 from emofuse.features.audio.extractor import AudioExtractor
 from emofuse.features.audio.sound import F0_RANGE
-from emofuse.media.decode import audio_samples
+from emofuse.media.clip import FileClip
 
 ROUNDS = 5
 
@@ -51,7 +51,7 @@ def measure(clips: list[Path], params: AudioParams) -> list[Figure]:
         plain(clips[0], params, Path(name))
         floor = ours = slow = 0.0
         for _ in range(ROUNDS):  # in turn, so that what disturbs the machine disturbs all three
-            floor += sum(seconds(partial(audio_samples, clip, params.sample_rate)) for clip in clips)
+            floor += sum(seconds(partial(FileClip(clip).sound, params.sample_rate)) for clip in clips)
             ours += spent(extractor.extract([Utterance(clip=clip) for clip in clips]))
             slow += sum(seconds(partial(plain, clip, params, Path(name))) for clip in clips)
     times = f"{ours:.2f} s against {floor:.2f} s and {slow:.2f} s, {len(clips)} clips {ROUNDS} times"

@@ -27,7 +27,7 @@ from httpx_ws import AsyncWebSocketSession, aconnect_ws
 
 from benchmarks import mutants
 from benchmarks.serving import started
-from emofuse.media.decode import gray_frames
+from emofuse.media.clip import FileClip
 
 TEXT = "I can't believe you did that!"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -131,7 +131,7 @@ async def live(client: httpx.AsyncClient, clip: bytes, minutes: float) -> None:
     with tempfile.NamedTemporaryFile() as file:
         file.write(clip)
         file.flush()
-        frames = [cv2.resize(frame, (640, 360)) for frame in gray_frames(Path(file.name), 5, 640)]
+        frames = [cv2.resize(frame, (640, 360)) for _, frame in FileClip(Path(file.name)).frames(5, 640)]
     pictures = [cv2.imencode(".jpg", frame)[1].tobytes() for frame in frames]
     sound = bytes(16000 * 2 // 5)
     latencies: list[float] = []

@@ -14,7 +14,7 @@ from emofuse.core.params import VisualParams
 from emofuse.core.records import Utterance
 from emofuse.features.visual.detectors import CASCADE
 from emofuse.features.visual.extractor import VisualExtractor
-from emofuse.media.decode import gray_frames, timed_frames
+from emofuse.media.clip import FileClip
 
 FULL_WIDTH = 10_000  # pixels: no frame is scaled down
 SURE_NEIGHBORS = 8
@@ -44,10 +44,10 @@ def faces(clip: Path, params: VisualParams) -> tuple[list[bool], list[bool]]:
     """For each sampled frame, whether full-size detection is sure of a face and whether the extractor finds one."""
     cascade = cv2.CascadeClassifier(str(CASCADE))
     sure = []
-    for frame in gray_frames(clip, params.fps, FULL_WIDTH):
+    for _, frame in FileClip(clip).frames(params.fps, FULL_WIDTH):
         least = round(LEAST_FACE * min(frame.shape))
         sure.append(len(cascade.detectMultiScale(frame, 1.1, SURE_NEIGHBORS, minSize=(least, least))) > 0)
-    found = VisualExtractor(params).sightings(timed_frames(clip, params.fps, params.width))
+    found = VisualExtractor(params).sightings(FileClip(clip).frames(params.fps, params.width))
     return sure, [bool(sightings) for sightings in found]
 
 

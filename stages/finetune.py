@@ -31,7 +31,7 @@ def tune(params: Params, manifest: pd.DataFrame, labels: list[str]) -> None:
     from safetensors.torch import save_file
 
     from emofuse.core.device import pick_device
-    from emofuse.extraction.content import text_of
+    from emofuse.extraction.content import NO_TEXT, text_of
     from emofuse.features.text.finetuned import FinetunedEncoder, column_names
     from emofuse.training.finetune import finetune
 
@@ -40,7 +40,7 @@ def tune(params: Params, manifest: pd.DataFrame, labels: list[str]) -> None:
     chosen = np.flatnonzero((manifest["split"] == "train") & manifest["label"].notna() & wordy)
     targets = np.array([labels.index(label) for label in manifest["label"].iloc[chosen]])
     dialogues = manifest["dialogue"].iloc[chosen].tolist()
-    rows: list[Extracted] = [Extracted(None, "no text")] * len(said)
+    rows: list[Extracted] = [NO_TEXT] * len(said)
     found = finetune([said[i] for i in chosen], targets, dialogues, params.text, params.train, params.seed)
     for fold, member in enumerate(found):
         weights = {name: value.detach().half().contiguous() for name, value in member.network.trained().items()}

@@ -11,6 +11,7 @@ import pandas as pd
 from emofuse.core.errors import guard
 from emofuse.core.params import TextParams, load_params
 from emofuse.core.paths import FEATURES_DIR, FINETUNED_DIR
+from emofuse.core.reasons import Cause
 from emofuse.core.records import Extracted
 from emofuse.core.tables import read_features, read_manifest, utterances, write_features
 from emofuse.extraction.content import text_content
@@ -41,8 +42,9 @@ def main() -> None:
 def add_finetuned(path: Path, manifest: pd.DataFrame) -> None:
     """Put the columns that the stage finetune made beside the others."""
     plain, finetuned = (read_features("text", manifest, folder) for folder in (FEATURES_DIR, FINETUNED_DIR))
-    columns = zip(plain.present, plain.reasons, np.hstack([plain.values, finetuned.values]), strict=True)
-    rows = (Extracted(values if present else None, reason) for present, reason, values in columns)
+    causes = [Cause.parse(reason) if reason else None for reason in plain.reasons]
+    columns = zip(plain.present, causes, np.hstack([plain.values, finetuned.values]), strict=True)
+    rows = (Extracted(values if present else None, cause) for present, cause, values in columns)
     write_features(path, manifest, (*plain.names, *finetuned.names), rows)
 
 

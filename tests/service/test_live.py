@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 from starlette.datastructures import Headers
 
 from emofuse.core.params import Params
-from emofuse.media.decode import gray_frames
+from emofuse.media.clip import FileClip
 from emofuse.service.access import Access
 from emofuse.service.errors import RefusedError
 
@@ -23,7 +23,7 @@ def message(kind: str, time: float, payload: bytes) -> bytes:
 def faces(clip: bytes, tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
     path = tmp_path_factory.mktemp("live") / "a.mp4"
     path.write_bytes(clip)
-    return [cv2.imencode(".jpg", frame)[1].tobytes() for frame in gray_frames(path, 5, 448)]
+    return [cv2.imencode(".jpg", frame)[1].tobytes() for _, frame in FileClip(path).frames(5, 448)]
 
 
 def test_a_camera_is_answered_every_hop(client: TestClient, faces: list[bytes]) -> None:

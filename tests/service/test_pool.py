@@ -16,7 +16,7 @@ import pytest
 
 from emofuse.core.params import Params
 from emofuse.core.records import Utterance
-from emofuse.media.decode import Bounds
+from emofuse.media.limits import Bounds
 from emofuse.media.windows import Look
 from emofuse.service.errors import RefusedError
 from emofuse.service.media_pool.pool import MediaPool

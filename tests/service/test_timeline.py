@@ -78,7 +78,7 @@ def test_a_bad_request_is_told_what_to_send(
 def test_a_window_has_the_features_of_the_clip_itself(params: Params, corpus: Path, tmp_path: Path) -> None:
     clip = max((corpus / "output_repeated_splits_test").glob("*.mp4"), key=lambda path: path.stat().st_size)
     look = Look(params.visual.fps, params.visual.width, params.audio.sample_rate)
-    (window,) = cut_windows(clip, [(0.0, 60.0)], tmp_path, look, 600)
+    (window,) = cut_windows(clip, [(0.0, 60.0)], look, 600)
     for modality in ("audio", "visual"):
         extractor = make_extractor(params.extractor(modality))
         whole, cut = extractor.extract([Utterance(clip=clip), Utterance(clip=window.clip)])

@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from emofuse.cli import app
+from emofuse.core.reasons import Cause, Reason
 from emofuse.core.records import Extracted
 from emofuse.extraction.cache import FeatureCache
 from tests.pipeline.imports import ROOT
@@ -35,14 +36,14 @@ def test_rows_and_reasons_survive_to_the_bit(tmp_path: Path) -> None:
     cache = FeatureCache(tmp_path, GIB)
     assert cache.get(key(0)) is None
     cache.put(key(0), "audio", ROW)
-    cache.put(key(1), "audio", Extracted(None, "no sound track – né"))
+    cache.put(key(1), "audio", Extracted(None, Cause(Reason.UNDECODABLE, "no sound – né")))
     cache.put_names("identity", ["a", "b", "c"])
     cache.close()
     again = FeatureCache(tmp_path, GIB)
     found = again.get(key(0))
     assert found is not None and found.values is not None and ROW.values is not None
     assert found.values.tobytes() == ROW.values.tobytes()
-    assert again.get(key(1)) == Extracted(None, "no sound track – né")
+    assert again.get(key(1)) == Extracted(None, Cause(Reason.UNDECODABLE, "no sound – né"))
     assert again.names("identity") == ("a", "b", "c")
     assert again.counts()["audio"][0] == 2
 

@@ -15,14 +15,16 @@ import pandas as pd
 import pytest
 
 from emofuse.core.params import AudioParams, ExtractParams, Params
-from emofuse.core.records import KEY, Extracted, Utterance
+from emofuse.core.reasons import Cause, Reason
+from emofuse.core.records import KEY, Clip, Extracted, Utterance
 from emofuse.core.tables import read_features
+from emofuse.extraction.clips import OneByOne
 from emofuse.extraction.content import clip_content, text_content
 from emofuse.extraction.identity import PACKAGE, SOURCES, identity
 from emofuse.extraction.processes import in_processes
 from emofuse.extraction.run import Task, extract
 from emofuse.features.audio.extractor import AudioExtractor
-from emofuse.features.contract import Extractor, OneByOne
+from emofuse.features.contract import Extractor
 from emofuse.features.metadata import MetadataExtractor
 from emofuse.features.text.extractor import TextExtractor
 from emofuse.features.visual.extractor import VisualExtractor
@@ -41,7 +43,7 @@ def clips(corpus: Path, tmp_path: Path) -> list[Utterance]:
     paths = [shutil.copy(path, tmp_path / path.name) for path in found]
     (tmp_path / "text.mp4").write_text("no clip")
     rows = [Utterance(clip=Path(path)) for path in [*paths, paths[0], tmp_path / "none.mp4", tmp_path / "text.mp4"]]
-    return [*rows, Utterance(clip_reason="no video in the table")]
+    return [*rows, Utterance(clip_reason=Cause(Reason.CLIP_NOT_GIVEN))]
 
 
 def keys_of(rows: Sequence[Utterance]) -> pd.DataFrame:
@@ -74,10 +76,10 @@ def test_a_second_run_extracts_nothing_and_gives_the_same_bytes(
     assert "audio: 10 utterances" in capsys.readouterr().err
     # The missing clip is looked for again; nothing else is.
     assert table(refusing(task), clips, run, tmp_path / "audio.parquet") == cold
-    told = "10 from the cache, 4 absent (2 can't be decoded, 1 file not found, 1 no video in the table)"
+    told = "10 from the cache, 4 absent (2 can't be decoded, 1 file not found, 1 clip not given)"
     assert told in capsys.readouterr().err  # the corpus breaks a clip on purpose
     back = read_features("audio", keys_of(clips), tmp_path)
-    assert back.reasons[-1] == "no video in the table"
+    assert back.reasons[-1] == "clip not given"
     np.testing.assert_array_equal(back.values[0], back.values[6])
 
 
@@ -220,10 +222,10 @@ class Fragile(OneByOne):
     def warm_up(self) -> None:
         self._real.warm_up()
 
-    def _one(self, utterance: Utterance) -> Extracted:
-        if utterance.clip is not None and utterance.clip.name == self._deadly:
+    def _one(self, utterance: Utterance, clip: Clip | None) -> Extracted:
+        if isinstance(utterance.clip, Path) and utterance.clip.name == self._deadly:
             os._exit(11)
-        return self._real._one(utterance)
+        return self._real._one(utterance, clip)
 
 
 @pytest.mark.slow
@@ -259,7 +261,7 @@ def test_an_identity_covers_every_module_that_makes_the_features(modality: str) 
     reached = {ROOT / path for path in imported_modules(module)} | {module}
     names = {path.relative_to(PACKAGE).as_posix() for path in reached}
     names -= {name for name in names if name.startswith("core/") and name != "core/linear.py"} | {
-        "extraction/remote.py"
+        "extraction/remote.py",
     }
     if modality == "text":
         names -= {"features/contract.py"}  # types alone

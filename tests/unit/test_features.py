@@ -7,6 +7,7 @@ import pytest
 
 from emofuse.core.errors import DataError, EncoderError
 from emofuse.core.params import Params
+from emofuse.core.reasons import Cause, Reason
 from emofuse.core.records import Extracted, FeatureTable, Utterance
 from emofuse.features.audio.extractor import AudioExtractor, audio_features
 from emofuse.features.metadata import MetadataExtractor
@@ -16,6 +17,8 @@ from emofuse.features.text.extractor import TextExtractor
 from emofuse.features.visual.extractor import VisualExtractor
 from emofuse.fusion.scaling import Scaler, load_scalers, save_scalers
 from tests.conftest import write_clip
+
+GONE = Extracted(None, Cause(Reason.OTHER, "gone"))
 
 
 def named(extractor: AudioExtractor, samples: np.ndarray) -> dict[str, float]:
@@ -71,7 +74,7 @@ def test_a_sound_shorter_than_a_frame_has_features(audio: AudioExtractor) -> Non
 def test_each_kind_of_bad_clip_is_absent_with_its_reason(audio: AudioExtractor, params: Params, tmp_path: Path) -> None:
     visual = VisualExtractor(params.visual)
     mute = Utterance(clip=write_clip(tmp_path / "mute.mp4", tone=None))
-    nothing = Utterance(clip_reason="clip not found: a.mp4")
+    nothing = Utterance(clip_reason=Cause(Reason.CLIP_NOT_FOUND, "a.mp4"))
     assert [e.reason for e in audio.extract([mute, nothing])] == ["no sound track", "clip not found: a.mp4"]
     assert [e.reason for e in visual.extract([mute, nothing])] == ["no face found", "clip not found: a.mp4"]
 
@@ -159,7 +162,8 @@ def test_altered_weights_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def table(*rows: list[float] | None) -> FeatureTable:
     return FeatureTable.stack(
-        ["a", "b"], [Extracted(None, "gone") if row is None else Extracted(np.array(row, np.float32)) for row in rows]
+        ["a", "b"],
+        [GONE if row is None else Extracted(np.array(row, np.float32)) for row in rows],
     )
 
 
@@ -207,7 +211,7 @@ def test_fewer_rows_than_components_can_be_projected(rows: int, width: int) -> N
 
 
 def test_a_group_without_a_present_row_is_kept_as_it_is() -> None:
-    scaler = Scaler.fit(FeatureTable.stack(["hog_0", "hog_1"], [Extracted(None, "gone")]), 3, [("hog", 1)])
+    scaler = Scaler.fit(FeatureTable.stack(["hog_0", "hog_1"], [GONE]), 3, [("hog", 1)])
     assert scaler.width == 2
     assert scaler.transform(table(None, [1, 2])).tolist() == [[0, 0], [1, 2]]
 
@@ -216,7 +220,7 @@ def test_absent_and_unknown_values_are_projected_to_the_middle() -> None:
     seen = wide(50)
     scaler = Scaler.fit(seen, 10, [("hog", 2)])
     unknown = Extracted(np.full(5, np.nan, np.float32))
-    scores = scaler.transform(FeatureTable.stack(seen.names, [Extracted(None, "gone"), unknown]))
+    scores = scaler.transform(FeatureTable.stack(seen.names, [GONE, unknown]))
     assert scores == pytest.approx(0, abs=1e-5)
     assert (scores[0] == 0).all()
 

@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 
 from emofuse.core.errors import BundleError
 from emofuse.core.params import Params, TextParams
+from emofuse.core.reasons import Cause, Reason
 from emofuse.core.records import Extracted, FeatureTable, Line, Utterance
 from emofuse.core.tables import write_json
 from emofuse.features.registry import make_extractor
@@ -107,7 +108,7 @@ def test_a_bundle_carries_its_tuned_encoders_and_refuses_altered_ones(
     extractor = make_extractor(text, "cpu", folder)
     assert extractor.names[-2:] == ("text_finetuned_joy", "text_finetuned_sadness")
     rows = list(extractor.extract([said("what a lovely day"), Utterance()]))
-    assert rows[1] == Extracted(None, "no text")
+    assert rows[1] == Extracted(None, Cause(Reason.NO_TEXT))
     scaler = Scaler.fit(FeatureTable.stack(extractor.names, rows), 10.0)
     torch.manual_seed(0)
     member = make_model("text", {"text": scaler.width}, 2, params.train).eval()

@@ -14,7 +14,8 @@ from emofuse.core.params import Params
 from emofuse.core.records import Extracted, Utterance
 from emofuse.features.audio.extractor import AudioExtractor
 from emofuse.features.visual.extractor import VisualExtractor
-from emofuse.media.decode import audio_samples, gray_frames, probe_streams, sound_parts, timed_frames
+from emofuse.media.clip import FileClip
+from emofuse.media.decode import probe_streams, sound_frames, timed_frames
 from tests.clips import add_sound, add_video, with_cover, write_media
 
 SOUND = partial(add_sound)
@@ -23,13 +24,13 @@ VIDEO = partial(add_video)
 
 def heard(clip: Path) -> float:
     """The loudest frequency in Hz of a clip of about a second."""
-    samples = audio_samples(clip, 16000)
+    samples = FileClip(clip).sound(16000)
     assert len(samples) == pytest.approx(16000, rel=0.15)
     return float(np.argmax(np.abs(np.fft.rfft(samples))) * 16000 / len(samples))
 
 
 def seen(clip: Path, width: int = 480) -> list[np.ndarray]:
-    return list(gray_frames(clip, fps=5, width=width))
+    return [frame for _, frame in FileClip(clip).frames(5, width)]
 
 
 def bright_corner(frame: np.ndarray) -> tuple[bool, bool]:
@@ -66,8 +67,8 @@ def test_a_clip_cut_before_its_index_gives_a_reason(tmp_path: Path) -> None:
 def test_a_clip_cut_after_its_index_gives_a_reason(tmp_path: Path) -> None:
     clip = cut(tmp_path / "a.mp4", 0.5, options={"movflags": "faststart"})
     with pytest.raises(MediaError, match="can't be decoded"):
-        audio_samples(clip, 16000)
-    with pytest.raises(MediaError, match=r"cut short: \d+ of 96 frames"):
+        FileClip(clip).sound(16000)
+    with pytest.raises(MediaError, match=r"damaged after \d\.\d s"):
         seen(clip)
 
 
@@ -76,7 +77,7 @@ def test_a_playlist_named_mp4_opens_no_other_file(tmp_path: Path) -> None:
     playlist = tmp_path / "list.mp4"
     playlist.write_text(f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile://{other}\n#EXT-X-ENDLIST\n")
     with pytest.raises(MediaError, match="can't be decoded"):
-        audio_samples(playlist, 16000)
+        FileClip(playlist).sound(16000)
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
@@ -89,7 +90,7 @@ def test_a_video_track_without_frames_gives_a_reason(tmp_path: Path, name: str) 
 def test_a_sound_track_without_samples_gives_a_reason(tmp_path: Path, name: str, codec: str) -> None:
     clip = write_media(tmp_path / name, partial(add_sound, codec=codec, seconds=0))
     with pytest.raises(MediaError, match=r"sound track without samples|can't be decoded|no sound track"):
-        audio_samples(clip, 16000)
+        FileClip(clip).sound(16000)
 
 
 def test_one_frame_and_few_samples_have_features(tmp_path: Path, params: Params) -> None:
@@ -134,7 +135,7 @@ def test_odd_sizes_and_pixel_formats_are_seen(tmp_path: Path, pixels: str, size:
 def test_channels_are_mixed_within_the_range(tmp_path: Path, layout: str) -> None:
     clip = write_media(tmp_path / "a.mkv", partial(add_sound, codec="pcm_s16le", layout=layout))
     assert heard(clip) == pytest.approx(220, abs=3)
-    assert 0.4 < np.abs(audio_samples(clip, 16000)).max() <= 0.51
+    assert 0.4 < np.abs(FileClip(clip).sound(16000)).max() <= 0.51
 
 
 def test_sound_of_8_khz_is_heard(tmp_path: Path) -> None:
@@ -162,7 +163,7 @@ def test_a_cover_picture_is_no_video(tmp_path: Path, name: str) -> None:
         seen(clip)
 
 
-@pytest.mark.parametrize("look", [partial(timed_frames, fps=5, width=90), partial(sound_parts, sample_rate=16000)])
+@pytest.mark.parametrize("look", [partial(timed_frames, fps=5, width=90), sound_frames])
 def test_what_is_too_long_for_an_utterance_gives_a_reason(
     tmp_path: Path, look: Callable[..., Iterable[object]]
 ) -> None:

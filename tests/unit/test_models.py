@@ -17,6 +17,7 @@ from sklearn.metrics import f1_score
 
 from emofuse.core.errors import BundleError, DataError
 from emofuse.core.params import Params
+from emofuse.core.reasons import Cause, Reason
 from emofuse.core.records import MODALITIES, Extracted, FeatureTable, Utterance
 from emofuse.core.tables import utterances
 from emofuse.datasets.manifest import build_manifest
@@ -394,7 +395,7 @@ def tables(batch: Batch) -> dict[str, FeatureTable]:
         name: FeatureTable.stack(
             [f"{name}_{i}" for i in range(DIMS[name])],
             [
-                Extracted(row.numpy()) if there else Extracted(None, "gone")
+                Extracted(row.numpy()) if there else Extracted(None, Cause(Reason.OTHER, "gone"))
                 for row, there in zip(values, batch.mask[:, index], strict=True)
             ],
         )

@@ -10,12 +10,13 @@ import pytest
 from pydantic import TypeAdapter
 
 from emofuse.core.errors import DataError
+from emofuse.core.reasons import Cause, Reason
 from emofuse.core.records import CONTEXT_LINES, Extracted, FeatureTable, Line, Utterance
 from emofuse.core.tables import atomic_write, read_features, read_json, utterances, write_csv, write_features
 
 KEYS = pd.DataFrame({"split": ["train", "dev"], "dialogue": ["0", "0"], "utterance": [0, 3]})
 NAMES = ["a", "b"]
-ROWS = [Extracted(np.array([1, np.nan], np.float32)), Extracted(None, "no sound track")]
+ROWS = [Extracted(np.array([1, np.nan], np.float32)), Extracted(None, Cause(Reason.NO_SOUND))]
 TABLE = FeatureTable.stack(NAMES, ROWS)
 
 

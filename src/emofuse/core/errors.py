@@ -11,6 +11,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from emofuse.core.reasons import Cause, Reason
+
 
 class EmofuseError(Exception):
     """Base of all errors that a user can mend."""
@@ -25,7 +27,14 @@ class DataError(EmofuseError):
 
 
 class MediaError(EmofuseError):
-    """A clip can't be decoded; becomes the `reason` of an absent modality."""
+    """A clip can't be used, or not to its end; its cause becomes the `reason` of an absent modality."""
+
+    def __init__(self, reason: Reason, detail: object = "") -> None:
+        super().__init__(reason, detail)
+        self.cause = Cause(reason, str(detail))
+
+    def __str__(self) -> str:
+        return str(self.cause)
 
 
 class BundleError(EmofuseError):

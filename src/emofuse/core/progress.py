@@ -36,8 +36,8 @@ class Tally:
         """Count an utterance."""
         self.cached += cached
         self.extracted += not cached
-        if row.values is None:
-            self.reasons[row.reason.split(":")[0]] += 1
+        if row.values is None and row.cause is not None:
+            self.reasons[row.cause.kind] += 1
         self._bar.set_postfix(cached=self.cached, absent=self.reasons.total(), refresh=False)
         self._bar.update()
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ConfigDict
 
+from emofuse.core.reasons import Cause, Reason
 from emofuse.core.text import clean_text
 
 KEY = ["split", "dialogue", "utterance"]
@@ -16,6 +19,9 @@ SPLITS = ("train", "dev", "test")
 PREDICT = "predict"  # the split of rows that are neither trained nor measured on, and only get predictions
 MODALITIES = ("text", "audio", "visual", "metadata")
 CONTEXT_LINES = 32  # earlier lines of the dialogue that an extractor or a model may look at
+
+
+NO_CLIP = Cause(Reason.NO_CLIP)
 
 
 @dataclass(frozen=True)
@@ -44,13 +50,36 @@ class Line:
         return clean_text(self.text)
 
 
+@runtime_checkable
+class Clip(Protocol):
+    """A film, or a sound alone; `emofuse.media.clip` has the kinds. Times are seconds from its start."""
+
+    @property
+    def damage(self) -> Mapping[str, Cause]:
+        """Of each track (`picture`, `sound`) that was read and breaks off: why and where."""
+        ...
+
+    def frames(self, fps: float, width: int) -> Iterator[tuple[float, NDArray[np.uint8]]]:
+        """Times and gray pictures, `fps` a second, uint8 of shape (height, width) and no wider than `width` pixels."""
+        ...
+
+    def sound(self, rate: int) -> NDArray[np.float32]:
+        """The sound in mono at `rate` Hz, float32 of shape (samples,), in [-1, 1]."""
+        ...
+
+    def seconds(self) -> float:
+        """Its length."""
+        ...
+
+
 @dataclass(frozen=True)
 class Utterance(Line):
     """A line with its place in the dialogue and its clip: what an extractor may look at, in pipeline and service alike.
 
     Attributes:
-        clip: file with video or sound, or None.
+        clip: video or sound, or the file that holds it, or None.
         url: where the file is instead, if it is not on this machine: any address that fsspec reads.
+        sha256: of the file's bytes as they were read with the table, in hexadecimal; None where unknown.
         duration: seconds from the table, used where the clip can't tell; None where unknown.
         position: 0-based rank in the dialogue; None where there is no dialogue.
         dialogue_length: utterances in the dialogue; None where unknown.
@@ -58,13 +87,16 @@ class Utterance(Line):
         clip_reason: why there is no clip.
     """
 
-    clip: Path | None = None
+    __pydantic_config__ = ConfigDict(arbitrary_types_allowed=True)  # a clip that isn't a file is never serialised
+
+    clip: Path | Clip | None = None
     url: str | None = None
+    sha256: str | None = None
     duration: float | None = None
     position: int | None = None
     dialogue_length: int | None = None
     context: tuple[Line, ...] = ()
-    clip_reason: str = "no clip"
+    clip_reason: Cause = NO_CLIP
 
     def __post_init__(self) -> None:
         """Keep the lines that count."""
@@ -74,10 +106,18 @@ class Utterance(Line):
 
 @dataclass(frozen=True)
 class Extracted:
-    """One modality of one utterance: float32 values of shape (d,), or None and the reason."""
+    """One modality of one utterance: float32 values of shape (d,), or None.
+
+    `cause` says why there are none, or, where a clip is damaged, how far it could be used.
+    """
 
     values: NDArray[np.float32] | None
-    reason: str = ""
+    cause: Cause | None = None
+
+    @property
+    def reason(self) -> str:
+        """The cause as it reads; empty where there is none."""
+        return "" if self.cause is None else str(self.cause)
 
 
 @dataclass(frozen=True)
@@ -88,7 +128,7 @@ class FeatureTable:
         names: the d feature names.
         values: float32 of shape (n, d); zero where absent, NaN where a single feature is unknown.
         present: bool of shape (n,).
-        reasons: n strings, empty where present.
+        reasons: n strings, empty where all is well; why a row is absent, or how far a damaged clip was used.
     """
 
     names: tuple[str, ...]

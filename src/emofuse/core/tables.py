@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from emofuse.core.errors import DataError
 from emofuse.core.paths import FEATURES_DIR, MANIFEST_FILE
-from emofuse.core.records import CONTEXT_LINES, KEY, MODALITIES, Extracted, FeatureTable, Line, Utterance
+from emofuse.core.reasons import NO_CLIP_GIVEN, Cause
+from emofuse.core.records import CONTEXT_LINES, KEY, MODALITIES, NO_CLIP, Extracted, FeatureTable, Line, Utterance
 
 ROW_GROUP = 2048  # rows that are held at a time while features are written
 KEY_FIELDS = [("split", pa.string()), ("dialogue", pa.string()), ("utterance", pa.int64())]
@@ -135,6 +136,7 @@ def utterances(manifest: pd.DataFrame, root: Path | str) -> list[Utterance]:
         Utterance(
             clip=Path(root) / row.clip if isinstance(row.clip, str) and not far else None,
             url=f"{root}/{row.clip}" if isinstance(row.clip, str) and far else None,
+            sha256=_value(getattr(row, "clip_sha256", None)),
             text=row.text,
             duration=row.end - row.start if row.end > row.start else None,  # False where either is NaN
             position=None if pd.isna(row.position) else int(row.position),
@@ -143,7 +145,7 @@ def utterances(manifest: pd.DataFrame, root: Path | str) -> list[Utterance]:
             start=_value(row.start),
             end=_value(row.end),
             context=context,
-            clip_reason=next((issue for issue in row.issues if issue.startswith("clip ")), "no clip"),
+            clip_reason=_clip_reason(row.issues),
         )
         for row, context in zip(manifest.itertuples(index=False), contexts, strict=True)
     ]
@@ -154,6 +156,11 @@ def dialogue_order(manifest: pd.DataFrame) -> tuple[NDArray[np.intp], NDArray[np
     placed = manifest[["split", "dialogue", "position"]].set_axis(range(len(manifest))).dropna(subset=["position"])
     placed = placed.sort_values(["split", "dialogue", "position"], kind="stable")
     return placed.index.to_numpy(), placed.groupby(["split", "dialogue"], sort=False).ngroup().to_numpy()
+
+
+def _clip_reason(issues: Iterable[str]) -> Cause:
+    causes = map(Cause.parse, issues)
+    return next((cause for cause in causes if cause.reason in NO_CLIP_GIVEN), NO_CLIP)
 
 
 def _contexts(manifest: pd.DataFrame) -> list[tuple[Line, ...]]:

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from emofuse.core.progress import progress
+from emofuse.core.reasons import Cause, Reason
 
 THREADS = 4  # hashing waits for the disk and releases the interpreter
 
@@ -22,20 +23,20 @@ def locate(root: Path, path: str | None) -> tuple[str | None, list[str]]:
     if path is None:
         return None, []
     if not path.strip():
-        return None, ["clip not given"]
+        return None, [Reason.CLIP_NOT_GIVEN.value]
     if PurePosixPath(path).is_absolute() or PureWindowsPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
-        return None, [f"clip path leaves the data root: {path}"]
+        return None, [str(Cause(Reason.CLIP_OUTSIDE, path))]
     if "\0" in path:
-        return None, [f"clip path unreadable: {path!r}"]
+        return None, [str(Cause(Reason.CLIP_PATH, repr(path)))]
     here = root / path
     try:
         found = here.is_file()
     except OSError as error:
-        return None, [f"clip path unreadable: {error.strerror}: {path[:80]}"]
+        return None, [str(Cause(Reason.CLIP_PATH, f"{error.strerror}: {path[:80]}"))]
     if not found:
-        return None, [f"clip not found: {path}"]
+        return None, [str(Cause(Reason.CLIP_NOT_FOUND, path))]
     if not here.resolve().is_relative_to(root.resolve()):
-        return None, [f"clip path leaves the data root by a link: {path}"]
+        return None, [str(Cause(Reason.CLIP_LINKED_OUTSIDE, path))]
     return PurePosixPath(path).as_posix(), []
 
 

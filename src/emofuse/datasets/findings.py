@@ -8,14 +8,10 @@ from typing import Any
 
 import pandas as pd
 
+from emofuse.core.reasons import BROKEN, Cause
 from emofuse.core.records import KEY, SPLITS, FeatureTable
 from emofuse.datasets.duplicates import KINDS, Duplicates, find_duplicates
 
-# Reasons of a clip that is there and can't be used; others, such as "no face found", are no faults.
-BROKEN = (
-    *("can't be", "file ", "cut short", "longer than", "decoder crashed", "no video or sound track", "clip "),
-    *(f"{kind} track {fault}" for kind in ("video", "sound") for fault in ("without", "in an unknown codec")),
-)
 QUANTILES = {"least": 0.0, "5%": 0.05, "median": 0.5, "95%": 0.95, "most": 1.0}
 
 
@@ -106,17 +102,13 @@ def _modalities(manifest: pd.DataFrame, tables: Mapping[str, FeatureTable]) -> d
         result[str(split)] = {}
         for modality, table in tables.items():
             part = table.select(rows)
-            absent = pd.Series([_kind(reason) for reason in part.reasons if reason], dtype=object).value_counts()
+            reasons = [reason for reason, here in zip(part.reasons, part.present, strict=True) if not here]
+            absent = pd.Series([Cause.parse(reason).kind for reason in reasons], dtype=object).value_counts()
             result[str(split)][modality] = {
                 "present": int(part.present.sum()),
                 "absent": {str(reason): int(n) for reason, n in absent.items()},
             }
     return result
-
-
-def _kind(issue: str) -> str:
-    """An issue without what differs from row to row, for counting."""
-    return issue.split(": ")[0]
 
 
 def _order(manifest: pd.DataFrame) -> dict[str, int]:
@@ -186,7 +178,7 @@ def _faults(manifest: pd.DataFrame, tables: Mapping[str, FeatureTable]) -> list[
     for row, (issues, clip) in enumerate(zip(manifest["issues"], manifest["clip"].notna(), strict=True)):
         broken: dict[str, list[str]] = {}
         for modality, table in tables.items():
-            if clip and table.reasons[row].startswith(BROKEN):
+            if clip and Cause.parse(table.reasons[row]).reason in BROKEN:
                 broken.setdefault(table.reasons[row], []).append(modality)
         told = [*issues, *(f"{' and '.join(modalities)}: {reason}" for reason, modalities in broken.items())]
         if told:

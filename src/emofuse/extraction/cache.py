@@ -17,12 +17,13 @@ from pathlib import Path
 
 import numpy as np
 
+from emofuse.core.reasons import Cause
 from emofuse.core.records import Extracted
 
 FILE = "features.sqlite"
 SECONDS_A_DAY = 86400
 WAIT = 30.0  # seconds for another run's write
-PRESENT, ABSENT = b"+", b"-"
+PRESENT, NOTED, ABSENT = b"+", b"!", b"-"
 SETUP = """
 PRAGMA auto_vacuum = INCREMENTAL;
 PRAGMA journal_mode = WAL;
@@ -190,10 +191,18 @@ def _checksum(key: bytes, value: bytes) -> bytes:
 
 
 def _encoded(row: Extracted) -> bytes:
-    return ABSENT + row.reason.encode() if row.values is None else PRESENT + row.values.astype("<f4").tobytes()
+    reason = row.reason.encode()
+    if row.values is None:
+        return ABSENT + reason
+    values = row.values.astype("<f4").tobytes()
+    return PRESENT + values if row.cause is None else NOTED + len(reason).to_bytes(2, "big") + reason + values
 
 
 def _decoded(value: bytes) -> Extracted:
     if value[:1] == ABSENT:
-        return Extracted(None, value[1:].decode())
-    return Extracted(np.frombuffer(value, "<f4", offset=1).astype(np.float32))
+        return Extracted(None, Cause.parse(value[1:].decode()))
+    start, cause = 1, None
+    if value[:1] == NOTED:
+        start = 3 + int.from_bytes(value[1:3], "big")
+        cause = Cause.parse(value[3:start].decode())
+    return Extracted(np.frombuffer(value, "<f4", offset=start).astype(np.float32), cause)

@@ -6,10 +6,11 @@ import hashlib
 
 from emofuse.core.errors import MediaError
 from emofuse.core.params import TextParams
+from emofuse.core.reasons import Cause, Reason
 from emofuse.core.records import Extracted, Utterance
 from emofuse.extraction.remote import opened
 
-NO_TEXT = Extracted(None, "no text")
+NO_TEXT = Extracted(None, Cause(Reason.NO_TEXT))
 
 
 def text_of(utterance: Utterance, params: TextParams) -> str:
@@ -34,4 +35,4 @@ def clip_content(utterance: Utterance) -> bytes | Extracted:
         with opened(utterance) as file:
             return hashlib.file_digest(file, "sha256").digest()
     except MediaError as error:
-        return Extracted(None, str(error))
+        return Extracted(None, error.cause)

@@ -14,8 +14,8 @@ PACKAGE = Path(__file__).parents[1]
 # The rooms that make the features, and the libraries that they compute with. A test compares them with the imports.
 SOURCES = {
     "text": ("core/linear.py", "extraction/content.py", "features/text"),
-    "audio": ("features/audio", "features/contract.py", "media"),
-    "visual": ("features/contract.py", "features/visual", "media"),
+    "audio": ("extraction/clips.py", "features/audio", "features/contract.py", "media"),
+    "visual": ("extraction/clips.py", "features/contract.py", "features/visual", "media"),
 }
 LIBRARIES = {
     "text": ("torch", "transformers", "tokenizers"),

@@ -9,6 +9,7 @@ from itertools import chain, islice
 
 from emofuse.core.device import available_cores
 from emofuse.core.processes import processes
+from emofuse.core.reasons import Cause, Reason
 from emofuse.core.records import Extracted, Utterance
 from emofuse.features.contract import Extractor
 
@@ -17,7 +18,7 @@ Result = tuple[bytes, Extracted]
 Make = Callable[[], Extractor]
 CHUNK = 4  # items that a worker is sent at a time
 WAITING = 3  # chunks a worker that are sent ahead
-CRASHED = Extracted(None, "decoder crashed")
+CRASHED = Extracted(None, Cause(Reason.CRASHED))
 
 _extractor: Extractor | None = None  # one a worker process
 

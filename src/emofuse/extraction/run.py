@@ -12,15 +12,13 @@ import pandas as pd
 
 from emofuse.core.params import ExtractorParams, ExtractParams
 from emofuse.core.progress import Tally, tallied
+from emofuse.core.reasons import PASSING
 from emofuse.core.records import Extracted, Utterance
 from emofuse.core.tables import write_features
 from emofuse.extraction.cache import FeatureCache
 from emofuse.extraction.engine import Engine
 from emofuse.extraction.identity import identity
 from emofuse.features.contract import Extractor
-
-# Reasons that may be gone tomorrow though the clip is the same; they are not kept.
-PASSING = ("file not found", "can't be read", "decoder crashed")
 
 
 @dataclass(frozen=True)
@@ -111,7 +109,7 @@ class _Work:
         return key, self._kept.get(key) or self._cache.get(key)
 
     def _keep(self, key: bytes, row: Extracted) -> None:
-        lasting = self._task.content is not None and not row.reason.startswith(PASSING)
+        lasting = self._task.content is not None and (row.cause is None or row.cause.reason not in PASSING)
         if not (lasting and self._cache.put(key, self._task.modality, row)):
             self._kept[key] = row
 

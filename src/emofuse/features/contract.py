@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -10,9 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from emofuse.core.errors import MediaError
 from emofuse.core.records import Extracted, Utterance
-from emofuse.extraction.remote import fetched
 
 STATISTICS = ("mean", "std", "min", "max")
 
@@ -55,32 +52,6 @@ class Extractor(Protocol):
     def warm_up(self) -> None:
         """Run once what loads or compiles at first use, so that the first utterance costs no more than others."""
         ...
-
-
-class OneByOne(ABC):
-    """An extractor to which each utterance is a task of its own."""
-
-    def extract(self, utterances: Sequence[Utterance]) -> Iterator[Extracted]:
-        """Give the features of each utterance, or the reason why there are none."""
-        for utterance in utterances:
-            if utterance.url is None:
-                yield self._one(utterance)
-            else:
-                yield self._far(utterance)
-
-    def stream(self, utterances: Sequence[Utterance]) -> Iterator[tuple[int, Extracted]]:
-        """Give the same, numbered."""
-        yield from enumerate(self.extract(utterances))
-
-    def _far(self, utterance: Utterance) -> Extracted:
-        try:
-            with fetched(utterance) as near:
-                return self._one(near)
-        except MediaError as error:
-            return Extracted(None, str(error))
-
-    @abstractmethod
-    def _one(self, utterance: Utterance) -> Extracted: ...
 
 
 def statistic_names(columns: Iterable[str]) -> list[str]:

@@ -8,9 +8,10 @@ from itertools import takewhile
 
 from emofuse.core.errors import MediaError
 from emofuse.core.params import MetadataParams
-from emofuse.core.records import CONTEXT_LINES, Extracted, Utterance
-from emofuse.features.contract import FeatureGroup, OneByOne, ordered
-from emofuse.media.decode import probe_duration
+from emofuse.core.reasons import Cause, Reason
+from emofuse.core.records import CONTEXT_LINES, Clip, Extracted, Utterance
+from emofuse.extraction.clips import OneByOne
+from emofuse.features.contract import FeatureGroup, ordered
 
 NONE_BEFORE = "; unknown where no line was said before"
 GROUPS = {
@@ -91,14 +92,14 @@ class MetadataExtractor(OneByOne):
     def warm_up(self) -> None:
         """Nothing loads late here."""
 
-    def _one(self, utterance: Utterance) -> Extracted:
+    def _one(self, utterance: Utterance, clip: Clip | None) -> Extracted:
         if utterance.position is None:
-            return Extracted(None, "no dialogue context")
+            return Extracted(None, Cause(Reason.NO_DIALOGUE))
         length = max(utterance.dialogue_length or 0, utterance.position + 1)
         gap = _gap(utterance)
         speakers = [line.speaker for line in utterance.context[-CONTEXT_LINES:]]
         values = {
-            "duration": _duration(utterance) if "duration" in self.params.groups else math.nan,
+            "duration": _duration(utterance, clip) if "duration" in self.params.groups else math.nan,
             "position": utterance.position,
             "relative_position": utterance.position / max(length - 1, 1),
             "dialogue_length": length,
@@ -125,10 +126,10 @@ def _turns(speaker: str | None, before: Sequence[str | None]) -> dict[str, float
     }
 
 
-def _duration(utterance: Utterance) -> float:
-    if utterance.clip is not None:
+def _duration(utterance: Utterance, clip: Clip | None) -> float:
+    if clip is not None:
         try:
-            return probe_duration(utterance.clip)
+            return clip.seconds()
         except MediaError:
             pass  # the media extractors report it; the table may still know
     return math.nan if utterance.duration is None else utterance.duration

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
@@ -19,7 +18,7 @@ from emofuse.core.tables import write_csv
 from emofuse.inference.predictor import Predictor
 from emofuse.inference.transcript import Transcript
 from emofuse.media.decode import probe_streams
-from emofuse.media.windows import Look, cut_windows, even_spans
+from emofuse.media.windows import Look, Window, cut_windows, even_spans
 
 BATCH = 8  # utterances that are answered at a time, so that progress shows
 COLUMNS = ("clip", "text", "dialogue", "speaker")
@@ -38,7 +37,7 @@ def answered(predictor: Predictor, utterances: Iterable[Utterance]) -> Iterator[
 
 
 def _wrong(utterance: Utterance) -> str:
-    if utterance.clip is None:
+    if not isinstance(utterance.clip, Path):
         return "" if utterance.text.strip() else "found neither a clip nor a text"
     try:
         probe_streams(utterance.clip)
@@ -114,14 +113,29 @@ def answer_windows(
         MediaError: the video can't be decoded, or is too long.
     """
     spans = even_spans(window, hop) if window else iter(transcript.spans())
-    with tempfile.TemporaryDirectory(prefix="emofuse-") as folder:
-        windows = cut_windows(video, spans, Path(folder), look_of(predictor), most_seconds)
-        while batch := list(islice(windows, BATCH)):
-            said = [transcript.during(w.start, w.end) if transcript.lines else Utterance() for w in batch]
-            asked = [replace(utterance, clip=w.clip) for utterance, w in zip(said, batch, strict=True)]
-            for w, utterance, prediction in zip(batch, said, predictor.predict(asked), strict=True):
-                yield {"start": w.start, "end": w.end, "text": utterance.text, **prediction.to_json()}
-                w.clip.unlink()
+    windows = cut_windows(video, spans, look_of(predictor), most_seconds)
+    for batch in _batches(windows):
+        said = [transcript.during(w.start, w.end) if transcript.lines else Utterance() for w in batch]
+        asked = [replace(utterance, clip=w.clip) for utterance, w in zip(said, batch, strict=True)]
+        for w, utterance, prediction in zip(batch, said, predictor.predict(asked), strict=True):
+            yield {"start": w.start, "end": w.end, "text": utterance.text, **prediction.to_json()}
+
+
+def _batches(windows: Iterator[Window]) -> Iterator[list[Window]]:
+    """Some windows at a time; what goes wrong is raised after those before it."""
+    failure: MediaError | None = None
+    while failure is None:
+        batch: list[Window] = []
+        try:
+            for window in islice(windows, BATCH):
+                batch.append(window)
+        except MediaError as error:
+            failure = error
+        if not batch:
+            break
+        yield batch
+    if failure is not None:
+        raise failure
 
 
 def look_of(predictor: Predictor) -> Look:

@@ -10,6 +10,7 @@ import torch
 
 from emofuse.core.device import available_cores
 from emofuse.core.params import ServeParams
+from emofuse.core.reasons import Cause, Reason
 from emofuse.core.records import Extracted, Line, Utterance
 from emofuse.inference.offline import look_of
 from emofuse.inference.prediction import Prediction
@@ -154,7 +155,7 @@ def as_utterance(request: ParsedRequest) -> Utterance:
         start=context.start,
         end=context.end,
         context=tuple(Line(line.text, line.speaker, line.start, line.end) for line in context.lines),
-        clip_reason="no video sent",
+        clip_reason=Cause(Reason.NO_VIDEO_SENT),
     )
 
 

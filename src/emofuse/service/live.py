@@ -14,6 +14,7 @@ from fastapi import WebSocket, WebSocketDisconnect
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from emofuse.core.params import ServeParams
+from emofuse.core.reasons import Cause, Reason
 from emofuse.core.records import Utterance
 from emofuse.service.access import Access
 from emofuse.service.errors import RefusedError
@@ -147,7 +148,7 @@ class Live:
             if held.arrived is None:
                 continue
             began, held.arrived, now = time.perf_counter(), None, held.now
-            utterance = Utterance(text=held.text, clip_reason="nothing came")
+            utterance = Utterance(text=held.text, clip_reason=Cause(Reason.NOTHING_CAME))
             try:
                 seen = list(held.frames), held.sounding(), held.options.sample_rate
                 answer = await self._answers.answer_glimpse(utterance, *seen, folder)

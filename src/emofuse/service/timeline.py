@@ -16,13 +16,13 @@ from starlette.datastructures import UploadFile
 
 from emofuse.core.errors import DataError
 from emofuse.core.params import ServeParams
+from emofuse.core.reasons import Cause, Reason
 from emofuse.core.records import Utterance
 from emofuse.inference.transcript import Transcript, parse_transcript
-from emofuse.media.decode import Bounds
-from emofuse.media.windows import Window
+from emofuse.media.limits import Bounds
 from emofuse.service.errors import RefusedError
 from emofuse.service.inference import Answers
-from emofuse.service.media_pool.protocol import Cut
+from emofuse.service.media_pool.protocol import Cut, WindowFile
 from emofuse.service.parsing import FORM, field_text, file_part, kind_of, opened_form, store, validated
 from emofuse.service.schemas import Problem, TimelineAnswer, TimelineEnd, TimelineOptions
 
@@ -126,11 +126,11 @@ class Timelines:
             ),
         )
 
-    async def _window(self, window: Window, transcript: Transcript) -> TimelineAnswer:
+    async def _window(self, window: WindowFile, transcript: Transcript) -> TimelineAnswer:
         said = transcript.during(window.start, window.end) if transcript.lines else Utterance()
         try:
             answer = await self._answers.answer_clip(
-                replace(said, clip_reason="no video sent"), window.clip, window.start
+                replace(said, clip_reason=Cause(Reason.NO_VIDEO_SENT)), window.clip, window.start
             )
         finally:
             with suppress(FileNotFoundError):

@@ -7,11 +7,12 @@ from numpy.typing import NDArray
 
 from emofuse.core.errors import MediaError
 from emofuse.core.params import AudioParams
-from emofuse.core.records import Extracted, Utterance
+from emofuse.core.reasons import Cause, Reason
+from emofuse.core.records import Clip, Extracted, Utterance
+from emofuse.extraction.clips import OneByOne
 from emofuse.features.audio.groups import GROUPS
 from emofuse.features.audio.sound import Sound
-from emofuse.features.contract import FeatureGroup, OneByOne
-from emofuse.media.decode import audio_samples
+from emofuse.features.contract import FeatureGroup
 
 SILENCE = 1e-4  # peak amplitude under which a sound track holds nothing
 
@@ -33,16 +34,16 @@ class AudioExtractor(OneByOne):
         rate = self.params.sample_rate
         audio_features(np.sin(2 * np.pi * 200 * np.arange(rate) / rate).astype(np.float32), self.params)
 
-    def _one(self, utterance: Utterance) -> Extracted:
-        if utterance.clip is None:
+    def _one(self, utterance: Utterance, clip: Clip | None) -> Extracted:
+        if clip is None:
             return Extracted(None, utterance.clip_reason)
         try:
-            samples = audio_samples(utterance.clip, self.params.sample_rate)
+            samples = clip.sound(self.params.sample_rate)
         except MediaError as error:
-            return Extracted(None, str(error))
+            return Extracted(None, error.cause)
         if np.abs(samples).max() < SILENCE:
-            return Extracted(None, "silent sound track")
-        return Extracted(audio_features(samples, self.params))
+            return Extracted(None, Cause(Reason.SILENT))
+        return Extracted(audio_features(samples, self.params), clip.damage.get("sound"))
 
 
 def audio_features(samples: NDArray[np.float32], params: AudioParams) -> NDArray[np.float32]:

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from emofuse.core.errors import MediaError
 from emofuse.core.params import VisualParams
-from emofuse.core.records import Extracted, Utterance
-from emofuse.features.contract import FeatureGroup, OneByOne
+from emofuse.core.reasons import Cause, Reason
+from emofuse.core.records import Clip, Extracted, Utterance
+from emofuse.extraction.clips import OneByOne
+from emofuse.features.contract import FeatureGroup
 from emofuse.features.visual.alignment import MARGIN, PATCH, Aligner, plain
 from emofuse.features.visual.detectors import SAME, Box, FaceFinder, Gray, cut_out, overlap
 from emofuse.features.visual.face_tracks import Sighting, Track, follow, speaker
@@ -20,7 +22,6 @@ from emofuse.features.visual.gabor import GABOR, gabor
 from emofuse.features.visual.groups import EDGES, HOG_GROUP, MOUTH_GROUP, PIXELS, edges, hog, mouth, pixels
 from emofuse.features.visual.lbp import LBP, lbp
 from emofuse.features.visual.motion import MOTION, Loudness, motion, moved
-from emofuse.media.decode import timed_frames
 
 SEARCH_EVERY = 10  # sampled frames
 GROUPS = {group.name: group for group in (PIXELS, EDGES, HOG_GROUP, MOUTH_GROUP, LBP, GABOR, MOTION)}
@@ -50,25 +51,23 @@ class VisualExtractor(OneByOne):
         """Look for a face once, so that the cascade is built."""
         self._finder.find(np.zeros((self.params.width * 9 // 16, self.params.width), np.uint8))
 
-    def _one(self, utterance: Utterance) -> Extracted:
-        return self.watch(utterance)[0]
+    def _one(self, utterance: Utterance, clip: Clip | None) -> Extracted:
+        return Extracted(None, utterance.clip_reason) if clip is None else self.watch(clip)[0]
 
-    def watch(self, utterance: Utterance) -> tuple[Extracted, Track]:
-        """The features of an utterance, or why there are none, and the face that speaks, at most once a frame."""
-        if utterance.clip is None:
-            return Extracted(None, utterance.clip_reason), []
+    def watch(self, clip: Clip) -> tuple[Extracted, Track]:
+        """The features of a clip, or why there are none, and the face that speaks, at most once a frame."""
         try:
-            frames = list(self.sightings(timed_frames(utterance.clip, self.params.fps, self.params.width)))
+            frames = list(self.sightings(clip.frames(self.params.fps, self.params.width)))
         except MediaError as error:
-            return Extracted(None, str(error)), []
-        loudness = Loudness(utterance.clip)
+            return Extracted(None, error.cause), []
+        loudness = Loudness(clip)
         face = speaker(follow(frames), loudness.agreement)
         if not face:
-            return Extracted(None, "no face found"), []
+            return Extracted(None, Cause(Reason.NO_FACE)), []
         values = self._values(face, loudness)
         share = np.array([len(face) / len(frames)], np.float32)
         chosen = [values[name]() for name in GROUPS if name in self.params.groups]
-        return Extracted(np.concatenate([*chosen, share])), face
+        return Extracted(np.concatenate([*chosen, share]), clip.damage.get("picture")), face
 
     def sightings(self, frames: Iterable[tuple[float, Gray]]) -> Iterator[list[Sighting]]:
         """The faces of each frame, which comes with its time; new ones are looked for every `SEARCH_EVERY` frames."""

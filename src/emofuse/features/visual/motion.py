@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emofuse.core.errors import MediaError
+from emofuse.core.records import Clip
 from emofuse.features.contract import FeatureGroup
 from emofuse.features.visual.alignment import FACE
 from emofuse.features.visual.detectors import Gray
 from emofuse.features.visual.face_tracks import Sighting
-from emofuse.media.decode import audio_samples
 
 BROW = slice(round(0.15 * FACE), round(0.40 * FACE))  # rows of a face
 MOUTH = slice(round(0.65 * FACE), round(0.95 * FACE))
@@ -50,8 +49,8 @@ def moved(now: Gray, before: Gray) -> tuple[float, float, float]:
 class Loudness:
     """The loudness of a clip's sound, decoded when it is first asked for."""
 
-    def __init__(self, clip: Path) -> None:
-        self.clip = clip
+    def __init__(self, clip: Clip) -> None:
+        self._clip = clip
         self._samples: NDArray[np.float32] | None = None
 
     def agreement(self, sightings: Sequence[Sighting]) -> float:
@@ -69,7 +68,7 @@ class Loudness:
         """Root mean square of the sound that was heard while each frame came about, zero beyond its end."""
         if self._samples is None:
             try:
-                self._samples = audio_samples(self.clip, SOUND_RATE)
+                self._samples = self._clip.sound(SOUND_RATE)
             except MediaError:
                 self._samples = np.zeros(1, np.float32)
         step = np.median(np.diff(times))

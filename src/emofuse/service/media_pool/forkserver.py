@@ -30,13 +30,17 @@ from pathlib import Path
 import numpy as np
 
 from emofuse.core.errors import MediaError
+from emofuse.core.reasons import Reason
+from emofuse.core.records import Clip, Utterance
 from emofuse.extraction.processes import one_thread
 from emofuse.features.contract import Extractor
 from emofuse.features.registry import make_extractor
 from emofuse.features.visual.extractor import VisualExtractor
 from emofuse.features.visual.face_tracks import Track
-from emofuse.media.decode import Bounds, check_clip, gray_picture
-from emofuse.media.windows import cut_windows, even_spans, write_window
+from emofuse.media.clip import FileClip, MemoryClip
+from emofuse.media.limits import Bounds, check_clip
+from emofuse.media.pictures import gray_picture
+from emofuse.media.windows import cut_windows, even_spans
 from emofuse.service.clock import timed
 from emofuse.service.media_pool.protocol import (
     DONE,
@@ -52,7 +56,9 @@ from emofuse.service.media_pool.protocol import (
     Glimpse,
     Piece,
     Setup,
+    WindowFile,
 )
+from emofuse.service.media_pool.window_file import write_window
 from emofuse.service.schemas import MOST_FACES, Face
 
 LATE = 2  # times the time of a job: then a worker that nobody has ended ends itself
@@ -121,7 +127,7 @@ def _work(channel: socket.socket, extractors: Mapping[str, Extractor], setup: Se
                     if isinstance(work, ExtractJob):
                         done = _extract(work, extractors, setup.bounds)
                     else:
-                        done = _see(work, extractors, setup.bounds)
+                        done = _see(work, extractors)
                     signal.alarm(0)
                     channel.sendall(DONE.dump_json(done) + b"\n")
                     continue
@@ -155,24 +161,34 @@ def _bound(megabytes: int) -> None:
 
 def _extract(job: ExtractJob, extractors: Mapping[str, Extractor], bounds: Bounds) -> Done:
     seconds: dict[str, float] = {}
-    rows = {}
-    faces: list[Face] = []
     try:
         if not job.checked:
             with timed(seconds, "check"):
                 _check(job.files, bounds)
-        for modality, source in job.modalities.items():
-            clip = None if source is None else job.files[source]
-            extractor, utterance = extractors[modality], replace(job.utterance, clip=clip)
-            with timed(seconds, modality):
-                if isinstance(extractor, VisualExtractor):
-                    row, face = extractor.watch(utterance)
-                    faces = _placed(face)
-                else:
-                    (row,) = extractor.extract([utterance])
-            rows[modality] = (None if row.values is None else row.values.tolist(), row.reason)
+        clips = {name: FileClip(path) for name, path in job.files.items()}
+        wanted = {modality: clips[source] if source else None for modality, source in job.modalities.items()}
+        return _rows(job.utterance, wanted, extractors, seconds)
     except Exception as error:  # any library may be upset by a broken clip in its own way; the next clip is another
         return Done({}, seconds, _reason(error))
+
+
+def _rows(
+    utterance: Utterance,
+    clips: Mapping[str, Clip | None],
+    extractors: Mapping[str, Extractor],
+    seconds: dict[str, float],
+) -> Done:
+    rows = {}
+    faces: list[Face] = []
+    for modality, clip in clips.items():
+        extractor = extractors[modality]
+        with timed(seconds, modality):
+            if isinstance(extractor, VisualExtractor) and clip is not None:
+                row, face = extractor.watch(clip)
+                faces = _placed(face)
+            else:
+                (row,) = extractor.extract([replace(utterance, clip=clip)])
+        rows[modality] = (None if row.values is None else row.values.tolist(), row.reason)
     return Done(rows, seconds, faces=faces)
 
 
@@ -195,29 +211,27 @@ def _placed(face: Track) -> list[Face]:
     ]
 
 
-def _see(work: Glimpse, extractors: Mapping[str, Extractor], bounds: Bounds) -> Done:
+def _see(work: Glimpse, extractors: Mapping[str, Extractor]) -> Done:
     seconds: dict[str, float] = {}
-    clip = work.folder / f"{os.getpid()}.nut"
     try:
         with timed(seconds, "frames"):
             frames = [(at - work.frames[0][0], gray_picture(data, work.look.width)) for at, data in work.frames]
             samples = np.frombuffer(work.sound, "<i2").astype(np.int32) << 16
-            write_window(clip, frames, samples, replace(work.look, sample_rate=work.sample_rate))
-        job = ExtractJob(work.utterance, {"video": clip}, dict.fromkeys(work.modalities, "video"), checked=True)
-        done = _extract(job, extractors, bounds)
-        return replace(done, seconds=seconds | dict(done.seconds))
+            length = max(len(samples) / work.sample_rate, frames[-1][0] if frames else 0.0)
+            clip = MemoryClip(frames, samples, work.sample_rate, length)
+        return _rows(work.utterance, dict.fromkeys(work.modalities, clip), extractors, seconds)
     except Exception as error:  # as in `_extract`
         return Done({}, seconds, _reason(error))
-    finally:
-        clip.unlink(missing_ok=True)
 
 
 def _cut(work: Cut) -> Iterator[Piece]:
     spans = work.spans or even_spans(work.window, work.hop)
     try:
         check_clip(work.video, work.bounds)
-        for window in cut_windows(work.video, spans, work.folder, work.look, work.bounds.seconds):
-            yield Piece(window)
+        for number, window in enumerate(cut_windows(work.video, spans, work.look, work.bounds.seconds)):
+            path = work.folder / f"{number}.nut"
+            write_window(path, window.clip, work.look)
+            yield Piece(WindowFile(window.start, window.end, path))
         yield Piece(None)
     except Exception as error:  # as in `_extract`
         yield Piece(None, _reason(error))
@@ -228,7 +242,7 @@ def _check(files: Mapping[str, Path], bounds: Bounds) -> None:
         try:
             check_clip(file, bounds)
         except MediaError as error:
-            raise MediaError(f"{name}: {error}") from None
+            raise MediaError(Reason.OTHER, f"{name}: {error}") from None
 
 
 if __name__ == "__main__":

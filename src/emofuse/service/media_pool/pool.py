@@ -13,11 +13,21 @@ from pydantic import ValidationError
 
 from emofuse.core.device import available_cores
 from emofuse.core.params import ExtractorParams, ServeParams
-from emofuse.media.decode import Bounds
-from emofuse.media.windows import Window
+from emofuse.media.limits import Bounds
 from emofuse.service.errors import RefusedError, busy
 from emofuse.service.media_pool.forkserver_client import ForkServer
-from emofuse.service.media_pool.protocol import DONE, NEXT, PIECE, WORK, Cut, Done, ExtractJob, Glimpse, Setup
+from emofuse.service.media_pool.protocol import (
+    DONE,
+    NEXT,
+    PIECE,
+    WORK,
+    Cut,
+    Done,
+    ExtractJob,
+    Glimpse,
+    Setup,
+    WindowFile,
+)
 
 JOBS = 200  # that a worker answers before a fresh one takes its place, so that leaks of decoders don't add up
 LINE = 2**24  # bytes of the longest answer
@@ -169,7 +179,7 @@ class MediaPool:
                 continue
         raise RefusedError(422, "crashes the decoder; check that the file plays")
 
-    async def cut(self, work: Cut) -> AsyncGenerator[Window, None]:
+    async def cut(self, work: Cut) -> AsyncGenerator[WindowFile, None]:
         """Cut a long video, in a worker of its own; a window is cut when it is asked for.
 
         Raises:

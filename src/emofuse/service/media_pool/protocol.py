@@ -11,9 +11,10 @@ import numpy as np
 from pydantic import Base64Bytes, ConfigDict, TypeAdapter
 
 from emofuse.core.params import EXTRACTOR_PARAMS, ExtractorParams
+from emofuse.core.reasons import Cause
 from emofuse.core.records import Extracted, Utterance
-from emofuse.media.decode import Bounds
-from emofuse.media.windows import Look, Window
+from emofuse.media.limits import Bounds
+from emofuse.media.windows import Look
 from emofuse.service.schemas import Faces
 
 READY, NEXT = b"ready\n", b"next\n"
@@ -75,7 +76,9 @@ class Done:
     def extracted(self) -> dict[str, Extracted]:
         """The rows as extractors give them."""
         return {
-            modality: Extracted(None if values is None else np.array(values, dtype=np.float32), reason)
+            modality: Extracted(
+                None if values is None else np.array(values, dtype=np.float32), Cause.parse(reason) if reason else None
+            )
             for modality, (values, reason) in self.rows.items()
         }
 
@@ -127,10 +130,19 @@ class Glimpse:
 
 
 @dataclass(frozen=True)
+class WindowFile:
+    """A window of a video, in seconds from its start, and its file."""
+
+    start: float
+    end: float
+    clip: Path
+
+
+@dataclass(frozen=True)
 class Piece:
     """A window, or, at the end of the video, none, and why it ended where that is an error."""
 
-    window: Window | None
+    window: WindowFile | None
     refused: str = ""
 
 
