@@ -127,10 +127,10 @@ def _opened() -> tuple[FeatureCache, Path, float]:
 def show() -> None:
     """Show what the cache holds."""
     with guard():
-        found, folder, limit = _opened()
-        with closing(found):
-            typer.echo(f"{folder}: {found.size() / 2**20:.1f} MiB of at most {limit:g} GiB")
-            for modality, (count, size) in found.counts().items():
+        kept, folder, limit = _opened()
+        with closing(kept):
+            typer.echo(f"{folder}: {kept.size() / 2**20:.1f} MiB of at most {limit:g} GiB")
+            for modality, (count, size) in kept.counts().items():
                 typer.echo(f"  {modality:<10}{count:>10} entries{size / 2**20:>12.1f} MiB")
 
 
@@ -138,10 +138,10 @@ def show() -> None:
 def prune(gb: Gigabytes = None) -> None:
     """Remove the least recently used entries; `--gb 0` removes all."""
     with guard():
-        found, _, _ = _opened()
-        with closing(found):
-            removed = found.prune(None if gb is None else round(gb * 2**30))
-            typer.echo(f"removed {removed} entries; {found.size() / 2**20:.1f} MiB are left")
+        kept, _, _ = _opened()
+        with closing(kept):
+            removed = kept.prune(None if gb is None else round(gb * 2**30))
+            typer.echo(f"removed {removed} entries; {kept.size() / 2**20:.1f} MiB are left")
 
 
 @app.command("compare")
@@ -200,15 +200,15 @@ def doctor(
                 raise DataError(f"{error.filename}: no such file; run `dvc repro corpus` first") from None
             typer.echo(f"wrote {FINGERPRINT}")
             return
-        for name, told in machine().items():
-            typer.echo(f"{name:<12}{told}")
+        for name, value in machine().items():
+            typer.echo(f"{name:<12}{value}")
         steps = []
         for step in examine():
             steps.append(step)
-            typer.echo(f"  {step.name:<20}{'not run' if step.found is None else 'same' if step.same else 'differs'}")
-        if any(step.found is None for step in steps):
+            typer.echo(f"  {step.name:<20}{'not run' if step.actual is None else 'same' if step.same else 'differs'}")
+        if any(step.actual is None for step in steps):
             typer.echo(f"some steps need the clips of the built-in corpus below {CORPUS}: run `dvc repro corpus`")
-        different = [step.name for step in steps if step.found is not None and not step.same]
+        different = [step.name for step in steps if step.actual is not None and not step.same]
         if different:
             typer.echo(f"the first step that differs is: {different[0]}")
         else:

@@ -59,7 +59,7 @@ def test_a_training_step_that_rounds_otherwise_is_named(here: Path, monkeypatch:
 
 def test_without_the_clips_the_other_steps_are_run(here: Path) -> None:
     (here / "data/corpus").unlink()
-    steps = {step.name: step.found for step in checks.examine()}
+    steps = {step.name: step.actual for step in checks.examine()}
     assert [name for name, found in steps.items() if found is None] == ["clips", "audio", "visual"]
     assert "dvc repro corpus" in CliRunner().invoke(app, ["doctor"]).output
     (here / "params.yaml").write_text((ROOT / "params.yaml").read_text())

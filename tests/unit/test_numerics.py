@@ -177,11 +177,11 @@ def test_what_pins_loads_nothing_numeric(tmp_path: Path) -> None:
 
 def test_native_features_are_told_apart_by_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(numerics.MODE, "portable")
-    assert numerics.identity() == "portable"
+    assert numerics.numerics_identity() == "portable"
     monkeypatch.setenv(numerics.MODE, "native")
-    here = numerics.identity()
+    here = numerics.numerics_identity()
     monkeypatch.setattr(numerics, "processor", lambda: "x86_64 another")
-    assert here != numerics.identity()
+    assert here != numerics.numerics_identity()
 
 
 def test_portable_says_what_it_cannot_promise(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -100,7 +100,7 @@ def current() -> Mode:
     return "portable" if mode == "portable" else "native"
 
 
-def identity() -> str:
+def numerics_identity() -> str:
     """What tells features that were made under one mode from those of another; `native` ones also by the machine."""
     return "portable" if current() == "portable" else f"native {processor()} {os.environ.get('ATEN_CPU_CAPABILITY')}"
 
@@ -112,9 +112,9 @@ def processor() -> str:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return platform.machine()
-    told = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    vectors = [flag for flag in told.get("flags", "").split() if flag.startswith(("avx", "amx", "fma"))]
-    return " ".join([platform.machine(), told.get("model name", ""), *sorted(vectors)])
+    fields = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    vectors = [flag for flag in fields.get("flags", "").split() if flag.startswith(("avx", "amx", "fma"))]
+    return " ".join([platform.machine(), fields.get("model name", ""), *sorted(vectors)])
 
 
 def promise(mode: Mode) -> str | None:
@@ -137,7 +137,7 @@ def versions() -> dict[str, str]:
 def _named() -> Mode:
     """The mode of params.yaml, else of the parent process. A mistake in it is told by whoever reads all of it."""
     try:
-        told = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))["numerics"]
+        mode = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))["numerics"]
     except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
-        told = os.environ.get(MODE)
-    return "native" if told == "native" else "portable"
+        mode = os.environ.get(MODE)
+    return "native" if mode == "native" else "portable"

@@ -104,7 +104,7 @@ class IngestParams(Section):
 
     @field_validator("layout")
     @classmethod
-    def _known(cls, layout: str) -> str:
+    def _is_a_layout(cls, layout: str) -> str:
         if layout not in LAYOUTS:
             raise ValueError(f"expected one of {', '.join(LAYOUTS)}")
         return layout
@@ -328,10 +328,10 @@ class Params(Section):
             ("text.precision", self.text.precision),
             ("text.finetune.precision", finetune.epochs and finetune.precision),
         ]
-        found = [name for name, precision in asked if precision == "bf16"]
-        if self.numerics == "portable" and found:
+        rounded = [name for name, precision in asked if precision == "bf16"]
+        if self.numerics == "portable" and rounded:
             raise ValueError(
-                f"{' and '.join(found)} is bf16, which processors round in their own ways; "
+                f"{' and '.join(rounded)} is bf16, which processors round in their own ways; "
                 "set it to fp32, or numerics to native"
             )
         return self

@@ -48,8 +48,8 @@ class Tally:
         line = f"{self._label}: {total} utterances in {seconds:.1f} s ({total / max(seconds, 1e-3):.0f}/s), "
         line += f"{self.cached} from the cache, {self.reasons.total()} absent"
         if self.reasons:
-            told = [f"{count} {reason}" for reason, count in self.reasons.most_common(SHOWN)]
-            line += f" ({', '.join(told)}{', ...' if len(self.reasons) > SHOWN else ''})"
+            commonest = [f"{count} {reason}" for reason, count in self.reasons.most_common(SHOWN)]
+            line += f" ({', '.join(commonest)}{', ...' if len(self.reasons) > SHOWN else ''})"
         return line
 
 

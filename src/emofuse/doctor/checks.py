@@ -41,16 +41,16 @@ CLASSES, SEED = 5, 13
 
 @dataclass(frozen=True)
 class Step:
-    """What a step came to: its name, the hash that is expected, and the one found; None where it couldn't be run."""
+    """What a step came to: its name, the hash that is expected, and the actual one; None where it couldn't be run."""
 
     name: str
     expected: str
-    found: str | None
+    actual: str | None
 
     @property
     def same(self) -> bool:
         """Whether it came out to the byte."""
-        return self.found == self.expected
+        return self.actual == self.expected
 
 
 def machine() -> dict[str, str]:
@@ -73,10 +73,10 @@ def examine(corpus: Path = CORPUS) -> Iterator[Step]:
     committed = read_json(FINGERPRINT)
     for name, run in _steps(committed["params"], corpus).items():
         try:
-            found = run()
+            actual = run()
         except FileNotFoundError:
-            found = None
-        yield Step(name, committed["steps"].get(name, "none"), found)
+            actual = None
+        yield Step(name, committed["steps"].get(name, "none"), actual)
 
 
 def write_fingerprint(params: Params, corpus: Path = CORPUS) -> None:

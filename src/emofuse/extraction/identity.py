@@ -34,7 +34,7 @@ def identity(modality: str, params: ExtractorParams) -> str:
         "params": params.model_dump(mode="json", exclude={"finetune"}),  # whose columns are not cached
         "code": [source_hash(name) for name in SOURCES[modality]],
         "libraries": [version(name) for name in LIBRARIES[modality]],
-        "numerics": numerics.identity(),
+        "numerics": numerics.numerics_identity(),
         "encoder": encoder_identity(params.encoder) if isinstance(params, TextParams) else None,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
