@@ -42,7 +42,7 @@ class BundleError(EmofuseError):
 
 
 class EncoderError(EmofuseError):
-    """The text encoder can't be found, verified or loaded."""
+    """Pretrained weights can't be found, verified or loaded."""
 
 
 class RayError(EmofuseError):
