@@ -102,3 +102,46 @@ def with_cover(path: Path) -> Path:
 
     codec, kind = ("libmp3lame", "mp3") if path.suffix == ".mp3" else ("aac", "mp4")
     return write_media(path, lambda container: add_sound(container, codec), cover, format=kind)
+
+
+def copied(
+    source: Path,
+    path: Path,
+    later: dict[str, float] | None = None,
+    start: float = 0.0,
+    keep: Callable[[str, float], bool] = lambda kind, time: True,
+) -> Path:
+    """Copy a clip's packets, as `ffmpeg -c copy` does.
+
+    Args:
+        source: a clip.
+        path: the copy.
+        later: seconds by which the tracks of a kind (`video`, `audio`) come later.
+        start: seconds of the source at which the copy starts; mp4 notes it in an edit list.
+        keep: whether to copy a packet, by its track's kind and its time in the source.
+    """
+    with av.open(str(source)) as old, av.open(str(path), "w") as new:
+        tracks = {stream.index: new.add_stream_from_template(stream) for stream in old.streams}
+        for packet in old.demux():
+            if packet.pts is None or packet.dts is None or packet.time_base is None:
+                continue
+            kind = packet.stream.type
+            if keep(kind, float(packet.pts * packet.time_base)):
+                by = round(((later or {}).get(kind, 0.0) - start) / packet.time_base)
+                packet.pts, packet.dts, packet.stream = packet.pts + by, packet.dts + by, tracks[packet.stream.index]
+                new.mux(packet)
+    return path
+
+
+def write_samples(path: Path, channels: np.ndarray, codec: str = "pcm_f32le", rate: int = 16000) -> Path:
+    """Write samples of shape (channels, samples) in [-1, 1], uncompressed unless a codec is named."""
+    with av.open(str(path), "w") as container:
+        layout = {1: "mono", 2: "stereo", 6: "5.1"}.get(len(channels), f"{len(channels)}c")
+        stream = container.add_stream(codec, rate=rate, layout=layout)
+        interleaved = np.ascontiguousarray(channels.T.astype(np.float32)).reshape(1, -1)
+        frame = av.AudioFrame.from_ndarray(interleaved, format="flt", layout=layout)
+        frame.sample_rate = rate
+        for part in av.AudioResampler(stream.codec_context.format, layout, rate).resample(frame):
+            container.mux(stream.encode(part))
+        container.mux(stream.encode())
+    return path

@@ -21,7 +21,7 @@ from emofuse.features.visual.gabor import gabor
 from emofuse.features.visual.groups import edges, hog, mean_and_peak, mouth, pixels
 from emofuse.features.visual.lbp import CELL, GRID, PATTERNS, RADII, lbp
 from emofuse.features.visual.motion import MOTION, Loudness, motion
-from emofuse.media.decode import timed_frames
+from emofuse.media.clip import FileClip
 
 RATE = 24
 # Loudness by picture: syllables for 1.5 s, silence for 1.5 s.
@@ -51,8 +51,8 @@ def pair(path: Path, speaks: int, sound: bool = True) -> Path:
 
 
 def middle_of_the_speaker(visual: VisualExtractor, clip: Path) -> list[float]:
-    tracks = follow(visual.sightings(timed_frames(clip, visual.params.fps, visual.params.width)))
-    chosen = speaker(tracks, Loudness(clip).agreement)
+    tracks = follow(visual.sightings(FileClip(clip).frames(visual.params.fps, visual.params.width)))
+    chosen = speaker(tracks, Loudness(FileClip(clip)).agreement)
     assert len(chosen) > 8
     return [sighting.box[0] + sighting.box[2] / 2 for sighting in chosen]
 

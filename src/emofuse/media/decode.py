@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import av
 import numpy as np
@@ -22,7 +22,12 @@ from emofuse.media.pictures import gray, narrowed
 
 MAX_SECONDS = 600  # an utterance lasts seconds; what lasts longer is an uncut film, which would fill the memory
 GUESSED_RATE = 25  # frames a second of a video that says neither when a frame is due nor how fast it runs
-LEAST_SHARE = 0.9  # of the frames that the header counts; a decoder may leave a few out at an edit
+LEAST_SHARE = 0.9  # of what the header claims; a decoder may leave a few frames out at an edit
+LEAST_SECONDS = 0.1  # of sound that may be missing; a frame lasts so long
+NEAR = 0.05  # seconds by which encoders pad and containers round
+BACK = 1.0  # seconds by which times jump back where a stream begins anew
+# Formats whose header says how long a track is; that of others is guessed from the rate of their bytes.
+WITH_HEADER = ("mov,", "matroska", "avi", "wav", "w64", "flac")
 Stream = TypeVar("Stream", AudioStream, VideoStream)
 
 
@@ -97,21 +102,28 @@ def claimed_seconds(container: InputContainer) -> float | None:
     return max(lengths, default=None)
 
 
-def sound_frames(clip: Path, most_seconds: float = MAX_SECONDS) -> Iterator[av.AudioFrame]:
-    """The decoded frames of the best sound track.
+def sound_frames(clip: Path, most_seconds: float = MAX_SECONDS) -> Iterator[tuple[float, av.AudioFrame]]:
+    """The decoded frames of the best sound track, each with the seconds of silence before it.
+
+    Every sample stands at its timestamp, by the clock of the clip.
 
     Raises:
-        MediaError: the file can't be decoded, has no sound track, no sample in it, or lasts longer than `most_seconds`.
+        MediaError: the file can't be decoded, has no sound track, no sample in it, or lasts longer than `most_seconds`;
+            or, after the frames before, the track is damaged.
     """
     with open_clip(clip) as container:
         stream = best_stream(container.streams.audio, "sound")
-        seconds = 0.0
-        for frame in container.decode(stream):
-            seconds += frame.samples / frame.sample_rate
-            if seconds > most_seconds:
+        clock = _Clock(container)
+        heard = 0.0  # seconds, with the silence between
+        for frame in _whole_frames(container, stream, clock):
+            gap = max(0.0, clock.now - heard)
+            gap = gap if gap > NEAR else 0.0
+            heard += gap + frame.samples / frame.sample_rate
+            if heard > most_seconds:
                 raise MediaError(Reason.TOO_LONG, f"{most_seconds:g}")
-            yield frame
-    if not seconds:
+            yield gap, frame
+            clock.done(heard)
+    if not heard:
         raise MediaError(Reason.NO_SAMPLES)
 
 
@@ -121,30 +133,99 @@ def timed_frames(
     """Frames of the best video track, `fps` a second of clip time, upright, in gray and no wider than `width`.
 
     Yields:
-        Seconds from the first frame, and uint8 of shape (height, width), aspect ratio kept.
+        Seconds by the clock of the clip, and uint8 of shape (height, width), aspect ratio kept.
 
     Raises:
-        MediaError: the file can't be decoded, has no video track, no frame in it, or lasts longer than `most_seconds`.
+        MediaError: the file can't be decoded, has no video track, no frame in it, or lasts longer than `most_seconds`;
+            or, after the frames before, the track is damaged.
     """
     with open_clip(clip) as container:
         stream = best_stream(video_streams(container), "video")
-        rate = float(stream.average_rate or GUESSED_RATE)
-        first = due = None
-        number = -1
-        for number, frame in enumerate(container.decode(stream)):
-            time = frame.time if frame.time is not None else number / rate
-            if first is None or due is None:
-                first = due = time
-            if time - first > most_seconds:
+        clock = _Clock(container)
+        due: float | None = None
+        for frame in _whole_frames(container, stream, clock):
+            if clock.now > most_seconds:
                 raise MediaError(Reason.TOO_LONG, f"{most_seconds:g}")
-            if time < due - 1e-6:
-                continue
-            due = max(due + 1 / fps, time)
-            yield time - first, gray(frame, width)
-        if number + 1 < stream.frames * LEAST_SHARE:
-            raise MediaError(Reason.DAMAGED, f"{time - (first or 0):.1f}")
+            if due is None or clock.now >= due - 1e-6:
+                due = clock.now + 1 / fps if due is None else max(due + 1 / fps, clock.now)
+                yield clock.now, gray(frame, width)
     if due is None:
         raise MediaError(Reason.NO_FRAMES)
+
+
+class _Clock:
+    """Seconds from a clip's start, which is that of its first track.
+
+    Tracks that start nearly together start together: encoders pad sound, and containers round. Where times jump back,
+    as in streams put end to end, they go on from where they were.
+    """
+
+    def __init__(self, container: InputContainer) -> None:
+        tracks = [*video_streams(container), *container.streams.audio]
+        starts = [float(s.start_time * s.time_base) for s in tracks if s.start_time is not None and s.time_base]
+        self._start = min(starts, default=0.0)
+        self._base: float | None = None  # the timestamp of the clip's start
+        self._least = 0.0  # what comes next isn't earlier than this
+        self.now = self.first = 0.0
+
+    def read(self, time: float) -> None:
+        """Take the timestamp of the frame at hand, in seconds."""
+        if self._base is None:
+            self._base = self._start if time - self._start > NEAR else time
+            self.first = time - self._base
+        if time - self._base < self._least - BACK:
+            self._base = time - self._least
+        self.now = time - self._base
+        self._least = self.now
+
+    def done(self, time: float) -> None:
+        """Say where the frame at hand ends; without it, where it starts."""
+        self._least = time
+
+
+def _whole_frames(container: InputContainer, stream: VideoStream | AudioStream, clock: _Clock) -> Iterator[Any]:
+    """The frames of a track until it ends or the first that is damaged.
+
+    Raises:
+        MediaError: the track is damaged, or ends before its time; this comes after the frames before.
+    """
+    rate = float(stream.average_rate or GUESSED_RATE) if isinstance(stream, VideoStream) else stream.sample_rate
+    count = 0
+    furthest = 0.0  # of all tracks, seconds
+    try:
+        for packet in container.demux([*video_streams(container), *container.streams.audio]):
+            if packet.pts is not None and packet.time_base:
+                furthest = max(furthest, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+            if packet.stream.index != stream.index:
+                continue
+            for frame in stream.decode(packet):
+                if frame.is_corrupt and not count:
+                    continue  # what comes before the first whole picture
+                if frame.is_corrupt:
+                    raise MediaError(Reason.DAMAGED, f"{clock.now:.1f}")
+                clock.read(frame.time if frame.time is not None else count / rate)
+                count += 1
+                yield frame
+    except FFmpegError:
+        if not count:
+            raise
+        raise MediaError(Reason.DAMAGED, f"{clock.now:.1f}") from None
+    if count and _cut_short(container, stream, count, clock.now - clock.first, furthest):
+        raise MediaError(Reason.DAMAGED, f"{clock.now:.1f}")
+
+
+def _cut_short(
+    container: InputContainer, stream: VideoStream | AudioStream, count: int, seconds: float, furthest: float
+) -> bool:
+    """Whether a track holds less than its header says, as files do whose copying broke off."""
+    if not container.format.name.startswith(WITH_HEADER):
+        return False
+    if isinstance(stream, VideoStream) and stream.frames:
+        hidden = sum(entry.is_discard for entry in stream.index_entries)  # by an edit list
+        return count < LEAST_SHARE * (stream.frames - hidden)
+    if stream.duration and stream.time_base:
+        return seconds < LEAST_SHARE * float(stream.duration * stream.time_base) - LEAST_SECONDS
+    return furthest < LEAST_SHARE * (container.duration or 0) / av.time_base
 
 
 def middle_frame(clip: Path, width: int) -> NDArray[np.uint8]:
@@ -159,11 +240,13 @@ def middle_frame(clip: Path, width: int) -> NDArray[np.uint8]:
     with open_clip(clip) as container:
         stream = best_stream(video_streams(container), "video")
         middle = min((container.duration or 0) / av.time_base, MAX_SECONDS) / 2
-        shown = None
-        for number, frame in enumerate(container.decode(stream)):
-            shown = frame
-            if (frame.time if frame.time is not None else number / GUESSED_RATE) >= middle:
-                break
+        clock = _Clock(container)
+        shown: av.VideoFrame | None = None
+        with suppress(MediaError):  # a damaged clip is shown as far as it goes
+            for frame in _whole_frames(container, stream, clock):
+                shown = frame
+                if clock.now >= middle:
+                    break
         if shown is None:
             raise MediaError(Reason.NO_FRAMES)
         turned = np.rot90(shown.to_ndarray(format="bgr24"), round(shown.rotation / 90) % 4)

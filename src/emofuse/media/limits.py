@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from av.container import InputContainer
+from av.error import FFmpegError
+from av.packet import Packet
 
 from emofuse.core.errors import MediaError
 from emofuse.core.reasons import Reason
@@ -44,8 +49,8 @@ def check_clip(clip: Path, bounds: Bounds) -> None:
 def _check_packets(container: InputContainer, bounds: Bounds) -> None:
     counts = [0] * len(container.streams)
     first: float | None = None
-    for packet in container.demux():
-        if packet.size == 0:
+    for packet in _packets(container):
+        if packet.size == 0 or packet.is_discard:
             continue
         if packet.stream.type == "video":
             counts[packet.stream_index] += 1
@@ -54,6 +59,12 @@ def _check_packets(container: InputContainer, bounds: Bounds) -> None:
             time = float(packet.pts * packet.time_base)
             first = time if first is None else min(first, time)
             _within("seconds", time - first, bounds.seconds)
+
+
+def _packets(container: InputContainer) -> Iterator[Packet[Any]]:
+    """The packets up to where the file is damaged: what comes before may be of use."""
+    with suppress(FFmpegError):
+        yield from container.demux()
 
 
 def _within(what: str, count: float, most: float) -> None:

@@ -15,7 +15,8 @@ from emofuse.media.clip import MemoryClip, Shot
 from emofuse.media.decode import sound_frames, timed_frames
 from emofuse.media.mono import as_mono
 
-NO_FAULT = (Reason.NO_VIDEO, Reason.NO_SOUND, Reason.NO_FRAMES, Reason.NO_SAMPLES)  # of a film of one track
+# Of a film with one track that can be used.
+NO_FAULT = (Reason.NO_VIDEO, Reason.NO_SOUND, Reason.NO_FRAMES, Reason.NO_SAMPLES, Reason.UNKNOWN_CODEC)
 LEAST_SECONDS = 0.25  # of sound alone at the end of a video: encoders pad it by less
 
 
@@ -72,7 +73,9 @@ def cut_windows(clip: Path, spans: Iterable[tuple[float, float]], look: Look, mo
         if pictures.ended and sound.ended and little and (cut or not len(samples)):
             break
         cut += 1
-        yield Window(start, end, MemoryClip(shots, samples, look.sample_rate, end - start))
+        causes = {"picture": pictures.cause, "sound": sound.cause}
+        damage = {track: cause for track, cause in causes.items() if cause and cause.reason is Reason.DAMAGED}
+        yield Window(start, end, MemoryClip(shots, samples, look.sample_rate, end - start, damage))
     for cause in (pictures.cause, sound.cause):
         if cause is not None and (not cut or cause.reason not in NO_FAULT):
             raise MediaError(cause.reason, cause.detail)

@@ -11,10 +11,13 @@ from emofuse.core.reasons import Cause, Reason
 from emofuse.core.records import Clip, Extracted, Utterance
 from emofuse.extraction.clips import OneByOne
 from emofuse.features.audio.groups import GROUPS
-from emofuse.features.audio.sound import Sound
+from emofuse.features.audio.sound import FRAME_SECONDS, Sound
 from emofuse.features.contract import FeatureGroup
 
-SILENCE = 1e-4  # peak amplitude under which a sound track holds nothing
+EDGE = 0.01  # seconds at both ends in which a resampler rings
+FAINTEST = 1e-3  # root mean square of full scale, in the loudest frame, under which a sound track holds nothing
+FAINT = 1e-2  # the same of a sound that is hiss if it also goes on alike
+EVEN = 2.0  # times the level of its faint frames that the loudest of a hiss reaches; speech reaches five times
 
 
 def groups(params: AudioParams) -> tuple[FeatureGroup, ...]:
@@ -41,9 +44,25 @@ class AudioExtractor(OneByOne):
             samples = clip.sound(self.params.sample_rate)
         except MediaError as error:
             return Extracted(None, error.cause)
-        if np.abs(samples).max() < SILENCE:
+        if is_silent(samples, self.params.sample_rate):
             return Extracted(None, Cause(Reason.SILENT))
         return Extracted(audio_features(samples, self.params), clip.damage.get("sound"))
+
+
+def is_silent(samples: NDArray[np.float32], rate: int) -> bool:
+    """Whether a sound holds nothing: silence, a constant, or the hiss of a few bits.
+
+    Args:
+        samples: mono, shape (samples,), in [-1, 1].
+        rate: in Hz.
+    """
+    edge, size = round(EDGE * rate), round(FRAME_SECONDS * rate)
+    inner = samples[edge:-edge] if len(samples) > size + 2 * edge else samples
+    count = max(1, len(inner) // size)
+    frames = inner[: count * size].reshape(count, -1).astype(np.float64)
+    levels = frames.std(axis=1)  # without a constant
+    loudest = levels.max()
+    return bool(loudest < FAINTEST or (loudest < FAINT and loudest < EVEN * np.percentile(levels, 10)))
 
 
 def audio_features(samples: NDArray[np.float32], params: AudioParams) -> NDArray[np.float32]:
