@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+import json
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -88,17 +89,21 @@ def timeline_command(
         from emofuse.media.decode import probe_duration
 
         limits = load_params().serve
-        said = read_transcript(transcript) if transcript else Transcript()
-        length = window or hop or (0 if said.lines else limits.timeline_window)
+        script = read_transcript(transcript) if transcript else Transcript()
+        length = window or hop or (0 if script.lines else limits.timeline_window)
+        total = None if length else len(script.lines)
+        with suppress(MediaError):  # not every file tells its length
+            total = int(probe_duration(video) / (hop or length)) + 1 if length else total
         try:
-            total = len(said.lines) if not length else int(probe_duration(video) / (hop or length)) + 1
-            found = answering.answer_windows(
-                Predictor.load(model), video, said, length, hop or length, limits.timeline_seconds
+            answers = answering.answer_windows(
+                Predictor.load(model), video, script, length, hop or length, limits.timeline_seconds
             )
-            for answer in progress(found, "timeline", total, "window"):
+            for answer in progress(answers, "timeline", total, "window"):
                 named = {name: answer.pop(name) for name in ("start", "end", "text")}
                 typer.echo(answering.as_line(named, answer, json_lines))
         except MediaError as error:
+            if json_lines:
+                typer.echo(json.dumps({"error": str(error)}, ensure_ascii=False))
             raise DataError(f"{video}: {error}") from None
 
 

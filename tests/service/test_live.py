@@ -1,18 +1,24 @@
 from __future__ import annotations
 
+import contextlib
 import json
+import math
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
+from hypothesis import given
+from hypothesis import strategies as st
 from starlette.datastructures import Headers
 
 from emofuse.core.params import Params
 from emofuse.media.clip import FileClip
 from emofuse.service.access import Access
 from emofuse.service.errors import RefusedError
+from emofuse.service.live import _Recent
+from emofuse.service.schemas import LiveOptions
 
 
 def message(kind: str, time: float, payload: bytes) -> bytes:
@@ -33,7 +39,7 @@ def test_a_camera_is_answered_every_hop(client: TestClient, faces: list[bytes]) 
         socket.send_text('{"utterance": "Oh no."}')
         for number, face in enumerate(faces):
             socket.send_bytes(message("frame", number / 5, face))
-        socket.send_bytes(message("sound", 0, tone))
+        socket.send_bytes(message("sound", (len(faces) - 6) / 5, tone))
         answer: dict[str, Any] = json.loads(socket.receive_text())
     assert all(answer["modalities"][name]["present"] for name in ("text", "audio", "visual"))
     assert sum(answer["probabilities"].values()) == pytest.approx(1)
@@ -55,6 +61,18 @@ def test_frames_that_come_too_often_are_dropped(client: TestClient, faces: list[
         (["{}", b"junk"], "found no header"),
         (["{}", message("smell", 0, b"")], "kind: Input should be 'frame' or 'sound'"),
         (["{}", '{"text": 1}'], "utterance: Field required"),
+        (["{}", message("frame", math.nan, b"")], "time: Input should be a finite number"),
+        (["{}", message("sound", -math.inf, b"")], "time: Input should be a finite number"),
+        (["{}", message("frame", 1e300, b"")], "time: Input should be less than or equal to 10000000000"),
+        (["{}", message("frame", 1, b""), message("frame", 62, b"")], "found a frame at 62 s after one at 1 s"),
+        (["{}", message("frame", 1, b""), message("sound", 1e9, b"")], "found a sound at 1e+09 s after one at 1 s"),
+        (["{}", message("frame", 9, b""), message("frame", 7, b"")], "expected times that move forward"),
+        (["{}", *[message("sound", 1, bytes(64000))] * 2], "found a sound at 1 s after one at 3 s"),
+        (["{}", message("sound", 1, bytes(3))], "found sound of 3 bytes, expected whole samples of 2"),
+        (
+            ['{"window": 10}', *(message("frame", number / 4, bytes(1_000_000)) for number in range(20))],
+            "found frames of 17000000 bytes in a window of 10 s, expected at most 16777216",
+        ),
         (["{}", bytes(1_048_577)], "expected at most 1048576"),
         ([b"{}"], "another kind"),
     ],
@@ -73,6 +91,51 @@ def test_a_broken_picture_costs_its_answer_alone(client: TestClient, faces: list
         assert "picture can't be decoded" in json.loads(socket.receive_text())["error"]
         socket.send_bytes(message("frame", 9, faces[0]))
         assert "label" in json.loads(socket.receive_text())
+
+
+def recent(params: Params, **options: float) -> _Recent:
+    return _Recent(LiveOptions.model_validate(options), 5, params.serve.live_window_bytes)
+
+
+CLOCKS = st.floats(-1e11, 1e11) | st.sampled_from([math.nan, math.inf, -math.inf, 1e308, -1e308, 0.0])
+
+
+@given(st.lists(st.tuples(st.sampled_from(["frame", "sound"]), CLOCKS | st.floats(0, 30), st.integers(0, 9))))
+def test_what_is_kept_of_a_camera_is_bounded_whatever_it_says(
+    params: Params, messages: list[tuple[str, float, int]]
+) -> None:
+    kept = recent(params, window=2, sample_rate=8000)
+    for kind, moment, size in messages:
+        with contextlib.suppress(RefusedError):  # a client might come again and again
+            kept.add(message(kind, moment, bytes(size * 20_000)))
+        assert len(kept.frames) <= 2 * 5 / 0.9 + 1
+        assert len(kept.sound) <= 2 * 8000 * 2
+        assert all(kept.now - 2 <= moment <= kept.now for moment, _ in kept.frames)
+
+
+def test_a_frame_at_one_moment_again_and_again_is_kept_once(params: Params) -> None:
+    for moment in (0.0, -5e9, 9.99e9):
+        kept = recent(params)
+        for _ in range(250):
+            kept.add(message("frame", moment, bytes(100)))
+        assert (len(kept.frames), kept.dropped) == (1, 249)
+
+
+@pytest.mark.parametrize("began", [0.0, 1_700_000_000.0])
+def test_each_sample_of_a_camera_stands_at_its_time(params: Params, began: float) -> None:
+    part = np.full(800, 7, "<i2").tobytes()  # 0.1 s
+    kept = recent(params, window=3, sample_rate=8000)
+    for offset in (0.0, 0.11, 0.19, 1.0, 1.1):  # jitter is no gap; from 0.3 to 1.0 s nothing came
+        kept.add(message("sound", began + offset, part))
+    heard = np.frombuffer(bytes(kept.sound), "<i2")
+    assert heard.nonzero()[0].tolist() == [*range(2400), *range(8000, 9600)]
+    assert kept.sound_start == pytest.approx(began)
+    kept.add(message("sound", began + 0.7, part))  # what was said of the time before stays
+    assert kept.sound_end == pytest.approx(began + 1.2)
+    kept.add(message("frame", began + 3.5, b""))
+    assert kept.sound_start == pytest.approx(began + 0.5)
+    kept.add(message("frame", began + 9, b""))
+    assert (len(kept.sound), len(kept.frames)) == (0, 1)
 
 
 def test_keys_are_asked_for_and_limited(params: Params) -> None:

@@ -259,12 +259,17 @@ class ServeParams(Section):
     items: Positive
     concurrent: Positive
     request_seconds: Annotated[float, Field(gt=0)]
+    upload_speed: Positive
     timelines: Positive
     timeline_bytes: Positive
     timeline_seconds: Annotated[float, Field(gt=0)]
+    timeline_upload_seconds: Annotated[float, Field(gt=0)]
     timeline_window: Annotated[float, Field(gt=0)]
+    timeline_overlap: Annotated[float, Field(ge=1)]
+    timeline_lines: Positive
     lives: Positive
     live_bytes: Positive
+    live_window_bytes: Positive
     rate: Annotated[float, Field(gt=0)]
     rate_burst: Positive
     queue_seconds: Annotated[float, Field(gt=0)]

@@ -17,8 +17,8 @@ T = TypeVar("T")
 SHOWN = 3  # reasons in the line at the end
 
 
-def progress(items: Iterable[T], label: str, total: int, unit: str) -> Iterable[T]:
-    """Show a bar with speed and time left; in a log, a line every ten seconds."""
+def progress(items: Iterable[T], label: str, total: int | None, unit: str) -> Iterable[T]:
+    """Show a bar with speed and, where the total is given, time left; in a log, a line every ten seconds."""
     return tqdm(items, desc=label, total=total, unit=unit, mininterval=_interval())
 
 

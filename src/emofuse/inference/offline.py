@@ -110,15 +110,15 @@ def answer_windows(
         most_seconds: how long the video may be.
 
     Raises:
-        MediaError: the video can't be decoded, or is too long.
+        MediaError: the video can't be decoded or is too long, after the windows before that shows.
     """
     spans = even_spans(window, hop) if window else iter(transcript.spans())
     windows = cut_windows(video, spans, look_of(predictor), most_seconds)
     for batch in _batches(windows):
-        said = [transcript.during(w.start, w.end) if transcript.lines else Utterance() for w in batch]
-        asked = [replace(utterance, clip=w.clip) for utterance, w in zip(said, batch, strict=True)]
-        for w, utterance, prediction in zip(batch, said, predictor.predict(asked), strict=True):
-            yield {"start": w.start, "end": w.end, "text": utterance.text, **prediction.to_json()}
+        texts = [transcript.during(w.start, w.end) if transcript.lines else Utterance() for w in batch]
+        utterances = [replace(text, clip=w.clip) for text, w in zip(texts, batch, strict=True)]
+        for w, text, prediction in zip(batch, texts, predictor.predict(utterances), strict=True):
+            yield {"start": w.start, "end": w.end, "text": text.text, **prediction.to_json()}
 
 
 def _batches(windows: Iterator[Window]) -> Iterator[list[Window]]:

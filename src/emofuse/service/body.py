@@ -1,8 +1,9 @@
-"""The body of a request, cut off at its limit while it streams."""
+"""The body of a request, cut off at its limits while it streams: its bytes, its speed and its time."""
 
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -11,10 +12,16 @@ from emofuse.service.errors import RefusedError
 
 FORM_BYTES = 2**20  # of a form, beside its files
 LINGER = 1.0  # seconds in which a client that still sends can read that it should not
+GRACE = 10.0  # seconds after which the speed of a body counts
 
 
 class BodyLimit:
-    """ASGI middleware: reading more of a body than its kind may have raises a `RefusedError`, status 413."""
+    """ASGI middleware that keeps clients from holding a place for good.
+
+    Reading more of a body than its kind may have raises a `RefusedError` with status 413; waiting for one that is
+    slower than `upload_speed` or takes too long, one with status 408. Who doesn't read an answer for `request_seconds`
+    is left.
+    """
 
     def __init__(self, app: ASGIApp, limits: ServeParams) -> None:
         self._app = app
@@ -25,19 +32,38 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = dict(scope["headers"])
+        headers, limits = dict(scope["headers"]), self._limits
         form = media_type(headers.get(b"content-type", b"").decode("latin-1")).startswith("multipart/")
-        files = self._limits.timeline_bytes if scope["path"] == "/timeline" else self._limits.bytes
-        most = files + FORM_BYTES if form else self._limits.json_bytes
+        files = limits.timeline_bytes if scope["path"] == "/timeline" else limits.bytes
+        most = files + FORM_BYTES if form else limits.json_bytes
+        longest = limits.timeline_upload_seconds if scope["path"] == "/timeline" else limits.request_seconds
         claimed = headers.get(b"content-length", b"")
         size = int(claimed) if claimed.isdigit() and int(claimed) > most else 0
-        over = False
+        over = whole = False
+        clock = asyncio.get_running_loop()
+        began: float | None = None
 
         async def limited() -> Message:
-            """The next part of the body, up to the limit."""
-            nonlocal size, over
-            message: Message = {"type": "http.request"} if size > most else await receive()
+            """The next part of the body, up to the limits."""
+            nonlocal size, over, whole, began
+            if whole:
+                return await receive()  # that the client is gone
+            began = clock.time() if began is None else began
+            message: Message = {"type": "http.request"}
+            if size <= most:
+                try:
+                    async with asyncio.timeout_at(began + min(longest, GRACE + size / limits.upload_speed)):
+                        message = await receive()
+                except TimeoutError:
+                    over = True
+                    raise RefusedError(
+                        408,
+                        f"found {size} bytes of a body in {clock.time() - began:.0f} s, expected at least "
+                        f"{limits.upload_speed} a second and all in {longest:g} s; send it faster, or a shorter clip",
+                        CLOSE,
+                    ) from None
             size += len(message.get("body", b""))
+            whole = not message.get("more_body")
             if size > most:
                 over = True
                 remedy = "send a shorter clip" if form else "send clips as multipart/form-data, or fewer at a time"
@@ -52,9 +78,18 @@ class BodyLimit:
                 await send({**message, "more_body": True})
                 await _drain(receive)
                 message = {"type": "http.response.body", "body": b""}
-            await send(message)
+            try:
+                async with asyncio.timeout(limits.request_seconds):
+                    await send(message)
+            except TimeoutError:
+                raise _NotReadError from None
 
-        await self._app(scope, limited, lingering)
+        with suppress(_NotReadError):
+            await self._app(scope, limited, lingering)
+
+
+class _NotReadError(Exception):
+    """The client doesn't read its answer."""
 
 
 CLOSE = {"Connection": "close"}

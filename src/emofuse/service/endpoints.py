@@ -104,7 +104,7 @@ class Endpoints:
             await stack.enter_async_context(self._places.taken(timed=False))
             folder = stack.enter_context(self._folders.one())
             timelines = Timelines(self._answers, self._limits)
-            lines = answer_lines(timelines, await read_timeline(request, folder), folder)
+            lines = answer_lines(timelines, await read_timeline(request, folder, self._limits), folder)
             first = await anext(lines)  # what is no video is refused before anything is sent
             return StreamingResponse(streamed(first, lines, stack.pop_all()), media_type=NDJSON)
         raise AssertionError("unreachable")

@@ -71,13 +71,20 @@ class Answers:
         return await self._answer(utterance, {"video": clip}, start, checked=True)
 
     async def answer_glimpse(
-        self, utterance: Utterance, frames: list[tuple[float, bytes]], sound: bytes, sample_rate: int, folder: Path
+        self,
+        utterance: Utterance,
+        frames: list[tuple[float, bytes]],
+        sound_start: float,
+        sound: bytes,
+        sample_rate: int,
+        folder: Path,
     ) -> PredictResponse:
         """Answer a window of a live camera.
 
         Args:
             utterance: what is known of it.
             frames: times in seconds, and JPEG pictures.
+            sound_start: when the sound begins, by the clock of the frames.
             sound: mono, 16 bits, signed, little endian.
             sample_rate: of the sound, in Hz.
             folder: where a worker may put a file.
@@ -86,12 +93,23 @@ class Answers:
             RefusedError: a picture can't be decoded, or no worker is free.
         """
         seconds: dict[str, float] = {}
+        starts = [time for time, _ in frames[:1]] + ([sound_start] if sound else [])
+        start = min(starts, default=0.0)
+        if sound:  # what comes before it is silence
+            sound = bytes(round((sound_start - start) * sample_rate) * 2) + sound
         with timed(seconds, "total"):
             wanted = tuple(modality for modality in SOURCES if modality in self._modalities)
-            glimpse = Glimpse(utterance, frames, sound, sample_rate, folder, wanted, self.look)
+            glimpse = Glimpse(
+                utterance,
+                [(time - start, picture) for time, picture in frames],
+                sound,
+                sample_rate,
+                folder,
+                wanted,
+                self.look,
+            )
             done = await self._done(glimpse, seconds)
             prediction, spent = await self._batcher.answer(utterance, done.extracted())
-        start = frames[0][0] if frames else 0.0
         return as_response(prediction, seconds | spent, later(done.faces, start))
 
     @property

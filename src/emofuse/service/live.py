@@ -8,10 +8,10 @@ from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from fastapi import WebSocket, WebSocketDisconnect
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from emofuse.core.params import ServeParams
 from emofuse.core.reasons import Cause, Reason
@@ -25,64 +25,117 @@ from emofuse.service.schemas import LiveAnswer, LiveOptions, LiveText, Problem
 HEADER = 200  # bytes of the longest header of a message
 REFUSED = 1008  # the WebSocket status of a broken rule
 SAMPLE = 2  # bytes, signed, little endian
+FARTHEST = 1e10  # seconds on any clock, that of Unix too
+AHEAD = 60.0  # seconds by which a time may be after the newest so far
+BEHIND = 1.0  # seconds by which a time may be before the newest of its kind: messages may change places
+JITTER = 0.2  # seconds between two parts of the sound that are no gap: clients stamp them by another clock than record
 
 
 class _Header(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     kind: Literal["frame", "sound"]
-    time: float
+    time: Annotated[float, Field(ge=-FARTHEST, le=FARTHEST, allow_inf_nan=False)]
 
 
 @dataclass
-class _Held:
-    """What came last: the frames and the sound of one window. What is older is dropped, answered or not.
+class _Recent:
+    """What came last: the frames and the sound of one window, on one clock. What is older is dropped, answered or not.
 
     Attributes:
         options: of the session.
         fps: frames a second that are looked at.
+        most_bytes: of the frames.
+        sound_start: when the sound begins that is still here, by the client's clock.
+        arrived: when the newest came that is not answered yet.
     """
 
     options: LiveOptions
     fps: float
+    most_bytes: int
     frames: deque[tuple[float, bytes]] = field(default_factory=deque)
     sound: bytearray = field(default_factory=bytearray)
-    heard: float = 0.0  # when the sound that is held ends, by the client's clock
+    sound_start: float = 0.0
     text: str = ""
-    arrived: float | None = None  # when the newest came that is not answered yet
+    arrived: float | None = None
     dropped: int = 0
 
     def add(self, message: bytes) -> None:
         """Take a frame or a part of the sound.
 
         Raises:
-            RefusedError: its header is broken.
+            RefusedError: its header is broken, its time does not fit those before, or the frames are too large.
         """
-        head, found, payload = message.partition(b"\n")
-        if not found or len(head) > HEADER:
+        head, end, payload = message.partition(b"\n")
+        if not end or len(head) > HEADER:
             raise RefusedError(422, 'found no header; expected {"kind": "frame", "time": 1.5}, a line end, the bytes')
         header = validated(_Header, head)
-        self.arrived = time.perf_counter()
+        if (self.frames or self.sound) and header.time > self.now + AHEAD:
+            raise _misplaced(header, self.now)
         if header.kind == "sound":
-            self.sound += payload
-            self.heard = header.time + len(payload) / SAMPLE / self.options.sample_rate
-            most = round(self.options.window * self.options.sample_rate) * SAMPLE
-            del self.sound[: max(0, len(self.sound) - most)]
-        elif self.frames and header.time < self.frames[-1][0] + 0.9 / self.fps:
-            self.dropped += 1  # more frames than are looked at
+            self._add_sound(header, payload)
         else:
-            self.frames.append((header.time, payload))
-            while self.frames[0][0] < header.time - self.options.window:
-                self.frames.popleft()
+            self._add_frame(header, payload)
+        self._forget()
+        self.arrived = time.perf_counter()
+
+    def _add_frame(self, header: _Header, picture: bytes) -> None:
+        if self.frames and header.time < self.frames[-1][0] - BEHIND:
+            raise _misplaced(header, self.frames[-1][0])
+        if self.frames and header.time < self.frames[-1][0] + 0.9 / self.fps:
+            self.dropped += 1  # more frames than are looked at
+            return
+        self.frames.append((header.time, picture))
+
+    def _add_sound(self, header: _Header, samples: bytes) -> None:
+        """Put each sample at its time: a gap is silence, and what was there before stays."""
+        if len(samples) % SAMPLE:
+            raise RefusedError(422, f"found sound of {len(samples)} bytes, expected whole samples of {SAMPLE}")
+        rate = self.options.sample_rate
+        gap = header.time - self.sound_end if self.sound else 0.0
+        if gap < -BEHIND:
+            raise _misplaced(header, self.sound_end)
+        if not self.sound or gap > self.options.window:
+            self.sound, self.sound_start = bytearray(samples), header.time
+        elif gap > JITTER:
+            self.sound += bytes(round(gap * rate) * SAMPLE) + samples
+        else:
+            self.sound += samples[round(-gap * rate) * SAMPLE :] if gap < -JITTER else samples
+
+    def _forget(self) -> None:
+        oldest = self.now - self.options.window
+        while self.frames and self.frames[0][0] < oldest:
+            self.frames.popleft()
+        rate = self.options.sample_rate
+        old = min(max(0, round((oldest - self.sound_start) * rate)), len(self.sound) // SAMPLE)
+        del self.sound[: old * SAMPLE]
+        self.sound_start += old / rate
+        size = sum(len(picture) for _, picture in self.frames)
+        if size > self.most_bytes:
+            raise RefusedError(
+                413,
+                f"found frames of {size} bytes in a window of {self.options.window:g} s, expected at most "
+                f"{self.most_bytes}; send smaller pictures or a shorter window",
+            )
+
+    @property
+    def sound_end(self) -> float:
+        """When the sound ends, by the client's clock."""
+        return self.sound_start + len(self.sound) / SAMPLE / self.options.sample_rate
 
     @property
     def now(self) -> float:
-        """The newest moment that is held, by the client's clock."""
-        return max(self.heard, self.frames[-1][0] if self.frames else 0.0)
+        """The newest moment, by the client's clock."""
+        ends = [self.frames[-1][0]] if self.frames else []
+        return max([*ends, self.sound_end] if self.sound else ends, default=0.0)
 
-    def sounding(self) -> bytes:
-        """The sound, in whole samples."""
-        return bytes(self.sound[: len(self.sound) // SAMPLE * SAMPLE])
+
+def _misplaced(header: _Header, newest: float) -> RefusedError:
+    return RefusedError(
+        422,
+        f"time: found a {header.kind} at {header.time:g} s after one at {newest:g} s; "
+        f"expected times that move forward, by at most {AHEAD:g} s at once",
+    )
 
 
 class Live:
@@ -105,9 +158,9 @@ class Live:
             async with asyncio.timeout(self._limits.queue_seconds):
                 options = validated(LiveOptions, await socket.receive_text())
             self._access.check(socket.headers, options.key)
-            held = _Held(options, self._answers.look.fps)
-            listening = asyncio.create_task(self._listen(socket, held))
-            telling = asyncio.create_task(self._tell(socket, held, folder))
+            recent = _Recent(options, self._answers.look.fps, self._limits.live_window_bytes)
+            listening = asyncio.create_task(self._listen(socket, recent))
+            telling = asyncio.create_task(self._tell(socket, recent, folder))
             try:
                 done, _ = await asyncio.wait({listening, telling}, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
@@ -125,7 +178,7 @@ class Live:
         except (KeyError, ValidationError):  # text where bytes were expected, or the other way round
             await _end(socket, "found a message of another kind than expected")
 
-    async def _listen(self, socket: WebSocket, held: _Held) -> None:
+    async def _listen(self, socket: WebSocket, recent: _Recent) -> None:
         while True:
             async with asyncio.timeout(self._limits.queue_seconds):
                 message = await socket.receive()
@@ -136,28 +189,29 @@ class Live:
                 if len(data) > self._limits.live_bytes:
                     most = self._limits.live_bytes
                     raise RefusedError(413, f"found a message of {len(data)} bytes, expected at most {most}")
-                held.add(data)
+                recent.add(data)
             elif text is not None:
-                held.text = validated(LiveText, text).utterance[: self._limits.text]
+                recent.text = validated(LiveText, text).utterance[: self._limits.text]
 
-    async def _tell(self, socket: WebSocket, held: _Held, folder: Path) -> None:
+    async def _tell(self, socket: WebSocket, recent: _Recent, folder: Path) -> None:
         due = time.perf_counter()
         while True:
-            due = max(due + held.options.hop, time.perf_counter())  # a late answer delays the next; none is made up for
+            # A late answer delays the next; none is made up for.
+            due = max(due + recent.options.hop, time.perf_counter())
             await asyncio.sleep(due - time.perf_counter())
-            if held.arrived is None:
+            if recent.arrived is None:
                 continue
-            began, held.arrived, now = time.perf_counter(), None, held.now
-            utterance = Utterance(text=held.text, clip_reason=Cause(Reason.NOTHING_CAME))
+            began, recent.arrived, now = time.perf_counter(), None, recent.now
+            utterance = Utterance(text=recent.text, clip_reason=Cause(Reason.NOTHING_CAME))
             try:
-                seen = list(held.frames), held.sounding(), held.options.sample_rate
-                answer = await self._answers.answer_glimpse(utterance, *seen, folder)
+                sound = recent.sound_start, bytes(recent.sound), recent.options.sample_rate
+                answer = await self._answers.answer_glimpse(utterance, list(recent.frames), *sound, folder)
             except RefusedError as error:
                 await socket.send_text(Problem(error=str(error)).model_dump_json())
                 continue
             latency = round(time.perf_counter() - began, 6)
-            told = LiveAnswer(time=now, latency=latency, dropped=held.dropped, **dict(answer))
-            await socket.send_text(told.model_dump_json())
+            live = LiveAnswer(time=now, latency=latency, dropped=recent.dropped, **dict(answer))
+            await socket.send_text(live.model_dump_json())
 
 
 async def _end(socket: WebSocket, why: str) -> None:

@@ -16,6 +16,7 @@ from emofuse.service.schemas import (
 REFUSALS: dict[int | str, dict[str, Any]] = {
     400: {"model": Problem, "description": "The body is no multipart body."},
     401: {"model": Problem, "description": "The service asks for a key, and this is none of its keys."},
+    408: {"model": Problem, "description": "The body came too slowly."},
     413: {"model": Problem, "description": "The body is over the limit."},
     422: {"model": Problem, "description": "Something in the body is not as described, over a limit, or no clip."},
     429: {"model": Problem, "description": "The key was used too often; try again after `Retry-After` seconds."},

@@ -39,11 +39,11 @@ class TimelineRequest:
     transcript: Transcript
 
 
-async def read_timeline(request: Request, folder: Path) -> TimelineRequest:
+async def read_timeline(request: Request, folder: Path, limits: ServeParams) -> TimelineRequest:
     """Read a request and put its video into the folder, which is made for it.
 
     Raises:
-        RefusedError: it is not as described.
+        RefusedError: it is not as described, or asks for more work than the limits allow.
     """
     if kind_of(request) != FORM:
         raise RefusedError(422, "found JSON; send the video as multipart/form-data (curl -F video=@film.mp4)")
@@ -52,11 +52,12 @@ async def read_timeline(request: Request, folder: Path) -> TimelineRequest:
         options = validated(
             TimelineOptions, json.dumps({name: _number(name, text) for name, text in numbers.items() if text})
         )
-        said = await field_text(form.get("transcript"))
+        text = await field_text(form.get("transcript"))
         try:
-            transcript = parse_transcript(said) if said and said.strip() else Transcript()
+            transcript = await asyncio.to_thread(parse_transcript, text) if text and text.strip() else Transcript()
         except DataError as error:
             raise RefusedError(422, f"transcript: {error}") from None
+        _check_work(options, transcript, limits)
         part = file_part(form, "video")
         if not isinstance(part, UploadFile):
             raise RefusedError(422, "found no video; send one (curl -F video=@film.mp4)")
@@ -65,6 +66,39 @@ async def read_timeline(request: Request, folder: Path) -> TimelineRequest:
         if await asyncio.to_thread(store, part, video) == 0:
             raise RefusedError(422, "video: found an empty file (0 bytes), expected a video such as mp4 or webm")
     return TimelineRequest(video, options, transcript)
+
+
+def _check_work(options: TimelineOptions, transcript: Transcript, limits: ServeParams) -> None:
+    """Refuse what would be far more work than the video is long."""
+    if len(transcript.lines) > limits.timeline_lines:
+        raise RefusedError(
+            422,
+            f"transcript: found {len(transcript.lines)} lines, expected at most {limits.timeline_lines}; "
+            "send the video in parts",
+        )
+    if transcript.lines and options.window is None and options.hop is None:
+        seconds, most = sum(end - start for start, end in _spans(transcript, limits)), limits.timeline_seconds
+        if seconds > limits.timeline_overlap * most:
+            raise RefusedError(
+                422,
+                f"transcript: found lines of {seconds:g} s in all, expected at most {limits.timeline_overlap:g} times "
+                f"the {most:g} s of a video; let fewer of them overlap",
+            )
+        return
+    window = options.window or limits.timeline_window
+    hop = options.hop or window
+    if window > limits.timeline_overlap * hop:
+        raise RefusedError(
+            422,
+            f"hop: found windows of {window:g} s every {hop:g} s, {window / hop:g} times the work of the video, "
+            f"expected at most {limits.timeline_overlap:g} times; send a hop of at least "
+            f"{window / limits.timeline_overlap:g} s",
+        )
+
+
+def _spans(transcript: Transcript, limits: ServeParams) -> list[tuple[float, float]]:
+    """The windows that a transcript's lines make, none longer than a clip may be."""
+    return [(start, min(end, start + limits.seconds)) for start, end in transcript.spans()]
 
 
 def _number(name: str, text: str) -> float:
@@ -92,13 +126,21 @@ class Timelines:
         A few windows are worked on ahead; no more is cut than is answered, so that memory and disk stay flat.
 
         Raises:
-            RefusedError: the video can't be decoded, or is over a limit.
+            RefusedError: the video can't be decoded, or is over a limit; where that shows in its middle, the windows so
+                far are answered before.
         """
         began, count, end = time.perf_counter(), 0, 0.0
+        refused: RefusedError | None = None
         waiting: deque[asyncio.Task[TimelineAnswer]] = deque()
         try:
             async with aclosing(self._answers.pool.cut(self._cut(asked, folder))) as windows:
-                async for window in windows:
+                while True:
+                    try:
+                        window = await anext(windows, None)
+                    except RefusedError as error:
+                        refused, window = error, None
+                    if window is None:
+                        break
                     count, end = count + 1, window.end
                     waiting.append(asyncio.create_task(self._window(window, asked.transcript)))
                     while len(waiting) > self._answers.pool.size:
@@ -108,15 +150,17 @@ class Timelines:
         finally:
             for task in waiting:
                 task.cancel()
+        if refused is not None:
+            raise refused
         yield TimelineEnd(windows=count, video_seconds=end, seconds=round(time.perf_counter() - began, 3))
 
     def _cut(self, asked: TimelineRequest, folder: Path) -> Cut:
         limits, options = self._limits, asked.options
         window = options.window or limits.timeline_window
-        spans = asked.transcript.spans() if options.window is None and options.hop is None else []
+        spans = _spans(asked.transcript, limits) if options.window is None and options.hop is None else []
         return Cut(
             video=asked.video,
-            spans=[(start, min(end, start + limits.seconds)) for start, end in spans],
+            spans=spans,
             window=window,
             hop=options.hop or window,
             folder=folder,
@@ -127,21 +171,21 @@ class Timelines:
         )
 
     async def _window(self, window: WindowFile, transcript: Transcript) -> TimelineAnswer:
-        said = transcript.during(window.start, window.end) if transcript.lines else Utterance()
+        utterance = transcript.during(window.start, window.end) if transcript.lines else Utterance()
         try:
             answer = await self._answers.answer_clip(
-                replace(said, clip_reason=Cause(Reason.NO_VIDEO_SENT)), window.clip, window.start
+                replace(utterance, clip_reason=Cause(Reason.NO_VIDEO_SENT)), window.clip, window.start
             )
         finally:
             with suppress(FileNotFoundError):
                 window.clip.unlink()
-        return TimelineAnswer(start=window.start, end=window.end, text=said.text, **dict(answer))
+        return TimelineAnswer(start=window.start, end=window.end, text=utterance.text, **dict(answer))
 
 
 async def answer_lines(timelines: Timelines, asked: TimelineRequest, folder: Path) -> Lines:
     """The answers as lines of JSON."""
-    async with aclosing(timelines.answer(asked, folder)) as found:
-        async for answer in found:
+    async with aclosing(timelines.answer(asked, folder)) as answers:
+        async for answer in answers:
             yield answer.model_dump_json().encode() + b"\n"
 
 

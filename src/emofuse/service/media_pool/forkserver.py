@@ -215,7 +215,7 @@ def _see(work: Glimpse, extractors: Mapping[str, Extractor]) -> Done:
     seconds: dict[str, float] = {}
     try:
         with timed(seconds, "frames"):
-            frames = [(at - work.frames[0][0], gray_picture(data, work.look.width)) for at, data in work.frames]
+            frames = [(at, gray_picture(data, work.look.width)) for at, data in work.frames]
             samples = np.frombuffer(work.sound, "<i2").astype(np.int32) << 16
             length = max(len(samples) / work.sample_rate, frames[-1][0] if frames else 0.0)
             clip = MemoryClip(frames, samples, work.sample_rate, length)
