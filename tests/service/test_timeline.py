@@ -75,6 +75,53 @@ def test_a_bad_request_is_told_what_to_send(
     assert message in answer.json()["error"]
 
 
+def lines_of(*spans: tuple[float, float]) -> str:
+    return json.dumps([{"text": "a", "start": start, "end": end} for start, end in spans])
+
+
+@pytest.mark.parametrize(
+    ("form", "message"),
+    [
+        ({"window": "60", "hop": "0.5"}, "hop: found windows of 60 s every 0.5 s, 120 times the work of the video"),
+        ({"window": "60", "hop": "7.4"}, "expected at most 8 times; send a hop of at least 7.5 s"),
+        ({"window": "5", "hop": "0.5"}, "10 times the work of the video, expected at most 8 times"),
+        ({"transcript": lines_of(*[(0, 60)] * 241)}, "transcript: found lines of 14460 s in all, expected at most 8"),
+        ({"transcript": lines_of(*[(0, 1800)] * 241)}, "transcript: found lines of 14460 s in all"),
+        ({"transcript": lines_of(*[(0, 0.1)] * 3601)}, "found 3601 lines, expected at most 3600; send the video in"),
+        ({"transcript": lines_of(*[(0, 0.1)] * 3601), "window": "4"}, "found 3601 lines, expected at most 3600"),
+    ],
+)
+def test_far_more_work_than_the_video_is_long_is_refused(
+    client: TestClient, form: dict[str, str], message: str
+) -> None:
+    answer = client.post("/timeline", data=form, files={"video": b"junk"})
+    assert answer.status_code == 422
+    assert message in answer.json()["error"]
+
+
+@pytest.mark.parametrize("form", [{"window": "4", "hop": "0.5"}, {"window": "60", "hop": "7.5"}, {"hop": "0.5"}])
+def test_windows_that_overlap_within_the_limit_are_cut(client: TestClient, form: dict[str, str]) -> None:
+    error = client.post("/timeline", data=form, files={"video": b"junk"}).json()["error"]
+    assert "can't be decoded" in error
+
+
+def broken(film: bytes, start: float, end: float) -> bytes:
+    """A film of which a part is overwritten."""
+    first, last = round(len(film) * start), round(len(film) * end)
+    return film[:first] + bytes(last - first) + film[last:]
+
+
+@pytest.mark.parametrize(("start", "window"), [(0.5, 0.5), (0.5, 1), (0.7, 1)])
+def test_a_video_that_breaks_off_gives_its_windows_and_then_an_error(
+    client: TestClient, film: bytes, start: float, window: float
+) -> None:
+    *answers, end = lines(client, broken(film, start, start + 0.1), window=window)
+    whole = lines(client, film, window=window)
+    assert 1 <= len(answers) <= len(whole) - 1
+    assert [one["start"] for one in answers] == [one["start"] for one in whole[: len(answers)]]
+    assert end["error"].startswith("video: can't be decoded")
+
+
 def test_a_window_has_the_features_of_the_clip_itself(params: Params, corpus: Path, tmp_path: Path) -> None:
     clip = max((corpus / "output_repeated_splits_test").glob("*.mp4"), key=lambda path: path.stat().st_size)
     look = Look(params.visual.fps, params.visual.width, params.audio.sample_rate)

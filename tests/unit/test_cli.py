@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -104,3 +105,53 @@ def test_a_long_video_is_answered_window_by_window(bundle: Path, film: Path) -> 
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     assert [(answer["start"], answer["end"]) for answer in answers] == [(0, 1), (1, 2)]
     assert all(answer["modalities"]["audio"]["present"] for answer in answers)
+
+
+@pytest.mark.parametrize(("start", "words"), [(0.4, []), (0.6, ["--json"]), (0.5, ["--json"])])
+def test_a_video_that_breaks_off_gives_its_windows_and_no_success(
+    bundle: Path, tmp_path: Path, start: float, words: list[str]
+) -> None:
+    video = write_clip(tmp_path / "a.mp4", seconds=5)
+    data = video.read_bytes()
+    first, last = round(len(data) * start), round(len(data) * (start + 0.1))
+    video.write_bytes(data[:first] + bytes(last - first) + data[last:])
+    done = run("timeline", video, "--window", 0.5, *words, "--model", bundle)
+    lines = done.stdout.splitlines()
+    assert done.exit_code == 2
+    assert f"{video}: can't be decoded" in done.stderr
+    assert 1 <= len(lines) < 10
+    if words:
+        *answers, end = map(json.loads, lines)
+        assert [answer["start"] for answer in answers] == [number / 2 for number in range(len(answers))]
+        assert end["error"].startswith("can't be decoded")
+
+
+def test_a_video_over_the_limit_gives_its_windows_and_no_success(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seconds, window in ((6, 1), (3, 0.5)):
+        params = (ROOT / "params.yaml").read_text(encoding="utf-8")
+        shorter = re.sub(r"timeline_seconds: [0-9.]+", f"timeline_seconds: {seconds / 2}", params)
+        (tmp_path / "params.yaml").write_text(shorter, encoding="utf-8")
+        video = write_clip(tmp_path / "a.mp4", seconds=seconds)
+        monkeypatch.chdir(tmp_path)
+        done = run("timeline", video, "--window", window, "--json", "--model", bundle)
+        *answers, end = map(json.loads, done.stdout.splitlines())
+        assert len(answers) >= 2
+        assert end == {"error": f"longer than {seconds / 2:g} s; cut it into utterances"}
+        assert done.exit_code == 2
+
+
+@pytest.mark.parametrize("seconds", [2, 3])
+def test_a_video_whose_header_gives_no_length_is_answered(bundle: Path, tmp_path: Path, seconds: int) -> None:
+    done = run(
+        "timeline",
+        write_clip(tmp_path / "a.h264", seconds=seconds, tone=None),
+        "--window",
+        1,
+        "--json",
+        "--model",
+        bundle,
+    )
+    assert done.exit_code == 0, done.stderr
+    assert len(done.stdout.splitlines()) == seconds
