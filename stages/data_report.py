@@ -6,7 +6,7 @@ from emofuse.core.errors import guard
 from emofuse.core.params import load_params
 from emofuse.core.paths import MANIFEST_FILE, REPORTS_DIR
 from emofuse.core.tables import read_all_features, read_json, read_manifest, write_json
-from emofuse.datasets.findings import findings
+from emofuse.datasets.data_findings import data_findings
 from emofuse.reporting.data_report import write_page
 
 
@@ -14,7 +14,7 @@ def main() -> None:
     """Report on the manifest and on what extraction found."""
     params = load_params()
     manifest = read_manifest()
-    found = findings(
+    report = data_findings(
         manifest,
         read_all_features(manifest),
         read_json(MANIFEST_FILE.with_name("notes.json")),
@@ -22,9 +22,9 @@ def main() -> None:
         params.ingest.root.name,
         params.train.folds,
     )
-    write_json(REPORTS_DIR / "data.json", found)
-    write_page(REPORTS_DIR / "data.html", found, manifest)
-    print(*(f"warning: {warning}" for warning in found["warnings"]), "see reports/data.html", sep="\n")
+    write_json(REPORTS_DIR / "data.json", report)
+    write_page(REPORTS_DIR / "data.html", report, manifest)
+    print(*(f"warning: {warning}" for warning in report["warnings"]), "see reports/data.html", sep="\n")
 
 
 if __name__ == "__main__":

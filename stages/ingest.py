@@ -6,13 +6,14 @@ from emofuse.core.errors import guard
 from emofuse.core.params import load_params
 from emofuse.core.paths import MANIFEST_FILE
 from emofuse.core.tables import write_json, write_manifest
-from emofuse.datasets.manifest import build_manifest
+from emofuse.datasets.manifest import build_manifest, refuse_unfoldable
 
 
 def main() -> None:
     """Read the layout named in params.yaml; write data/manifest.parquet and data/notes.json."""
     params = load_params()
     manifest, notes = build_manifest(params.ingest, params.seed)
+    refuse_unfoldable(manifest, params.train.folds, params.ingest.root)
     write_manifest(manifest)
     write_json(MANIFEST_FILE.with_name("notes.json"), notes)
     print(f"{len(manifest)} utterances: " + ", ".join(f"{n} {s}" for s, n in manifest["split"].value_counts().items()))

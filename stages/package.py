@@ -13,7 +13,7 @@ from emofuse.core.errors import guard
 from emofuse.core.params import Params, load_params
 from emofuse.core.paths import MODELS_DIR, REPORTS_DIR
 from emofuse.core.tables import read_json, write_json
-from emofuse.datasets.findings import headline
+from emofuse.datasets.data_findings import headline
 from emofuse.fusion.names import ENSEMBLE, MODELS
 from emofuse.inference.description import bundle_labels, bundle_version
 from emofuse.service.store import store_bundle

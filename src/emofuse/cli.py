@@ -44,17 +44,18 @@ def predict(
     """Answer clips, a text, or the rows of a CSV file; a bad one is an error in its place."""
     with guard():
         from emofuse.core.records import Utterance
-        from emofuse.inference.offline import answered, as_line, read_rows, row_utterances, write_rows
+        from emofuse.inference.offline import answered, as_line
         from emofuse.inference.predictor import Predictor
+        from emofuse.inference.table_answers import answer_table, read_questions, write_answers
 
         if (csv is None) != (out is None):
             raise DataError("found one of --csv and --out; expected both or neither")
         if csv is not None and out is not None:
-            rows = read_rows(csv)
-            utterances = row_utterances(rows, csv.parent)
-            found = answered(Predictor.load(model), utterances)
-            answers = list(progress(found, "predict", len(utterances), "utterance"))
-            write_rows(rows, answers, out)
+            table = read_questions(csv)
+            steps = answer_table(Predictor.load(model), table, csv.parent)
+            answers = list(progress(steps, "predict", len(table.rows), "utterance"))
+            for note in table.notes + write_answers(table, answers, out):
+                typer.echo(note, err=True)
             wrong = sum("error" in answer for answer in answers)
             typer.echo(f"{out}: {len(answers)} rows, {wrong} with an error")
             return

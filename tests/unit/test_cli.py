@@ -83,12 +83,27 @@ def test_rows_keep_their_order_and_dialogues_their_context(bundle: Path, film: P
     assert list(tmp_path.iterdir()) == [tmp_path / "out.csv"]
 
 
+def test_a_table_as_users_have_it_is_answered_and_nothing_of_it_is_lost(bundle: Path, tmp_path: Path) -> None:
+    text = 'text;label;who\r\nÇa va?;truth;Ann;\r\nno\u2028really;lie;Ben;\r\na;b;c;d\r\n"so "they" said";x;y;\r\n'
+    (tmp_path / "in.csv").write_bytes(text.encode("utf-16"))
+    done = run("predict", "--csv", tmp_path / "in.csv", "--out", tmp_path / "out.csv", "--model", bundle)
+    assert done.exit_code == 0, done.stderr
+    assert "4 rows, 1 with an error" in done.stdout
+    assert "the table's column 'label' is written as 'input_label'" in done.stderr
+    out = pd.read_csv(tmp_path / "out.csv", keep_default_na=False)
+    assert out["text"].tolist() == ["Ça va?", "no\u2028really", "a", 'so "they" said']
+    assert out["input_label"].tolist() == ["truth", "lie", "b", "x"]
+    assert [bool(label) for label in out["label"]] == [True, True, False, True]
+    assert out["error"].tolist()[2].startswith("found 4 fields, expected 3; put")
+    assert ["quotes" in note for note in out["note"]] == [False, False, False, True]
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (["predict"], "found nothing to answer"),
         (["predict", "--csv", "a.csv"], "found one of --csv and --out"),
-        (["predict", "--csv", "a.csv", "--out", "b.csv"], "a.csv: can't be read as CSV"),
+        (["predict", "--csv", "a.csv", "--out", "b.csv"], "a.csv: no such file"),
         (["timeline", "README.md"], "README.md: can't be decoded"),
         (["timeline", "README.md", "--transcript", "README.md"], "README.md: "),
     ],

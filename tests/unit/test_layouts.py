@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -12,8 +13,9 @@ from emofuse.core.errors import DataError
 from emofuse.core.layouts import LAYOUTS
 from emofuse.core.params import Params
 from emofuse.core.records import KEY
-from emofuse.core.tables import MANIFEST
-from emofuse.datasets.manifest import build_manifest
+from emofuse.core.rows import MANIFEST
+from emofuse.datasets.manifest import build_manifest, refuse_unfoldable
+from emofuse.datasets.raw_rows import RawRows
 from tests.conftest import SEED, ingest
 from tests.pipeline.imports import ROOT
 
@@ -215,7 +217,10 @@ def test_training_rows_that_leak_are_dropped_when_asked(params: Params, tmp_path
             "every one of 9 rows is without a clip and without text",
         ),
         ({"text": [], "label": []}, "found no rows"),
-        ({"text": ["a"], "label": ["joy"]}, "found 1 training rows in 1 dialogues to cut dev and test from"),
+        (
+            {"text": ["a"], "label": ["joy"]},
+            "found 1 training rows in 1 dialogues, at most 1 of a label",
+        ),
     ],
 )
 def test_data_that_nothing_can_be_learnt_from_is_refused(
@@ -245,3 +250,134 @@ def test_the_layout_that_the_docs_build_works(
 def test_an_unknown_layout_is_a_mistake_in_params(params: Params) -> None:
     with pytest.raises(ValueError, match="expected one of demo, meld, hackathon, table"):
         ingest(params, Path(), "meldd")
+
+
+def read_table(params: Params, root: Path, content: str, /, **columns: str | None) -> pd.DataFrame:
+    """The manifest of a table as typed, in the order of its rows."""
+    (root / "table.csv").write_text(content, encoding="utf-8")
+    row_id = columns.pop("id", None)
+    table = {"text": "text", "label": "emotion", **columns}
+    return build_manifest(ingest(params, root, "table", table=table, id=row_id), SEED)[0].sort_values("row")
+
+
+def typed(heading: str, row: Callable[[int], str], count: int = 24) -> str:
+    return "\n".join([heading, *map(row, range(count)), ""])
+
+
+MOODS = ("joy", "anger")
+INTERNAL = ("source", "row", "issues", "split", "clip", "position", "clean_text", "clock", "alone", "row_id", "0")
+
+
+@pytest.mark.parametrize("name", INTERNAL)
+def test_a_users_column_may_have_any_name(params: Params, tmp_path: Path, name: str) -> None:
+    def with_column(cells: str) -> str:
+        return typed(f"text,emotion,{name}", lambda n: f"hi {n},{MOODS[n % 2]},{cells.format(n % 3)}")
+
+    read = read_table(params, tmp_path, with_column("who{}"), speaker=name)
+    assert read["speaker"].tolist() == [f"who{n % 3}" for n in range(24)]
+    assert not read["issues"].map(len).any()
+    assert read_table(params, tmp_path, with_column("u{}"), id=name)["row_id"].tolist()[:3] == ["u0", "u1", "u2"]
+    text = with_column("what {}")
+    assert read_table(params, tmp_path, text, text=name)["text"].tolist()[:2] == ["what 0", "what 1"]
+    labels = read_table(params, tmp_path, with_column("mood{}"), label=name)["label"]
+    assert sorted(labels.unique()) == ["mood0", "mood1", "mood2"]
+
+
+@pytest.mark.parametrize("torn", ["Well, I know,joy", "Oh, no, no,anger", '"hm,joy', "joy"])
+def test_a_torn_row_gives_no_label_and_no_place(params: Params, tmp_path: Path, torn: str) -> None:
+    text = typed("text,emotion", lambda n: torn if n == 5 else f"hi {n},{MOODS[n % 2]}")
+    read = read_table(params, tmp_path, text)
+    assert len(read) == 24
+    assert sorted(read["label"].dropna().unique()) == ["anger", "joy"]
+    assert read["label"].isna().tolist() == [n == 5 for n in range(24)]
+    assert [bool(len(issues)) for issues in read["issues"]] == [n == 5 for n in range(24)]
+    heading, scenes = "scene,text,emotion", [f"s{n // 2}," for n in range(24)]
+    text = typed(heading, lambda n: scenes[n] + (torn if n == 5 else f"hi {n},{MOODS[n % 2]}"))
+    placed = read_table(params, tmp_path, text, dialogue="scene")
+    assert placed["dialogue"].tolist()[4:7] == ["s2", "table.csv:6", "s3"]
+
+
+def test_a_torn_row_of_meld_takes_no_clip_and_no_speaker(params: Params, meld_copy: Path) -> None:
+    path = meld_copy / "dev_sent_emo.csv"
+    head, first, *rest = path.read_text(encoding="utf-8").splitlines()
+    number, _, others = first.partition(",")
+    path.write_text("\n".join([head, f"{number},Well, I never, {others}", *rest]), encoding="utf-8")
+    read = build_manifest(ingest(params, meld_copy, "meld"), SEED)[0]
+    row = read[(read["source"] == path.name) & (read["row"] == 1)].iloc[0]
+    assert (row["label"], row["clip"], row["speaker"], row["text"]) == (None, None, "", "Well")
+    assert "fields, expected" in row["issues"][0]
+
+
+SAME = [
+    ("\u00dcber", "U\u0308ber"),
+    ("joy", "j\u200doy"),
+    ("joy", "\ufeffjoy\u200b"),
+    ("sehr froh", "sehr  froh "),
+    ("sehr froh", "sehr\u00a0froh"),
+    ("na\u00efve", "NAI\u0308VE"),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), SAME)
+def test_labels_speakers_and_dialogues_are_one_in_every_form(
+    params: Params, tmp_path: Path, one: str, other: str
+) -> None:
+    names = (one, other, "plain", "plain")
+    text = typed("text,emotion", lambda n: f"hi {n},{names[n % 4]}")
+    assert sorted(read_table(params, tmp_path, text)["label"].unique()) == sorted({one.lower(), "plain"})
+    if other.isupper():
+        return  # the case of speakers and dialogues counts
+    text = typed("text,emotion,who,scene", lambda n: f"hi {n},{MOODS[n % 2]},{names[n % 2]},{n // 2} {names[n % 2]}")
+    read = read_table(params, tmp_path, text, speaker="who", dialogue="scene")
+    assert read["speaker"].unique().tolist() == [one]
+    assert read["dialogue"].tolist() == [f"{n // 2} {one}" for n in range(24)]
+
+
+@pytest.mark.parametrize(("one", "other"), SAME)
+def test_the_mapping_of_labels_is_read_as_labels_are(params: Params, tmp_path: Path, one: str, other: str) -> None:
+    changed = params.model_copy(update={"ingest": ingest(params, tmp_path, "table", labels={other: f" !{other} "})})
+    text = typed("text,emotion", lambda n: f"hi {n},{(one, 'plain')[n % 2]}")
+    assert sorted(read_table(changed, tmp_path, text)["label"].unique()) == sorted({f"!{one.lower()}", "plain"})
+
+
+def test_a_label_that_is_mapped_twice_is_refused(params: Params, tmp_path: Path) -> None:
+    ingest(params, tmp_path, "table", labels={"\u00dcber": "joy", "u\u0308ber": " Joy"})
+    with pytest.raises(ValueError, match="the label 'über' stands twice, with several targets; keep one"):
+        ingest(params, tmp_path, "table", labels={"\u00dcber": "joy", "u\u0308ber": "anger"})
+    with pytest.raises(ValueError, match="the label 'x y' stands twice"):
+        ingest(params, tmp_path, "table", labels={"x y": None, "X  y": "anger"})
+
+
+@pytest.mark.parametrize(
+    ("dialogues", "labels", "message"),
+    [
+        (3, 2, "has 1 dialogues with labelled rows, expected at least train.folds = 5; add more$"),
+        (5, 2, "has 3 dialogues with labelled rows, expected at least train.folds = 5; add more, or set .* to 3$"),
+        (24, 8, "has 1 labelled rows of its largest class, expected at least train.folds = 5; add more$"),
+        (24, 4, "has 4 labelled rows of its largest class, expected at least train.folds = 5; add more, or set"),
+    ],
+)
+def test_data_that_cannot_be_folded_is_refused_with_a_remedy_that_helps(
+    params: Params, tmp_path: Path, dialogues: int, labels: int, message: str
+) -> None:
+    text = typed("text,emotion,scene", lambda n: f"hi {n},e{n % labels},s{n % dialogues}", 48 if labels == 2 else 24)
+    read = read_table(params, tmp_path, text, dialogue="scene")
+    with pytest.raises(DataError, match=f"{tmp_path.name}: the train split {message}"):
+        refuse_unfoldable(read, params.train.folds, tmp_path)
+    if "or set" in message:
+        train = read[read["split"] == "train"]
+        refuse_unfoldable(read, min(train["dialogue"].nunique(), train["label"].value_counts().max()), tmp_path)
+
+
+def test_rows_without_a_label_are_in_no_fold(params: Params, tmp_path: Path) -> None:
+    text = typed("text,emotion,scene,part", lambda n: f"hi {n},{MOODS[n // 4 % 2] if n < 16 else ''},s{n // 2},train")
+    text += "hi,joy,t,dev\nhi,joy,u,test\n"
+    read = read_table(params, tmp_path, text, dialogue="scene", split="part")
+    refuse_unfoldable(read, 8, tmp_path)
+    with pytest.raises(DataError, match="has 8 dialogues with labelled rows"):
+        refuse_unfoldable(read, 9, tmp_path)
+
+
+def test_a_layout_with_a_column_of_its_own_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(DataError, match="the layout gave the columns alone, mood, expected any of split, dialogue"):
+        RawRows(pd.DataFrame({"text": ["hi"], "mood": ["joy"], "alone": ["x"]})).completed()

@@ -9,6 +9,7 @@ import yaml
 
 from emofuse.core.errors import ParamsError
 from emofuse.core.params import Params, load_params
+from emofuse.core.records import CONTEXT_LINES
 from tests.pipeline.imports import ROOT
 
 
@@ -83,3 +84,40 @@ def test_what_a_result_depends_on_holds_no_runtime_section(params: Params) -> No
     found = params.of_results()
     assert found["train.folds"] == params.train.folds
     assert not {name.partition(".")[0] for name in found} & {"extract", "serve"}
+
+
+def looking_back(
+    tmp_path: Path, window: int, previous: int, context: str = "causal", epochs: int = 1, **tune: object
+) -> Params:
+    content = yaml.safe_load((ROOT / "params.yaml").read_text())
+    content["train"]["attention"] |= {"window": window, "context": context}
+    content["text"]["finetune"] |= {"previous": previous, "epochs": epochs}
+    content["tune"] |= tune
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
+    return load_params(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize(("window", "previous"), [(32, 1), (8, 25), (1, 32), (20, 20)])
+def test_no_model_looks_further_back_than_a_service_is_sent(tmp_path: Path, window: int, previous: int) -> None:
+    for context in ("causal", "both"):
+        message = rf"look {window + previous} lines back, expected at most {CONTEXT_LINES} in all; lower one"
+        with pytest.raises(ParamsError, match=message):
+            looking_back(tmp_path, window, previous, context)
+    looking_back(tmp_path, CONTEXT_LINES - min(previous, 31), min(previous, 31))
+    looking_back(tmp_path, window, previous, context="none")
+    looking_back(tmp_path, window, previous, epochs=0)
+
+
+def test_the_lines_that_count_bound_each_alone(tmp_path: Path) -> None:
+    with pytest.raises(ParamsError, match=r"train\.attention\.window: found 33"):
+        looking_back(tmp_path, CONTEXT_LINES + 1, 0)
+    with pytest.raises(ParamsError, match=r"text\.finetune\.previous: found 33"):
+        looking_back(tmp_path, 1, CONTEXT_LINES + 1)
+
+
+@pytest.mark.parametrize("space", [{"choices": [4, 30]}, {"low": 2, "high": 30}])
+def test_a_search_may_not_try_windows_that_a_service_is_not_sent(tmp_path: Path, space: dict[str, object]) -> None:
+    with pytest.raises(ParamsError, match="look 35 lines back"):
+        looking_back(tmp_path, 8, 5, trials=1, space={"attention.window": space})
+    looking_back(tmp_path, 8, 2, trials=1, space={"attention.window": space})
+    looking_back(tmp_path, 8, 5, trials=0, space={"attention.window": space})

@@ -9,5 +9,5 @@ LAYOUTS = {
     "demo": "emofuse.datasets.meld:read_meld",  # the built-in corpus is written in MELD's layout
     "meld": "emofuse.datasets.meld:read_meld",
     "hackathon": "emofuse.datasets.hackathon:read_hackathon",
-    "table": "emofuse.datasets.table:read_table",
+    "table": "emofuse.datasets.table:read_any_table",
 }

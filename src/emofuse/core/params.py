@@ -15,6 +15,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from emofuse.core.errors import ParamsError, guard, listed
 from emofuse.core.layouts import LAYOUTS
 from emofuse.core.numerics import Mode
+from emofuse.core.records import CONTEXT_LINES
+from emofuse.core.text import normal_label
 
 PARAMS_FILE = Path("params.yaml")
 EMBEDDED = "embedded"  # the name of the text encoder that comes in a package
@@ -111,8 +113,13 @@ class IngestParams(Section):
 
     @field_validator("labels")
     @classmethod
-    def _lower(cls, labels: dict[str, str | None]) -> dict[str, str | None]:
-        return {" ".join(found.split()).lower(): wanted for found, wanted in labels.items()}
+    def _normal(cls, labels: dict[str, str | None]) -> dict[str, str | None]:
+        normal: dict[str, str | None] = {}
+        for name, wanted in labels.items():
+            label, target = normal_label(name), normal_label(wanted or "") or None
+            if normal.setdefault(label, target) != target:
+                raise ValueError(f"the label {label!r} stands twice, with several targets; keep one")
+        return normal
 
 
 class FinetuneParams(Section):
@@ -121,7 +128,7 @@ class FinetuneParams(Section):
     epochs: Annotated[int, Field(ge=0)]
     learning_rate: Annotated[float, Field(gt=0)]
     batch_size: Annotated[int, Field(ge=2)]
-    previous: Annotated[int, Field(ge=0, le=32)]  # schema.CONTEXT_LINES are kept
+    previous: Annotated[int, Field(ge=0, le=CONTEXT_LINES)]
     precision: Literal["fp32", "bf16"]
 
 
@@ -204,7 +211,7 @@ class AttentionParams(Section):
     heads: Positive
     layers: Positive
     context: Literal["causal", "both", "none"]
-    window: Annotated[int, Field(ge=1, le=32)]  # schema.CONTEXT_LINES are kept
+    window: Annotated[int, Field(ge=1, le=CONTEXT_LINES)]
     context_dropout: Annotated[float, Field(ge=0, lt=1)]
 
     @model_validator(mode="after")
@@ -292,11 +299,21 @@ class RangeSpace(Section):
             raise ValueError("expected low below high, and above 0 where log is true")
         return self
 
+    @property
+    def most(self) -> float:
+        """The greatest number in it."""
+        return self.high
+
 
 class ChoiceSpace(Section):
     """Values that a search chooses from."""
 
     choices: Annotated[list[Any], Field(min_length=1)]
+
+    @property
+    def most(self) -> float:
+        """The greatest number among them."""
+        return max((choice for choice in self.choices if isinstance(choice, int | float)), default=0)
 
 
 class TuneParams(Section):
@@ -338,6 +355,19 @@ class Params(Section):
             raise ValueError(
                 f"{' and '.join(rounded)} is bf16, which processors round in their own ways; "
                 "set it to fp32, or numerics to native"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _within_context(self) -> Params:
+        """Refuse to look further back than a service is sent: it would answer otherwise than the evaluation."""
+        attention, finetune = self.train.attention, self.text.finetune
+        searched = self.tune.space.get("attention.window") if self.tune.trials else None
+        window = max(attention.window, searched.most if searched else 0)
+        if attention.context != "none" and finetune.epochs and window + finetune.previous > CONTEXT_LINES:
+            raise ValueError(
+                f"train.attention.window = {window:g} and text.finetune.previous = {finetune.previous} look "
+                f"{window + finetune.previous:g} lines back, expected at most {CONTEXT_LINES} in all; lower one"
             )
         return self
 

@@ -20,29 +20,10 @@ from emofuse.core.errors import DataError
 from emofuse.core.paths import FEATURES_DIR, MANIFEST_FILE
 from emofuse.core.reasons import NO_CLIP_GIVEN, Cause
 from emofuse.core.records import CONTEXT_LINES, KEY, MODALITIES, NO_CLIP, Extracted, FeatureTable, Line, Utterance
+from emofuse.core.rows import MANIFEST
 
 ROW_GROUP = 2048  # rows that are held at a time while features are written
-KEY_FIELDS = [("split", pa.string()), ("dialogue", pa.string()), ("utterance", pa.int64())]
-
-MANIFEST = pa.schema(
-    [
-        *KEY_FIELDS,
-        ("clip", pa.string()),  # relative to the data root; null where there is none
-        ("clip_sha256", pa.string()),  # of its bytes
-        ("text", pa.string()),  # as found
-        ("clean_text", pa.string()),
-        ("speaker", pa.string()),
-        ("start", pa.float64()),  # seconds; null where unknown
-        ("end", pa.float64()),
-        ("position", pa.int64()),  # 0-based rank in the dialogue; null where the row stands alone
-        ("dialogue_length", pa.int64()),  # utterances; null where the row stands alone
-        ("label", pa.string()),  # null where unlabelled
-        ("row_id", pa.string()),  # names the row in a submission
-        ("source", pa.string()),  # the file that holds the row
-        ("row", pa.int64()),  # its number there, from 1, the header not counted
-        ("issues", pa.list_(pa.string())),  # what is wrong with the row
-    ]
-)
+KEY_FIELDS = [(name, MANIFEST.field(name).type) for name in KEY]
 
 
 @contextmanager
@@ -125,37 +106,38 @@ def write_manifest(frame: pd.DataFrame, path: Path = MANIFEST_FILE) -> None:
     write_table(path, pa.Table.from_pandas(frame[MANIFEST.names], schema=MANIFEST, preserve_index=False))
 
 
-def utterances(manifest: pd.DataFrame, root: Path | str) -> list[Utterance]:
-    """The manifest's rows as extractors see them; clip paths are joined to `root`, a folder or a URL.
+def utterances(rows: pd.DataFrame, root: Path | str) -> list[Utterance]:
+    """Rows of a table as extractors see them: the one place where a row becomes an utterance.
 
-    The context of a row is found among the rows given, so these hold whole dialogues.
+    Args:
+        rows: n rows with any columns of the manifest; what is absent is unknown. The context of a row is found among
+            the rows given, so these hold whole dialogues.
+        root: a folder or a URL, which clip paths are joined to.
     """
     far = "://" in str(root)
-    contexts = _contexts(manifest)
+    rows = rows.assign(**{name: None for name in MANIFEST.names if name not in rows}).astype(object)
+    rows = rows.where(rows.notna(), None)
+    lines = [Line(row.text or "", row.speaker, row.start, row.end) for row in rows.itertuples(index=False)]
     return [
         Utterance(
-            clip=Path(root) / row.clip if isinstance(row.clip, str) and not far else None,
-            url=f"{root}/{row.clip}" if isinstance(row.clip, str) and far else None,
-            sha256=_value(getattr(row, "clip_sha256", None)),
-            text=row.text,
-            duration=row.end - row.start if row.end > row.start else None,  # False where either is NaN
-            position=None if pd.isna(row.position) else int(row.position),
-            dialogue_length=None if pd.isna(row.dialogue_length) else int(row.dialogue_length),
-            speaker=_value(row.speaker),
-            start=_value(row.start),
-            end=_value(row.end),
+            **vars(line),
+            clip=Path(root) / row.clip if row.clip and not far else None,
+            url=f"{root}/{row.clip}" if row.clip and far else None,
+            sha256=row.clip_sha256,
+            duration=_duration(line),
+            position=None if row.position is None else int(row.position),
+            dialogue_length=None if row.dialogue_length is None else int(row.dialogue_length),
             context=context,
-            clip_reason=_clip_reason(row.issues),
+            clip_reason=_clip_reason(() if row.issues is None else row.issues),
         )
-        for row, context in zip(manifest.itertuples(index=False), contexts, strict=True)
+        for row, line, context in zip(rows.itertuples(index=False), lines, _contexts(rows, lines), strict=True)
     ]
 
 
-def dialogue_order(manifest: pd.DataFrame) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
-    """Numbers of the rows that stand in dialogues, one after the other as they were said, and the dialogue of each."""
-    placed = manifest[["split", "dialogue", "position"]].set_axis(range(len(manifest))).dropna(subset=["position"])
-    placed = placed.sort_values(["split", "dialogue", "position"], kind="stable")
-    return placed.index.to_numpy(), placed.groupby(["split", "dialogue"], sort=False).ngroup().to_numpy()
+def _duration(line: Line) -> float | None:
+    if line.start is None or line.end is None or line.end <= line.start:
+        return None
+    return line.end - line.start
 
 
 def _clip_reason(issues: Iterable[str]) -> Cause:
@@ -163,22 +145,25 @@ def _clip_reason(issues: Iterable[str]) -> Cause:
     return next((cause for cause in causes if cause.reason in NO_CLIP_GIVEN), NO_CLIP)
 
 
-def _contexts(manifest: pd.DataFrame) -> list[tuple[Line, ...]]:
+def dialogue_order(manifest: pd.DataFrame) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
+    """Numbers of the rows that stand in dialogues, one after the other as they were said, and the dialogue of each."""
+    placed = manifest[["split", "dialogue", "position"]].set_axis(range(len(manifest)))
+    placed = placed.dropna(subset=["dialogue", "position"])
+    placed = placed.sort_values(["split", "dialogue", "position"], kind="stable")
+    numbers = placed.groupby(["split", "dialogue"], sort=False, dropna=False).ngroup()
+    return placed.index.to_numpy(), numbers.to_numpy()
+
+
+def _contexts(rows: pd.DataFrame, lines: Sequence[Line]) -> list[tuple[Line, ...]]:
     """The lines before each of n rows in its dialogue; none where the row stands alone."""
-    contexts: list[tuple[Line, ...]] = [()] * len(manifest)
+    contexts: list[tuple[Line, ...]] = [()] * len(rows)
     before: list[Line] = []
     last = -1
-    order, dialogues = dialogue_order(manifest)
-    rows = manifest[["text", "speaker", "start", "end"]].iloc[order].itertuples(index=False)
-    for number, dialogue, row in zip(order, dialogues, rows, strict=True):
+    for number, dialogue in zip(*dialogue_order(rows), strict=True):
         before = before[-CONTEXT_LINES:] if dialogue == last else []
         contexts[number], last = tuple(before), dialogue
-        before.append(Line(row.text, _value(row.speaker), _value(row.start), _value(row.end)))
+        before.append(lines[number])
     return contexts
-
-
-def _value(value: Any) -> Any:
-    return None if pd.isna(value) else value
 
 
 def write_features(path: Path, keys: pd.DataFrame, names: Sequence[str], rows: Iterable[Extracted]) -> None:

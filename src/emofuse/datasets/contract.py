@@ -1,54 +1,46 @@
-"""The manifest as a contract: what every layout's rows hold once they are read."""
+"""The manifest held to its description: what every layout's rows are once they are read."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pandas as pd
-import pandera.pandas as pa
+import pyarrow as pa
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 
 from emofuse.core.errors import DataError, listed
-from emofuse.core.records import KEY, PREDICT, SPLITS
+from emofuse.core.records import KEY
+from emofuse.core.rows import MANIFEST, ManifestRow
 
-CONTRACT = pa.DataFrameSchema(
-    {
-        "split": pa.Column(checks=pa.Check.isin([*SPLITS, PREDICT])),
-        "dialogue": pa.Column(checks=pa.Check.str_length(min_value=1)),
-        "utterance": pa.Column("int64"),
-        "clip": pa.Column(nullable=True, checks=pa.Check.str_matches(r"^(?!/)(?!.*(^|/)\.\.(/|$))")),
-        "clip_sha256": pa.Column(nullable=True, checks=pa.Check.str_matches(r"^[0-9a-f]{64}$")),
-        "text": pa.Column(),
-        "clean_text": pa.Column(),
-        "speaker": pa.Column(),
-        "start": pa.Column(float, nullable=True, checks=pa.Check.ge(0)),
-        "end": pa.Column(float, nullable=True, checks=pa.Check.ge(0)),
-        "position": pa.Column(nullable=True, checks=pa.Check.ge(0)),
-        "dialogue_length": pa.Column(nullable=True, checks=pa.Check.ge(1)),
-        "label": pa.Column(nullable=True, checks=pa.Check.str_length(min_value=1)),
-        "row_id": pa.Column(),
-        "source": pa.Column(),
-        "row": pa.Column("int64", checks=pa.Check.ge(0)),
-        "issues": pa.Column(object),
-    },
-    checks=pa.Check(
-        lambda frame: frame["position"].isna() | (frame["position"] < frame["dialogue_length"]),
-        error="position inside the dialogue",
-    ),
-    unique=KEY,
-    strict=True,
-)
+_ROWS = TypeAdapter(list[ManifestRow])
 
 
 def validate(manifest: pd.DataFrame) -> None:
-    """Check a manifest against the contract.
+    """Check a manifest against the description of its rows.
 
     Raises:
-        DataError: a layout gave rows that break it; all breaches are named at once.
+        DataError: a layout gave rows that break it; of all breaches the first of each kind is named.
     """
+    rows: list[dict[str, Any]] = []
+    problems: dict[object, str] = {}
     try:
-        CONTRACT.validate(manifest, lazy=True)
-    except pa.errors.SchemaErrors as error:
-        cases = error.failure_cases.groupby(["column", "check"], dropna=False, sort=False).first().reset_index()
-        problems = [
-            f"{case['column']}: found {case['failure_case']!r}, expected {case['check']}"
-            for _, case in cases.iterrows()
-        ]
-        raise DataError(f"the layout's rows break the manifest's contract\n{listed(problems)}") from None
+        rows = pa.Table.from_pandas(manifest[MANIFEST.names], MANIFEST, preserve_index=False).to_pylist()
+        _ROWS.validate_python(rows)
+    except pa.ArrowException as error:
+        problems[type(error)] = str(error)
+    except ValidationError as error:
+        for detail in error.errors():
+            number, *column = detail["loc"]
+            problems.setdefault((*column, detail["type"]), _problem(detail, rows[int(number)]))
+    if manifest.duplicated(KEY).any():
+        problems["key"] = f"several rows have the same {', '.join(KEY)}"
+    if problems:
+        raise DataError(f"the layout's rows break the manifest's contract\n{listed(list(problems.values()))}")
+
+
+def _problem(detail: ErrorDetails, row: Mapping[str, Any]) -> str:
+    columns = detail["loc"][1:]  # none where several columns don't fit each other
+    value = f"{columns[0]}: found {detail['input']!r}; " if columns else ""
+    return f"{value}{detail['msg'][0].lower()}{detail['msg'][1:]} ({row['source']} row {row['row']})"

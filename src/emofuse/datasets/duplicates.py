@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-# What is compared, and which of it must be known: without speakers, the words alone tell; times alone don't.
+# What is compared, and which of it must be known: without speakers, the words alone tell; times alone don't, nor do
+# those of two clocks.
 KINDS = {
     "same text and speaker": (["clean_text", "speaker"], ["clean_text"]),
     "same clip": (["clip_sha256"], ["clip_sha256"]),
-    "same time span and speaker": (["start", "end", "speaker"], ["start", "end", "speaker"]),
+    "same time span and speaker": (["clock", "start", "end", "speaker"], ["start", "end", "speaker"]),
 }
 
 
@@ -49,8 +50,7 @@ def find_duplicates(manifest: pd.DataFrame) -> Iterator[Duplicates]:
         manifest: numbered from 0. Rows without a value that a kind compares are no duplicates of that kind.
     """
     for kind, (columns, needed) in KINDS.items():
-        known = manifest[needed].notna().all(axis=1) & (manifest[needed] != "").all(axis=1)
-        some = manifest[known]
+        some = manifest[manifest[needed].notna().all(axis=1) & (manifest[needed] != "").all(axis=1)]
         some = some[some.duplicated(columns, keep=False)]
         for _, rows in some.groupby(columns, sort=False):
             yield Duplicates(

@@ -9,12 +9,12 @@ import pandas as pd
 from emofuse.core.errors import DataError
 from emofuse.core.params import IngestParams
 from emofuse.datasets.meld import CLIP_NAME, Part, existing, read_part
-from emofuse.datasets.source import Source
+from emofuse.datasets.raw_rows import RawRows
 
 TRAIN = "train_emotion.csv"
 
 
-def read_hackathon(params: IngestParams) -> Source:
+def read_hackathon(params: IngestParams) -> RawRows:
     """Read `train_emotion.csv` and `test*.csv`; dev and test are cut from the labelled rows afterwards.
 
     Clips named `dia<D>_utt<U>.mp4` are looked for in the folders under the root whose path has "train" or "test" in it.
@@ -35,7 +35,7 @@ def read_hackathon(params: IngestParams) -> Source:
         frames.append(read_part(root, part, notes))
     else:
         notes.append(f"{root.name}: found no test*.csv, so there is nothing to predict")
-    return Source(pd.concat(frames, ignore_index=True), notes)
+    return RawRows(pd.concat(frames, ignore_index=True), notes)
 
 
 def _folder(root: Path, word: str, notes: list[str]) -> Path | None:

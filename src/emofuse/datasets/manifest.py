@@ -12,13 +12,13 @@ from emofuse.core.errors import DataError
 from emofuse.core.layouts import LAYOUTS
 from emofuse.core.params import IngestParams
 from emofuse.core.records import PREDICT, SPLITS
-from emofuse.core.tables import MANIFEST
-from emofuse.core.text import clean_text
+from emofuse.core.rows import MANIFEST
+from emofuse.core.text import clean_text, normal_form
 from emofuse.datasets import values
-from emofuse.datasets.clips import content_hashes, locate
+from emofuse.datasets.clips import ClipFolder, content_hashes
 from emofuse.datasets.contract import validate
 from emofuse.datasets.duplicates import find_duplicates
-from emofuse.datasets.source import Source
+from emofuse.datasets.raw_rows import RawRows
 from emofuse.datasets.splits import cut
 
 
@@ -32,14 +32,15 @@ def build_manifest(params: IngestParams, seed: int) -> tuple[pd.DataFrame, list[
         DataError: the data can't be read, or nothing can be learnt from it: no row, no clip and no text in any row, no
             label, one class, or a split without a labelled row.
     """
-    read: Callable[[IngestParams], Source] = resolve_name(LAYOUTS[params.layout])
-    source = read(params)
-    frame, notes = source.completed(), list(source.notes)
+    read: Callable[[IngestParams], RawRows] = resolve_name(LAYOUTS[params.layout])
+    raw = read(params)
+    frame, notes = raw.completed(), list(raw.notes)
     if frame.empty:
         raise DataError(f"{params.root}: found no rows, expected at least one utterance a split")
     _read_values(frame, params)
     frame["split"], made = cut(frame, params.shares, seed) if frame["label"].notna().any() else (frame["split"], [])
     frame = _placed(frame)
+    notes += _set_clocks(frame)
     frame["clip_sha256"] = pd.Series(content_hashes(params.root, frame["clip"].tolist()), dtype=object)
     if params.drop_leaks:
         notes.append(_drop_leaks(frame))
@@ -53,11 +54,15 @@ def _read_values(frame: pd.DataFrame, params: IngestParams) -> None:
     """Turn cells as found into values, in place, and say in `issues` what is wrong with each."""
     times = [values.times(start, end) for start, end in zip(frame["start"], frame["end"], strict=True)]
     labels = [values.label(text, params.labels) for text in frame["label"]]
-    clips = [locate(params.root, path) for path in frame["clip"]]
+    folder = ClipFolder(params.root)
+    clips = [folder.locate(path) for path in frame["clip"]]
     frame["start"], frame["end"] = [start for start, _, _ in times], [end for _, end, _ in times]
     frame["label"] = pd.Series([name for name, _ in labels], dtype=object)
     frame["clip"] = pd.Series([path for path, _ in clips], dtype=object)
     frame["clean_text"] = frame["text"].map(clean_text)
+    frame["speaker"] = frame["speaker"].map(normal_form)
+    for name in ("dialogue", "utterance"):
+        frame[name] = frame[name].map(lambda cell: normal_form(str(cell)), na_action="ignore")
     frame["alone"] = frame["dialogue"].isna() | (frame["dialogue"] == "")
     own = frame["source"] + ":" + frame["row"].astype(str)
     frame["dialogue"] = frame["dialogue"].where(~frame["alone"], own)
@@ -94,10 +99,29 @@ def _placed(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _numbers(order: pd.DataFrame, usable: pd.Series) -> pd.Series:
     """Utterance numbers as found where usable, else the next after the greatest of the dialogue."""
-    found = order["utterance"].where(usable)
-    greatest = found.groupby([order["split"], order["dialogue"]], sort=False).transform("max").fillna(-1)
+    numbers = order["utterance"].where(usable)
+    greatest = numbers.groupby([order["split"], order["dialogue"]], sort=False).transform("max").fillna(-1)
     rank = (~usable).groupby([order["split"], order["dialogue"]], sort=False).cumsum()
-    return found.fillna(greatest + rank).astype("int64")
+    return numbers.fillna(greatest + rank).astype("int64")
+
+
+def _set_clocks(frame: pd.DataFrame) -> list[str]:
+    """Say in place what the times of each row are counted on: what the layout says, else the dialogue's.
+
+    Where most lines of a table begin before the line ahead of them ends, its times start anew with every clip: then
+    each row is its own clock.
+
+    Returns:
+        A note on each such table.
+    """
+    own = frame["source"] + ":" + frame["row"].astype(str)
+    clock = frame["clock"].fillna(frame["source"] + ":" + frame["dialogue"])
+    ahead = frame.groupby(["split", "dialogue"], sort=False)["end"].shift()
+    pairs = frame["start"].notna() & ahead.notna()
+    shares = (frame["start"] < ahead)[pairs].groupby(frame["source"]).mean()
+    anew = shares.index[shares > 0.5]
+    frame["clock"] = clock.mask(frame["source"].isin(anew), own)
+    return [f"{source}: times start anew with every clip, so they are not compared" for source in anew]
 
 
 def _drop_leaks(frame: pd.DataFrame) -> str:
@@ -121,6 +145,30 @@ def _drop_leaks(frame: pd.DataFrame) -> str:
 
 def _say(frame: pd.DataFrame, rows: pd.Series, issue: str) -> None:
     frame["issues"] = [[*issues, issue] if bad else issues for issues, bad in zip(frame["issues"], rows, strict=True)]
+
+
+def refuse_unfoldable(manifest: pd.DataFrame, folds: int, root: Path) -> None:
+    """Refuse data that can't be cross-validated before hours go into what is extracted from it.
+
+    Args:
+        manifest: of the data.
+        folds: `train.folds`.
+        root: `ingest.root`, to name the data by.
+
+    Raises:
+        DataError: the training split has fewer dialogues, or fewer rows of every class, than folds.
+    """
+    rows = manifest[(manifest["split"] == "train") & manifest["label"].notna()]
+    least = {
+        "dialogues with labelled rows": rows["dialogue"].nunique(),
+        "labelled rows of its largest class": rows["label"].value_counts().max(),
+    }
+    for what, count in least.items():
+        if count < folds:
+            other = f", or set train.folds to {count}" if count > 1 else ""
+            raise DataError(
+                f"{root}: the train split has {count} {what}, expected at least train.folds = {folds}; add more{other}"
+            )
 
 
 def _refuse_hopeless(frame: pd.DataFrame, params: IngestParams) -> None:

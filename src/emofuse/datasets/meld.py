@@ -10,8 +10,9 @@ import pandas as pd
 
 from emofuse.core.errors import DataError
 from emofuse.core.params import IngestParams
-from emofuse.datasets.source import Source
-from emofuse.datasets.tables import read_rows
+from emofuse.core.text import normal_form
+from emofuse.datasets.raw_rows import RawRows
+from emofuse.datasets.user_tables import read_user_table
 
 SPLITS = {
     "train": ("train_sent_emo.csv", "train_splits"),
@@ -19,12 +20,20 @@ SPLITS = {
     "test": ("test_sent_emo.csv", "output_repeated_splits_test"),
 }
 LABEL = "Emotion"
-COLUMNS = ("Utterance", "Speaker", LABEL, "Dialogue_ID", "Utterance_ID", "StartTime", "EndTime")
+COLUMNS = {
+    "text": "Utterance",
+    "speaker": "Speaker",
+    "dialogue": "Dialogue_ID",
+    "utterance": "Utterance_ID",
+    "start": "StartTime",
+    "end": "EndTime",
+}
+EPISODE = ("Season", "Episode")  # the times of one are counted on one clock
 # Some of the published test clips carry a prefix.
 CLIP_NAME = re.compile(r"(final_videos_test)?dia(\d+)_utt(\d+)\.mp4")
 
 
-def read_meld(params: IngestParams) -> Source:
+def read_meld(params: IngestParams) -> RawRows:
     """Read MELD.Raw as published, or its CSV files alone.
 
     The CSV files and the clip folders may stand in `ingest.root` or up to two folders below it, as the archives unpack.
@@ -46,7 +55,7 @@ def read_meld(params: IngestParams) -> Source:
         for split, path in tables.items()
         if path is not None
     ]
-    return Source(pd.concat(frames, ignore_index=True), notes)
+    return RawRows(pd.concat(frames, ignore_index=True), notes)
 
 
 @dataclass(frozen=True)
@@ -90,47 +99,40 @@ def read_part(root: Path, part: Part, notes: list[str]) -> pd.DataFrame:
     Raises:
         DataError: the CSV can't be read or lacks a column.
     """
-    columns = [column for column in COLUMNS if part.labelled or column != LABEL]
-    rows = read_rows(part.table, [*columns, *filter(None, [part.id_column])], notes)
-    frame = pd.DataFrame(
-        {
-            "split": part.split,
-            "dialogue": rows["Dialogue_ID"].str.strip(),
-            "utterance": rows["Utterance_ID"],
-            "clip": _clips_of(rows, root, part, notes),
-            "text": rows["Utterance"],
-            "speaker": rows["Speaker"].str.strip(),
-            "start": rows["StartTime"],
-            "end": rows["EndTime"],
-            "label": rows[LABEL] if part.labelled else "",
-            "source": rows["source"],
-            "row": rows["row"],
-            "issues": rows["issues"],
-        }
-    )
-    return frame if part.id_column is None else frame.assign(row_id=rows[part.id_column])
+    named = {**COLUMNS, "label": LABEL if part.labelled else None, "row_id": part.id_column}
+    columns = {column: heading for column, heading in named.items() if heading is not None}
+    table = read_user_table(part.table, list(columns.values()), EPISODE)
+    notes.extend(table.notes)
+    frame = table.as_rows(columns)
+    if table.has(*EPISODE):
+        episodes = zip(*(map(normal_form, table.column(name)) for name in EPISODE), strict=True)
+        clocks = [f"season {season} episode {episode}" if season and episode else None for season, episode in episodes]
+        frame["clock"] = pd.Series(clocks, dtype=object).mask(table.torn, None)
+    return frame.assign(split=part.split, clip=_clips_of(frame, root, part, notes))
 
 
-def _clips_of(rows: pd.DataFrame, root: Path, part: Part, notes: list[str]) -> pd.Series:
+def _clips_of(frame: pd.DataFrame, root: Path, part: Part, notes: list[str]) -> pd.Series:
+    """The clip of each row; None for all without a folder, and for a torn row, whose numbers are not known."""
     if part.folder is None:
         notes.append(f"{part.table.name}: found no folder of clips for it, so its rows have no video and no sound")
-        return pd.Series([None] * len(rows), dtype=object)
-    names = list(zip(rows["Dialogue_ID"].str.strip(), rows["Utterance_ID"].str.strip(), strict=True))
-    found = _clips(part.folder)
+        return pd.Series([None] * len(frame), dtype=object)
+    names = [
+        (normal_form(dialogue), normal_form(utterance)) if isinstance(dialogue, str) else None
+        for dialogue, utterance in zip(frame["dialogue"], frame["utterance"], strict=True)
+    ]
+    clips = _clips(part.folder)
     inside = part.folder.relative_to(root).as_posix()
-    extra = sorted(found[name] for name in set(found) - set(names))
+    extra = sorted(clips[name] for name in set(clips) - set(names))
     if extra:
         shown = ", ".join(extra[:5]) + (", ..." if len(extra) > 5 else "")
         notes.append(f"{inside}: {len(extra)} clips have no row in {part.table.name}: {shown}")
-    return pd.Series([f"{inside}/{found.get(name, 'dia{}_utt{}.mp4'.format(*name))}" for name in names], dtype=object)
+    paths = [name and f"{inside}/{clips.get(name, 'dia{}_utt{}.mp4'.format(*name))}" for name in names]
+    return pd.Series(paths, dtype=object)
 
 
 def _find(root: Path, name: str) -> Path | None:
-    for pattern in (name, f"*/{name}", f"*/*/{name}"):
-        found = sorted(root.glob(pattern))
-        if found:
-            return found[0]
-    return None
+    paths = (path for pattern in (name, f"*/{name}", f"*/*/{name}") for path in sorted(root.glob(pattern)))
+    return next(paths, None)
 
 
 def _clips(folder: Path) -> dict[tuple[str, str], str]:

@@ -25,7 +25,7 @@ def cut(frame: pd.DataFrame, shares: ShareParams, seed: int) -> tuple[pd.Series,
         The split of each row, and a note a split that was cut.
 
     Raises:
-        DataError: there are fewer dialogues than splits.
+        DataError: there are fewer dialogues, or fewer rows of every label, than splits.
     """
     split = frame["split"].copy()
     whole = int((split == "train").sum())  # what the shares are of
@@ -42,11 +42,13 @@ def _take(rows: pd.DataFrame, wanted: float, left: int, seed: int) -> pd.Index:
 
     targets = rows["label"].fillna("").to_numpy(dtype=str)
     dialogues = rows["dialogue"].nunique()
-    bins = min(BINS, dialogues, int(np.unique(targets, return_counts=True)[1].max(initial=0)))
+    largest = int(np.unique(targets, return_counts=True)[1].max(initial=0))
+    bins = min(BINS, dialogues, largest)
     if bins <= left:
         raise DataError(
-            f"found {len(rows)} training rows in {dialogues} dialogues to cut dev and test from, expected more; add "
-            "dialogues, or say which rows are dev and test"
+            f"found {len(rows)} training rows in {dialogues} dialogues, at most {largest} of a label, to cut dev and "
+            f"test from; expected more than {left} dialogues and {left} rows of a label: add some, or say in the data "
+            "which rows are dev and test"
         )
     with warnings.catch_warnings():
         # Rare classes can't be in every bin; the data report names them.

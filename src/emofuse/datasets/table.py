@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-import pandas as pd
-
 from emofuse.core.params import IngestParams
 from emofuse.datasets.meld import existing
-from emofuse.datasets.source import Source
-from emofuse.datasets.tables import read_rows
+from emofuse.datasets.raw_rows import RawRows
+from emofuse.datasets.user_tables import read_user_table
 from emofuse.datasets.values import split
 
-# The manifest's column, and the param under `ingest.table` that names the user's.
-NAMED = {
-    "clip": "media",
-    "text": "text",
-    "label": "label",
-    "dialogue": "dialogue",
-    "utterance": "position",
-    "speaker": "speaker",
-    "start": "start",
-    "end": "end",
-}
+COLUMNS = ("clip", "text", "label", "dialogue", "utterance", "speaker", "start", "end", "split")
+PARAMS = {"clip": "media", "utterance": "position"}  # the params under `ingest.table` that have another name
 
 
-def read_table(params: IngestParams) -> Source:
+def read_any_table(params: IngestParams) -> RawRows:
     """Read the table named by `ingest.table.file`, under the root, by its column mapping.
 
     Raises:
@@ -31,18 +20,12 @@ def read_table(params: IngestParams) -> Source:
     """
     table = params.table
     root = existing(params.root, f"the folder that holds {table.file}")
-    wanted = {column: name for column, param in NAMED.items() if (name := getattr(table, param)) is not None}
-    named = [name for name in (*wanted.values(), table.split, params.id) if name is not None]
-    notes: list[str] = []
-    rows = read_rows(root / table.file, list(dict.fromkeys(named)), notes)
-    frame = pd.DataFrame({column: rows[name] for column, name in wanted.items()})
-    if "dialogue" in frame:
-        frame["dialogue"] = frame["dialogue"].str.strip()
-    frame[["source", "row", "issues"]] = rows[["source", "row", "issues"]]
-    if params.id is not None:
-        frame["row_id"] = rows[params.id]
-    if table.split is not None:
-        known = [split(value) for value in rows[table.split]]
-        frame["split"] = [name for name, _ in known]
-        frame["issues"] = [issues + more for issues, (_, more) in zip(frame["issues"], known, strict=True)]
-    return Source(frame, notes)
+    named = {column: getattr(table, PARAMS.get(column, column)) for column in COLUMNS} | {"row_id": params.id}
+    columns = {column: heading for column, heading in named.items() if heading is not None}
+    rows = read_user_table(root / table.file, list(dict.fromkeys(columns.values())))
+    frame = rows.as_rows(columns)
+    if "split" in columns:
+        splits = [split(value) for value in frame["split"]]
+        frame["split"] = [name for name, _ in splits]
+        frame["issues"] = [issues + more for issues, (_, more) in zip(frame["issues"], splits, strict=True)]
+    return RawRows(frame, rows.notes)

@@ -6,6 +6,8 @@ import math
 import re
 from collections.abc import Mapping
 
+from emofuse.core.text import normal_label
+
 _CLOCK = re.compile(r"(-?)(?:(\d+):)?(\d+):(\d+(?:[.,]\d+)?)")
 _PLAIN = re.compile(r"-?\d+(?:[.,]\d+)?(?:e-?\d+)?")
 NOTHING = {"", "nan", "null", "n/a"}
@@ -54,17 +56,16 @@ def times(start: str, end: str) -> tuple[float, float, list[str]]:
 
 
 def label(text: str, mapping: Mapping[str, str | None]) -> tuple[str | None, list[str]]:
-    """A label in lower case, merged, renamed or dropped by `mapping`; None and why where there is none."""
-    found = " ".join(text.split()).lower()
-    if found in NOTHING:
+    """A label in its normal form, merged, renamed or dropped by `mapping`; None and why where there is none."""
+    name = normal_label(text)
+    if name in NOTHING:
         return None, ["no label"]
-    wanted = mapping.get(found, found)
-    return (wanted.lower(), []) if wanted else (None, [f"label {found!r} dropped by ingest.labels"])
+    wanted = mapping.get(name, name)
+    return (wanted, []) if wanted else (None, [f"label {name!r} dropped by ingest.labels"])
 
 
 def split(text: str) -> tuple[str, list[str]]:
     """A split by any of its usual names; a row of no known split only gets a prediction."""
-    found = SPLIT_NAMES.get(text.strip().lower())
-    if found:
-        return found, []
+    if name := SPLIT_NAMES.get(normal_label(text)):
+        return name, []
     return "predict", [f"split unknown: {text.strip()!r}, expected train, dev or test"]

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from emofuse.core.records import Utterance
+from emofuse.core.rows import MODEL_COLUMNS
+from emofuse.core.tables import utterances
 from emofuse.inference.predictor import Predictor
 
 
@@ -20,24 +21,13 @@ class BundleModel:
         """Answer each row.
 
         Args:
-            frame: any of the columns `video` (path), `utterance`, `position`, `dialogue_length`.
+            frame: any of the columns of `MODEL_COLUMNS`; `video` is a path.
 
         Returns:
             `label`, and `p_<class>` a class.
         """
-        answers = self._predictor.predict([_utterance(row) for row in frame.to_dict("records")])
+        answers = self._predictor.predict(utterances(frame.rename(columns=MODEL_COLUMNS), Path()))
         return pd.DataFrame([answer.to_row() for answer in answers])
-
-
-def _utterance(row: dict[str, object]) -> Utterance:
-    given = {key: value for key, value in row.items() if not pd.isna(value)}
-    position, length = given.get("position"), given.get("dialogue_length")
-    return Utterance(
-        clip=Path(str(given["video"])) if "video" in given else None,
-        text=str(given.get("utterance", "")),
-        position=None if position is None else int(str(position)),
-        dialogue_length=None if length is None else int(str(length)),
-    )
 
 
 def _load_pyfunc(path: str) -> BundleModel:

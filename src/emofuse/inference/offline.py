@@ -1,4 +1,4 @@
-"""Answers for files and no server: clips, the rows of a table, the windows of a long video."""
+"""Answers for files and no server: clips, and the windows of a long video."""
 
 from __future__ import annotations
 
@@ -9,19 +9,15 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
-from emofuse.core.errors import DataError, MediaError
+from emofuse.core.errors import MediaError
 from emofuse.core.params import AudioParams, VisualParams
-from emofuse.core.records import CONTEXT_LINES, Line, Utterance
-from emofuse.core.tables import write_csv
+from emofuse.core.records import Utterance
 from emofuse.inference.predictor import Predictor
 from emofuse.inference.transcript import Transcript
 from emofuse.media.decode import probe_streams
 from emofuse.media.windows import Look, Window, cut_windows, even_spans
 
 BATCH = 8  # utterances that are answered at a time, so that progress shows
-COLUMNS = ("clip", "text", "dialogue", "speaker")
 Answer = dict[str, Any]
 
 
@@ -44,56 +40,6 @@ def _wrong(utterance: Utterance) -> str:
     except MediaError as error:
         return f"clip: {error}"
     return ""
-
-
-def read_rows(path: Path) -> pd.DataFrame:
-    """A CSV file with any of the columns `clip` (a path, relative to the file), `text`, `dialogue` and `speaker`.
-
-    Raises:
-        DataError: it can't be read, or has neither clips nor texts.
-    """
-    try:
-        rows = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: can't be read as CSV: {error}") from None
-    if not {"clip", "text"} & set(rows.columns):
-        raise DataError(f"{path}: found columns {', '.join(rows.columns)}; expected clip or text, or both")
-    return rows
-
-
-def row_utterances(rows: pd.DataFrame, folder: Path) -> list[Utterance]:
-    """The rows as extractors see them; the rows of a dialogue, in their order, are each other's context."""
-    before: dict[str, list[Line]] = {}
-    lengths = rows["dialogue"].value_counts() if "dialogue" in rows else {}
-    utterances = []
-    for row in rows.reindex(columns=list(COLUMNS), fill_value="").to_dict("records"):
-        text, dialogue, speaker = str(row["text"]), str(row["dialogue"]), str(row["speaker"]) or None
-        utterance = Utterance(
-            clip=folder / str(row["clip"]) if row["clip"] else None,
-            text=text,
-            speaker=speaker,
-        )
-        if dialogue:
-            said = before.setdefault(dialogue, [])
-            context = tuple(said[-CONTEXT_LINES:])
-            utterance = replace(utterance, position=len(said), dialogue_length=int(lengths[dialogue]), context=context)
-            said.append(Line(text, speaker))
-        utterances.append(utterance)
-    return utterances
-
-
-def write_rows(rows: pd.DataFrame, answers: list[Answer], path: Path) -> None:
-    """Write the rows with `label`, `p_<class>` and `error` beside them, aside and then renamed."""
-    columns = [
-        {
-            "label": a.get("label", ""),
-            **{f"p_{c}": p for c, p in a.get("probabilities", {}).items()},
-            "error": a.get("error", ""),
-        }
-        for a in answers
-    ]
-    table = pd.concat([rows.reset_index(drop=True), pd.DataFrame(columns)], axis=1)
-    write_csv(path, table)
 
 
 def answer_windows(

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from emofuse.core.tables import atomic_write
-from emofuse.datasets.findings import QUANTILES
+from emofuse.datasets.data_findings import QUANTILES
 from emofuse.reporting.pages import render
 
 matplotlib.use("Agg")
@@ -22,26 +22,26 @@ from matplotlib import pyplot as plt
 SHOWN = 40  # groups of duplicates a kind; the JSON holds all
 
 
-def write_page(path: Path, found: Mapping[str, Any], manifest: pd.DataFrame) -> None:
+def write_page(path: Path, report: Mapping[str, Any], manifest: pd.DataFrame) -> None:
     """Write the report as HTML that needs nothing else, not even a network.
 
     Args:
         path: of the page.
-        found: what `findings` gave.
+        report: what `data_findings` gave.
         manifest: what it was given.
     """
     page = render(
         "data.html.j2",
-        f=found,
-        labels=_ordered(found["labels"]),
-        speakers=_ordered(found["speakers"]),
-        splits=list(found["dataset"]["splits"]),
+        f=report,
+        labels=_ordered(report["labels"]),
+        speakers=_ordered(report["speakers"]),
+        splits=list(report["dataset"]["splits"]),
         quantiles=list(QUANTILES),
         shown=SHOWN,
         pictures={
-            "labels": _labels(found),
+            "labels": _labels(report),
             "durations": _durations(manifest),
-            "modalities": _modalities(found),
+            "modalities": _modalities(report),
         },
     )
     with atomic_write(path) as aside:
@@ -52,12 +52,12 @@ def _ordered(counts: Mapping[str, Mapping[str, int]]) -> list[tuple[str, Mapping
     return sorted(counts.items(), key=lambda item: (-sum(item[1].values()), item[0]))
 
 
-def _labels(found: Mapping[str, Any]) -> str:
-    ordered = _ordered(found["labels"])[:20]
+def _labels(report: Mapping[str, Any]) -> str:
+    ordered = _ordered(report["labels"])[:20]
     names = [name for name, _ in ordered]
     figure, axes = plt.subplots(figsize=(8, 2.8), layout="constrained")
     bottom = np.zeros(len(names))
-    for split in found["dataset"]["splits"]:
+    for split in report["dataset"]["splits"]:
         counts = np.array([by_split.get(split, 0) for _, by_split in ordered])
         axes.bar(names, counts, bottom=bottom, label=split)
         bottom += counts
@@ -76,12 +76,12 @@ def _durations(manifest: pd.DataFrame) -> str:
     return _png(figure)
 
 
-def _modalities(found: Mapping[str, Any]) -> str:
+def _modalities(report: Mapping[str, Any]) -> str:
     figure, axes = plt.subplots(figsize=(8, 2.4), layout="constrained")
-    splits = found["modalities"]
+    splits = report["modalities"]
     width = 0.8 / len(splits)
     for index, (split, modalities) in enumerate(splits.items()):
-        shares = [m["present"] / found["dataset"]["splits"][split] for m in modalities.values()]
+        shares = [m["present"] / report["dataset"]["splits"][split] for m in modalities.values()]
         axes.bar(np.arange(len(shares)) + index * width, shares, width, label=split)
     names = list(next(iter(splits.values())))
     axes.set_xticks(np.arange(len(names)) + 0.4 - width / 2, names)

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import pandas as pd
 
 from emofuse.core.tables import atomic_write
-from emofuse.datasets.findings import headline
+from emofuse.datasets.data_findings import headline
 from emofuse.evaluation.measured import difference_of
 from emofuse.reporting.pages import render
 

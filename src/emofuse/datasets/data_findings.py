@@ -15,7 +15,7 @@ from emofuse.datasets.duplicates import KINDS, Duplicates, find_duplicates
 QUANTILES = {"least": 0.0, "5%": 0.05, "median": 0.5, "95%": 0.95, "most": 1.0}
 
 
-def findings(
+def data_findings(
     manifest: pd.DataFrame, tables: Mapping[str, FeatureTable], notes: Sequence[str], layout: str, name: str, folds: int
 ) -> dict[str, Any]:
     """All that the data report says, as JSON.
@@ -29,7 +29,7 @@ def findings(
         folds: of cross-validation; classes with fewer training rows are named.
     """
     duplicates = list(find_duplicates(manifest))
-    found: dict[str, Any] = {
+    report: dict[str, Any] = {
         "dataset": _dataset(manifest, layout, name),
         "notes": list(notes),
         "labels": _counts(manifest, "label"),
@@ -43,22 +43,22 @@ def findings(
         "unseen_labels": _unseen(manifest),
         "faults": _faults(manifest, tables),
     }
-    found["warnings"] = _warnings(found, folds)
-    return found
+    report["warnings"] = _warnings(report, folds)
+    return report
 
 
-def headline(found: Mapping[str, Any]) -> dict[str, float]:
+def headline(report: Mapping[str, Any]) -> dict[str, float]:
     """The report's figures that are tracked with every run."""
     return {
-        "data/rows": found["dataset"]["rows"],
-        "data/labelled": found["dataset"]["labelled"],
-        "data/dialogues": found["dataset"]["dialogues"],
-        "data/faulty_rows": len(found["faults"]),
-        "data/leaking_rows": sum(kind["leaking_rows"] for kind in found["duplicates"].values()),
-        "data/conflicting_groups": sum(kind["conflicting"] for kind in found["duplicates"].values()),
+        "data/rows": report["dataset"]["rows"],
+        "data/labelled": report["dataset"]["labelled"],
+        "data/dialogues": report["dataset"]["dialogues"],
+        "data/faulty_rows": len(report["faults"]),
+        "data/leaking_rows": sum(kind["leaking_rows"] for kind in report["duplicates"].values()),
+        "data/conflicting_groups": sum(kind["conflicting"] for kind in report["duplicates"].values()),
         **{
-            f"data/present_{modality}": sum(split[modality]["present"] for split in found["modalities"].values())
-            for modality in next(iter(found["modalities"].values()))
+            f"data/present_{modality}": sum(split[modality]["present"] for split in report["modalities"].values())
+            for modality in next(iter(report["modalities"].values()))
         },
     }
 
@@ -78,10 +78,10 @@ def _dataset(manifest: pd.DataFrame, layout: str, name: str) -> dict[str, Any]:
 
 
 def _counts(manifest: pd.DataFrame, column: str) -> dict[str, dict[str, int]]:
-    known = manifest[manifest[column].notna() & (manifest[column] != "")]
+    named = manifest[manifest[column].notna() & (manifest[column] != "")]
     return {
         str(value): {str(split): int(n) for split, n in part["split"].value_counts().sort_index().items()}
-        for value, part in known.groupby(column)
+        for value, part in named.groupby(column)
     }
 
 
@@ -124,8 +124,8 @@ def _order(manifest: pd.DataFrame) -> dict[str, int]:
     }
 
 
-def _duplicates(manifest: pd.DataFrame, kind: str, found: Sequence[Duplicates]) -> dict[str, Any]:
-    groups = [group for group in found if group.kind == kind]
+def _duplicates(manifest: pd.DataFrame, kind: str, duplicates: Sequence[Duplicates]) -> dict[str, Any]:
+    groups = [group for group in duplicates if group.kind == kind]
     leaking = {row for group in groups if group.leaks for row in group.rows if manifest.at[row, "split"] == "train"}
     return {
         "rows": sum(len(group.rows) for group in groups),
@@ -180,16 +180,16 @@ def _faults(manifest: pd.DataFrame, tables: Mapping[str, FeatureTable]) -> list[
         for modality, table in tables.items():
             if clip and Cause.parse(table.reasons[row]).reason in BROKEN:
                 broken.setdefault(table.reasons[row], []).append(modality)
-        told = [*issues, *(f"{' and '.join(modalities)}: {reason}" for reason, modalities in broken.items())]
-        if told:
-            faults.append({**_key(manifest, row), "issues": told})
+        wrong = [*issues, *(f"{' and '.join(modalities)}: {reason}" for reason, modalities in broken.items())]
+        if wrong:
+            faults.append({**_key(manifest, row), "issues": wrong})
     return faults
 
 
-def _warnings(found: Mapping[str, Any], folds: int) -> list[str]:
+def _warnings(report: Mapping[str, Any], folds: int) -> list[str]:
     """What a user should act on, a sentence each."""
     warnings = []
-    for kind, same in found["duplicates"].items():
+    for kind, same in report["duplicates"].items():
         if same["leaking_rows"]:
             warnings.append(
                 f"{same['leaking_rows']} training rows are the same as a dev or test row ({kind}): scores will be too "
@@ -197,26 +197,25 @@ def _warnings(found: Mapping[str, Any], folds: int) -> list[str]:
             )
         if same["conflicting"]:
             warnings.append(f"{same['conflicting']} groups of rows are the same ({kind}) but are labelled differently")
-    for label, count in found["small_classes"].items():
+    for label, count in report["small_classes"].items():
         warnings.append(
             f"class {label!r} has {count} training rows, fewer than train.folds = {folds}: merge or drop it with "
             "ingest.labels"
         )
-    for label, count in found["unseen_labels"].items():
+    for label, count in report["unseen_labels"].items():
         warnings.append(
             f"class {label!r} stands in {count} dev or test rows and in no training row: it can't be learnt"
         )
-    shared = found["shared_dialogues"]["in_one_table"]
+    shared = report["shared_dialogues"]["in_one_table"]
     if shared:
         warnings.append(
             f"{len(shared)} dialogues of one table stand in several splits, such as {shared[0]}: context leaks "
             "from train to dev or test; cut the splits by dialogue, or unset ingest.table.split"
         )
-    for modality in next(iter(found["modalities"].values())):
-        if not any(split[modality]["present"] for split in found["modalities"].values()):
+    for modality in next(iter(report["modalities"].values())):
+        if not any(split[modality]["present"] for split in report["modalities"].values()):
             warnings.append(f"no row has {modality}: models do without it")
-    if found["faults"]:
-        warnings.append(
-            f"{len(found['faults'])} of {found['dataset']['rows']} rows have faults, listed in data.html; none was lost"
-        )
+    if report["faults"]:
+        count, rows = len(report["faults"]), report["dataset"]["rows"]
+        warnings.append(f"{count} of {rows} rows have faults, listed in data.html; none was lost")
     return warnings

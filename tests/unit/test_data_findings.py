@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from emofuse.core.errors import DataError
 from emofuse.core.params import Params
 from emofuse.core.records import MODALITIES, FeatureTable
 from emofuse.datasets.contract import validate
-from emofuse.datasets.findings import findings, headline
+from emofuse.datasets.data_findings import data_findings, headline
 from emofuse.datasets.manifest import build_manifest
 from emofuse.reporting.data_report import write_page
 from tests.conftest import SEED, ingest
@@ -46,7 +47,7 @@ def manifest(params: Params, tmp_path: Path) -> pd.DataFrame:
 
 @pytest.fixture
 def found(manifest: pd.DataFrame) -> dict[str, Any]:
-    return findings(manifest, presence(manifest, {0: "no text"}), ["a note"], "table", "mine", FOLDS)
+    return data_findings(manifest, presence(manifest, {0: "no text"}), ["a note"], "table", "mine", FOLDS)
 
 
 def test_duplicates_leaks_and_conflicts_are_named(found: dict[str, Any]) -> None:
@@ -56,8 +57,49 @@ def test_duplicates_leaks_and_conflicts_are_named(found: dict[str, Any]) -> None
     assert group["conflicting_labels"] == ["fear", "joy"]
     assert group["across"] == ["test", "train"]
     assert [(row["split"], row["row"]) for row in group["rows"]] == [("train", 13), ("train", 14), ("test", 15)]
+    # Each dialogue has a clock of its own.
+    assert found["duplicates"]["same time span and speaker"]["rows"] == 0
+
+
+MELD = "Sr No.,Utterance,Speaker,Emotion,Dialogue_ID,Utterance_ID,StartTime,EndTime"
+
+
+def spans_of(params: Params, root: Path, row: Callable[[int], str], more: str = "") -> tuple[int, int]:
+    """Rows of one span and those of them that leak, by the times of MELD's three tables of twelve rows each."""
+    for part, split in enumerate(("train", "dev", "test")):
+        rows = [f"{n},line {part} {n},Ann,{('joy', 'anger')[n % 2]},{n // 4},{n % 4}," for n in range(12)]
+        cells = [start + row(n if split == "train" else n + 1) for n, start in enumerate(rows)]
+        (root / f"{split}_sent_emo.csv").write_text("\n".join([MELD + more, *cells, ""]))
+    manifest = build_manifest(ingest(params, root, "meld"), SEED)[0]
+    found = data_findings(manifest, presence(manifest, {}), [], "meld", "mine", FOLDS)
     spans = found["duplicates"]["same time span and speaker"]
-    assert (spans["rows"], spans["leaking_rows"]) == (2, 1)
+    return spans["rows"], spans["leaking_rows"]
+
+
+def test_times_are_compared_within_an_episode(params: Params, tmp_path: Path) -> None:
+    season = ",Season,Episode"
+    assert spans_of(params, tmp_path, lambda n: f"{n},{n + 0.5},1,1", season) == (35, 11)
+    assert spans_of(params, tmp_path, lambda n: f"{n},{n + 0.5},1,{n}", season) == (35, 11)
+    assert spans_of(params, tmp_path, lambda n: f"{n % 4},{n % 4 + 0.5},{n},2", season) == (35, 11)
+    assert spans_of(params, tmp_path, lambda n: f"{n},{n + 0.5},,", season) == (0, 0)
+    assert spans_of(params, tmp_path, lambda n: f"{n},{n + 0.5}") == (0, 0)
+
+
+@pytest.mark.parametrize("length", ["0,2", "0,{0}.5", "00:00:00.100,00:00:01.900", "0.{0},3"])
+def test_times_that_start_anew_with_every_clip_are_no_leaks(params: Params, tmp_path: Path, length: str) -> None:
+    assert spans_of(params, tmp_path, lambda n: f"{length.format(n % 4)},1,1", ",Season,Episode") == (0, 0)
+    assert spans_of(params, tmp_path, lambda n: length.format(n % 4)) == (0, 0)
+    kept = build_manifest(ingest(params, tmp_path, "meld", drop_leaks=True), SEED)[0]
+    assert kept["label"].notna().all()
+
+
+def test_rows_without_a_dialogue_have_a_clock_each(params: Params, tmp_path: Path) -> None:
+    parts = [(part, n) for part in ("train", "dev", "test") for n in range(6)]
+    rows = [(part, f"line {n} {part}", ("joy", "fear")[n % 2], 1, 3) for part, n in parts]
+    pd.DataFrame(rows, columns=["part", "say", "label", "t0", "t1"]).assign(who="Ann").to_csv(tmp_path / "table.csv")
+    table = {"text": "say", "speaker": "who", "start": "t0", "end": "t1", "split": "part"}
+    kept = build_manifest(ingest(params, tmp_path, "table", table=table, drop_leaks=True), SEED)[0]
+    assert kept["label"].notna().all()
 
 
 def test_classes_and_dialogues_that_make_trouble_are_named(found: dict[str, Any]) -> None:
@@ -82,7 +124,7 @@ def test_a_clip_that_cannot_be_used_is_a_fault_and_a_missing_face_is_none(params
     manifest, notes = build_manifest(ingest(params, corpus, "demo"), SEED)
     sound = manifest.index[manifest["clip"].notna()]
     tables = presence(manifest, {sound[0]: "can't be decoded: End of file", sound[1]: "no face found"})
-    found = findings(manifest, tables, notes, "demo", "corpus", FOLDS)
+    found = data_findings(manifest, tables, notes, "demo", "corpus", FOLDS)
     broken = [fault["issues"] for fault in found["faults"] if "can't be decoded" in str(fault["issues"])]
     assert broken == [["text and audio and visual and metadata: can't be decoded: End of file"]]
     assert "no face found" not in str(found["faults"])
@@ -90,7 +132,7 @@ def test_a_clip_that_cannot_be_used_is_a_fault_and_a_missing_face_is_none(params
 
 def test_the_report_is_a_page_of_its_own(manifest: pd.DataFrame, found: dict[str, Any], tmp_path: Path) -> None:
     manifest.loc[0, "speaker"] = "<script>alert(1)</script>"
-    found = findings(manifest, presence(manifest, {}), ["<b>note</b>"], "table", "mine", FOLDS)
+    found = data_findings(manifest, presence(manifest, {}), ["<b>note</b>"], "table", "mine", FOLDS)
     write_page(tmp_path / "a.html", found, manifest)
     page = (tmp_path / "a.html").read_text()
     assert "&lt;b&gt;note" in page

@@ -1,0 +1,91 @@
+"""The row of a dialogue, described once: what a layout gives, what the manifest holds, what a model is given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Split = Literal["train", "dev", "test", "predict"]
+Seconds = Annotated[float | None, Field(ge=0, allow_inf_nan=False)]
+Rank = Annotated[int | None, Field(ge=0)]
+Length = Annotated[int | None, Field(ge=1)]
+
+
+@dataclass(frozen=True)
+class AsRead:
+    """Marks a column that a layout gives, as strings; one that it doesn't know holds a default."""
+
+    default: str | None
+
+
+class ManifestRow(BaseModel):
+    """A row of the manifest. Only `issues` may differ between two readings of one table.
+
+    Attributes:
+        split: whether it is trained on, chosen by, measured on, or only gets a prediction.
+        dialogue: its id, or one of the row's own where it stands alone.
+        utterance: its number in the dialogue.
+        clip: relative to the data root; None where there is none.
+        clip_sha256: of its bytes.
+        text: as found.
+        clean_text: the same, cleaned.
+        speaker: empty where unknown.
+        start: seconds; None where unknown.
+        end: seconds; None where unknown.
+        clock: what its times are counted on: only times of one clock can be compared.
+        position: 0-based rank in the dialogue; None where the row stands alone.
+        dialogue_length: utterances in the dialogue; None where the row stands alone.
+        label: None where unlabelled.
+        row_id: names the row in a submission.
+        source: the file that holds the row.
+        row: its number there, from 1, the header not counted.
+        issues: what is wrong with the row.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True, regex_engine="python-re")
+
+    split: Annotated[Split, AsRead("train")]
+    dialogue: Annotated[str, Field(min_length=1), AsRead(None)]
+    utterance: Annotated[int, AsRead(None)]
+    clip: Annotated[str | None, Field(pattern=r"^(?!/)(?!.*(^|/)\.\.(/|$))"), AsRead(None)]
+    clip_sha256: Annotated[str | None, Field(pattern=r"^[0-9a-f]{64}$")]
+    text: Annotated[str, AsRead("")]
+    clean_text: str
+    speaker: Annotated[str, AsRead("")]
+    start: Annotated[Seconds, AsRead("")]
+    end: Annotated[Seconds, AsRead("")]
+    clock: Annotated[str, Field(min_length=1), AsRead(None)]
+    position: Rank
+    dialogue_length: Length
+    label: Annotated[str | None, Field(min_length=1), AsRead("")]
+    row_id: Annotated[str, AsRead(None)]
+    source: Annotated[str, AsRead("")]
+    row: Annotated[int, Field(ge=0), AsRead(None)]
+    issues: list[str]
+
+    @model_validator(mode="after")
+    def _inside(self) -> ManifestRow:
+        if self.position is not None and self.position >= (self.dialogue_length or 0):
+            raise ValueError(f"position {self.position} is not inside a dialogue of {self.dialogue_length} utterances")
+        return self
+
+
+_ARROW: dict[object, pa.DataType] = {
+    **dict.fromkeys((Split, str, str | None), pa.string()),
+    **dict.fromkeys((int, int | None), pa.int64()),
+    float | None: pa.float64(),
+    list[str]: pa.list_(pa.string()),
+}
+MANIFEST = pa.schema([(name, _ARROW[field.annotation]) for name, field in ManifestRow.model_fields.items()])
+# What a layout gives, and what each column holds that it doesn't know.
+AS_READ = {
+    name: mark.default
+    for name, field in ManifestRow.model_fields.items()
+    for mark in field.metadata
+    if isinstance(mark, AsRead)
+}
+# The columns of an MLflow model's input, under what they are called there.
+MODEL_COLUMNS = {"video": "clip", "utterance": "text", "position": "position", "dialogue_length": "dialogue_length"}
