@@ -47,6 +47,7 @@ from mlflow.utils.validation import (
 from sqlalchemy.exc import SQLAlchemyError  # what MLflow lets through of a store that is no database of its own
 
 from emofuse.core.errors import TrackingError
+from emofuse.core.rows import MANIFEST, MODEL_COLUMNS
 from emofuse.inference.description import DESCRIPTION
 
 EXPERIMENT = REGISTERED_MODEL = "emofuse"
@@ -61,13 +62,9 @@ KEY_TAG, BUNDLE_TAG, COMMIT_TAG = "emofuse.key", "emofuse.bundle", "mlflow.sourc
 NAMES_TAG = "emofuse.names"  # what the names that MLflow doesn't take were
 LONGEST_NAME = MAX_ENTITY_KEY_LENGTH - 8  # characters, less those of a number
 _REFUSED = re.compile(r"[^\w.\- :]")  # in the name of a param or a metric, but for `/` (mlflow.utils.validation)
+KINDS = {"string": "string", "int64": "long"}  # Arrow's name of a type, and MLflow's
 INPUTS = Schema(
-    [
-        ColSpec("string", "video", required=False),
-        ColSpec("string", "utterance", required=False),
-        ColSpec("long", "position", required=False),
-        ColSpec("long", "dialogue_length", required=False),
-    ]
+    [ColSpec(KINDS[str(MANIFEST.field(column).type)], name, required=False) for name, column in MODEL_COLUMNS.items()]
 )
 CONTEXTS = {
     "train": "training",

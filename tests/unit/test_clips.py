@@ -35,7 +35,7 @@ FITS = [
 def test_a_path_that_nearly_fits_one_file_is_that_file_and_told(tmp_path: Path, path: str, file: str) -> None:
     located, issues = folder(tmp_path, file, "a/other.wav", "other.wav").locate(path)
     assert located == file
-    assert issues == ([] if path == file else [f"no clip {path!r}; took {file!r}, the only one that fits"])
+    assert issues == ([] if path == file else [f"no clip {path!a}; took {file!r}, the only one that fits"])
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,13 @@ class Line:
         """What was said, cleaned."""
         return clean_text(self.text)
 
+    @property
+    def lasts(self) -> float | None:
+        """Seconds by its times; None where they are unknown or out of order."""
+        if self.start is None or self.end is None or self.end <= self.start:
+            return None
+        return self.end - self.start
+
 
 @runtime_checkable
 class Clip(Protocol):

@@ -1,4 +1,4 @@
-"""The row of a dialogue, described once: what a layout gives, what the manifest holds, what a model is given."""
+"""The row of a dialogue, described once: what layouts give, what the manifest holds, what requests and models get."""
 
 from __future__ import annotations
 
@@ -8,10 +8,28 @@ from typing import Annotated, Literal
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from emofuse.core.records import Line
+
 Split = Literal["train", "dev", "test", "predict"]
 Seconds = Annotated[float | None, Field(ge=0, allow_inf_nan=False)]
 Rank = Annotated[int | None, Field(ge=0)]
 Length = Annotated[int | None, Field(ge=1)]
+# What comes from outside has bounds that a table has not.
+GivenSeconds = Annotated[Seconds, Field(le=1e6)]
+GivenSpeaker = Annotated[str | None, Field(max_length=200)]
+
+
+class GivenLine(BaseModel):
+    """A line of a dialogue as it comes in a request or a transcript."""
+
+    text: Annotated[str, Field(description="what was said")]
+    speaker: Annotated[GivenSpeaker, Field(description="who said it: any name that tells speakers apart")] = None
+    start: Annotated[GivenSeconds, Field(description="seconds in the dialogue")] = None
+    end: Annotated[GivenSeconds, Field(description="seconds in the dialogue")] = None
+
+    def line(self) -> Line:
+        """The same as extractors look at it."""
+        return Line(self.text, self.speaker, self.start, self.end)
 
 
 @dataclass(frozen=True)

@@ -124,7 +124,7 @@ def utterances(rows: pd.DataFrame, root: Path | str) -> list[Utterance]:
             clip=Path(root) / row.clip if row.clip and not far else None,
             url=f"{root}/{row.clip}" if row.clip and far else None,
             sha256=row.clip_sha256,
-            duration=_duration(line),
+            duration=line.lasts,
             position=None if row.position is None else int(row.position),
             dialogue_length=None if row.dialogue_length is None else int(row.dialogue_length),
             context=context,
@@ -132,12 +132,6 @@ def utterances(rows: pd.DataFrame, root: Path | str) -> list[Utterance]:
         )
         for row, line, context in zip(rows.itertuples(index=False), lines, _contexts(rows, lines), strict=True)
     ]
-
-
-def _duration(line: Line) -> float | None:
-    if line.start is None or line.end is None or line.end <= line.start:
-        return None
-    return line.end - line.start
 
 
 def _clip_reason(issues: Iterable[str]) -> Cause:

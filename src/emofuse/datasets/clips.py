@@ -54,7 +54,7 @@ class ClipFolder:
             return None, [str(Cause(Reason.CLIP_LINKED_OUTSIDE, path))]
         name = files[0].relative_to(self._root).as_posix()
         same = name == PurePosixPath(path).as_posix()
-        return name, [] if same else [f"no clip {path!r}; took {name!r}, the only one that fits"]
+        return name, [] if same else [f"no clip {path!a}; took {name!r}, the only one that fits"]
 
     def fitting(self, path: str) -> list[Path]:
         """The files that a path stands for when spaces, slashes, Unicode forms and case are taken lightly."""

@@ -8,7 +8,7 @@ import pandas as pd
 
 from emofuse.core.errors import DataError
 from emofuse.core.params import IngestParams
-from emofuse.datasets.meld import CLIP_NAME, Part, existing, read_part
+from emofuse.datasets.meld import CLIP_NAME, Part, existing, read_meld_table
 from emofuse.datasets.raw_rows import RawRows
 
 TRAIN = "train_emotion.csv"
@@ -29,10 +29,10 @@ def read_hackathon(params: IngestParams) -> RawRows:
             f"{root}: found {', '.join(path.name for path in tests)}, expected one test*.csv; move the others away"
         )
     notes: list[str] = []
-    frames = [read_part(root, Part("train", root / TRAIN, _folder(root, "train", notes), None), notes)]
+    frames = [read_meld_table(root, Part("train", root / TRAIN, _folder(root, "train", notes), None), notes)]
     if tests:
         part = Part("predict", tests[0], _folder(root, "test", notes), params.id, labelled=False)
-        frames.append(read_part(root, part, notes))
+        frames.append(read_meld_table(root, part, notes))
     else:
         notes.append(f"{root.name}: found no test*.csv, so there is nothing to predict")
     return RawRows(pd.concat(frames, ignore_index=True), notes)

@@ -51,7 +51,7 @@ def read_meld(params: IngestParams) -> RawRows:
         )
     notes: list[str] = []
     frames = [
-        read_part(root, Part(split, path, _find(root, SPLITS[split][1]), params.id), notes)
+        read_meld_table(root, Part(split, path, _find(root, SPLITS[split][1]), params.id), notes)
         for split, path in tables.items()
         if path is not None
     ]
@@ -88,7 +88,7 @@ def existing(root: Path, holding: str) -> Path:
     return root
 
 
-def read_part(root: Path, part: Part, notes: list[str]) -> pd.DataFrame:
+def read_meld_table(root: Path, part: Part, notes: list[str]) -> pd.DataFrame:
     """Read a CSV in MELD's columns and pair its rows with the clips of its folder.
 
     Args:

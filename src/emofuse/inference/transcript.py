@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
 
 import pysubs2
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError, model_validator
 
 from emofuse.core.errors import DataError
 from emofuse.core.records import Line, Utterance
-
-Time = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
-
-
-class _Said(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-    text: str
-    start: Time
-    end: Time
-    speaker: str | None = None
+from emofuse.core.rows import GivenLine
+from emofuse.datasets.delimited import decode
 
 
-_SAID = TypeAdapter(list[_Said])
+class _TimedLine(GivenLine):
+    @model_validator(mode="after")
+    def _timed(self) -> _TimedLine:
+        if self.start is None or self.end is None:
+            raise ValueError("found a line without times, expected start and end")
+        return self
+
+
+_LINES = TypeAdapter(list[_TimedLine])
 
 
 @dataclass(frozen=True)
@@ -69,9 +67,9 @@ def read_transcript(path: Path) -> Transcript:
         DataError: it can't be read, or is none.
     """
     try:
-        return parse_transcript(path.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: can't be read: {error}; expected UTF-8") from None
+        return parse_transcript(decode(path.read_bytes())[0])
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: can't be read: {error}; expected a text in UTF-8") from None
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
 
@@ -84,24 +82,26 @@ def parse_transcript(text: str) -> Transcript:
     """
     try:
         if text.lstrip().startswith("["):
-            said = _SAID.validate_json(text)
+            given = _LINES.validate_json(text)
         else:
-            said = [
-                _Said(text=event.plaintext, start=event.start / 1000, end=event.end / 1000, speaker=event.name or None)
-                for event in pysubs2.SSAFile.from_string(text, format_="vtt" if text.startswith("WEBVTT") else "srt")
-            ]
-    except (ValidationError, pysubs2.exceptions.Pysubs2Error, ValueError) as error:
-        first = str(error).splitlines()[0]
-        raise DataError(f"no transcript: {first}; expected SRT, VTT, or JSON: {_EXAMPLE}") from None
-    said = [line for line in said if line.end > line.start and line.text.strip()]
-    if not said:
-        raise DataError(f"found a transcript without lines; expected SRT, VTT, or JSON: {_EXAMPLE}")
-    said.sort(key=lambda line: line.start)
-    return Transcript(tuple(Line(_one(s.text), s.speaker, s.start, s.end) for s in said))
+            events = pysubs2.SSAFile.from_string(text, format_="vtt" if text.startswith("WEBVTT") else "srt")
+            given = _LINES.validate_python(
+                [
+                    {"text": e.plaintext, "start": e.start / 1000, "end": e.end / 1000, "speaker": e.name or None}
+                    for e in events
+                ]
+            )
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = " ".join(str(part + 1 if isinstance(part, int) else part) for part in first["loc"])
+        raise DataError(f"no transcript: line {where}: {first['msg']}; expected {_EXAMPLE}") from None
+    except (pysubs2.exceptions.Pysubs2Error, ValueError) as error:
+        raise DataError(f"no transcript: {str(error).splitlines()[0]}; expected {_EXAMPLE}") from None
+    lines = [replace(line.line(), text=" ".join(line.text.split())) for line in given]
+    lines = [line for line in lines if line.text and line.lasts]
+    if not lines:
+        raise DataError(f"found a transcript without lines; expected {_EXAMPLE}")
+    return Transcript(tuple(sorted(lines, key=lambda line: line.start or 0.0)))
 
 
-def _one(text: str) -> str:
-    return " ".join(text.split())
-
-
-_EXAMPLE = '[{"text": "You got the job!", "start": 0.0, "end": 1.4, "speaker": "Ann"}, ...]'
+_EXAMPLE = 'SRT, VTT, or JSON: [{"text": "You got the job!", "start": 0.0, "end": 1.4, "speaker": "Ann"}, ...]'

@@ -11,7 +11,7 @@ import torch
 from emofuse.core.device import available_cores
 from emofuse.core.params import ServeParams
 from emofuse.core.reasons import Cause, Reason
-from emofuse.core.records import Extracted, Line, Utterance
+from emofuse.core.records import Extracted, Utterance
 from emofuse.inference.offline import look_of
 from emofuse.inference.prediction import Prediction
 from emofuse.inference.predictor import Predictor
@@ -172,7 +172,7 @@ def as_utterance(request: ParsedRequest) -> Utterance:
         speaker=context.speaker,
         start=context.start,
         end=context.end,
-        context=tuple(Line(line.text, line.speaker, line.start, line.end) for line in context.lines),
+        context=tuple(line.line() for line in context.lines),
         clip_reason=Cause(Reason.NO_VIDEO_SENT),
     )
 

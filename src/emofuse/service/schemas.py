@@ -8,25 +8,19 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 from pydantic.config import JsonDict
 
 from emofuse.core.records import CONTEXT_LINES
+from emofuse.core.rows import GivenLine, GivenSeconds, GivenSpeaker, Length, Rank
 from emofuse.inference.prediction import ModalityUse, Prediction
 from emofuse.service.encoded import decoded
 
 MOST_LINES = 1000  # of a context
 MOST_FACES = 500  # of an answer
-Seconds = Annotated[float | None, Field(ge=0, le=1e6, allow_inf_nan=False)]
-Speaker = Annotated[str | None, Field(max_length=200)]
 File = Annotated[bytes, BeforeValidator(decoded), WithJsonSchema({"type": "string", "format": "base64"})]
 
 
-class EarlierLine(BaseModel):
+class EarlierLine(GivenLine):
     """An utterance that came before in the dialogue."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
-
-    text: Annotated[str, Field(description="what was said")]
-    speaker: Annotated[Speaker, Field(description="who said it: any name that tells speakers apart")] = None
-    start: Annotated[Seconds, Field(description="seconds in the dialogue")] = None
-    end: Annotated[Seconds, Field(description="seconds in the dialogue")] = None
 
 
 class DialogueContext(BaseModel):
@@ -38,15 +32,15 @@ class DialogueContext(BaseModel):
         list[EarlierLine],
         Field(max_length=MOST_LINES, description=f"the lines before it, oldest first; the last {CONTEXT_LINES} count"),
     ] = []
-    speaker: Annotated[Speaker, Field(description="who says it")] = None
-    start: Annotated[Seconds, Field(description="seconds in the dialogue")] = None
-    end: Annotated[Seconds, Field(description="seconds in the dialogue")] = None
+    speaker: Annotated[GivenSpeaker, Field(description="who says it")] = None
+    start: Annotated[GivenSeconds, Field(description="seconds in the dialogue")] = None
+    end: Annotated[GivenSeconds, Field(description="seconds in the dialogue")] = None
     position: Annotated[
-        int | None,
-        Field(ge=0, le=100_000, description="0-based rank in the dialogue; the number of lines where there are any"),
+        Rank,
+        Field(le=100_000, description="0-based rank in the dialogue; the number of lines where there are any"),
     ] = None
     dialogue_length: Annotated[
-        int | None, Field(ge=1, le=100_000, description="utterances in the dialogue; position + 1 where not given")
+        Length, Field(le=100_000, description="utterances in the dialogue; position + 1 where not given")
     ] = None
 
     @property
