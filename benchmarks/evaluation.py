@@ -22,12 +22,12 @@ from emofuse.core.tables import write_features, write_manifest
 from emofuse.evaluation.subject import together
 from emofuse.evaluation.uncertainty import Bootstrap, dialogue_keys
 from emofuse.features.registry import make_extractor
-from emofuse.fusion.names import ENSEMBLE, FUSIONS, MODELS, TRAINED, model_modalities
-from emofuse.fusion.registry import make_model
-from emofuse.fusion.scaling import Scaler
+from emofuse.fusion.names import ENSEMBLE, FUSIONS, MODELS, TRAINED
+from emofuse.fusion.scaling import fit_scalers
 from emofuse.fusion.trained_model import Bundle
 from emofuse.inference.bundle import save_bundle
 from emofuse.inference.predictor import Predictor
+from emofuse.training.dataset import training_set
 
 ROWS = {"train": (9989, 1038), "dev": (1109, 114), "test": (2610, 280)}  # MELD's utterances and dialogues
 LABELS = ("anger", "disgust", "fear", "joy", "neutral", "sadness", "surprise")
@@ -94,35 +94,21 @@ def _project(params: Params, manifest: pd.DataFrame, folder: Path) -> dict[str, 
             folder / FEATURES_DIR / f"{modality}.parquet", manifest, names, (Extracted(row) for row in values)
         )
     some = np.arange(FITTED)
-    scalers = {
-        modality: Scaler.fit(table.select(some), params.scale.clip, params.scale.projection.items())
-        for modality, table in tables.items()
-    }
+    scalers = fit_scalers(manifest.iloc[some], {m: table.select(some) for m, table in tables.items()}, params.scale)
     bundles: dict[str, Bundle] = {}
     for name in TRAINED:
         torch.manual_seed(1)
-        read = model_modalities(name)
-        dims = {modality: scalers[modality].width for modality in read}
-        members = [make_model(name, dims, len(LABELS), params.train).eval() for _ in range(params.train.folds)]
-        bundles[name] = Bundle(
-            name=name,
-            labels=LABELS,
-            features={modality: tables[modality].names for modality in read},
-            extractors={modality: params.extractor(modality) for modality in read},
-            scalers={modality: scalers[modality] for modality in read},
-            train=params.train,
-            seed=params.seed,
-            members=members,
-        )
+        data = training_set(name, manifest, tables, scalers, params.train)
+        bundles[name] = data.bundle([data.fresh(params.train).eval() for _ in range(params.train.folds)], params)
     members = [member for name in FUSIONS for member in bundles[name].members]
     bundles[ENSEMBLE] = replace(bundles[FUSIONS[0]], name=ENSEMBLE, members=members)
     for name, bundle in bundles.items():
         save_bundle(bundle, folder / MODELS_DIR / name)
     # The model that costs most is to be the champion, which is looked at most: it answers half of the rows rightly.
     answers = together({ENSEMBLE: Predictor(bundles[ENSEMBLE])}, manifest, tables)[ENSEMBLE].answer_all().argmax(axis=1)
-    known = chance.random(len(manifest)) < 0.5
+    right = chance.random(len(manifest)) < 0.5
     write_manifest(
-        manifest.assign(label=np.where(known, np.array(LABELS)[answers], manifest["label"])), folder / MANIFEST_FILE
+        manifest.assign(label=np.where(right, np.array(LABELS)[answers], manifest["label"])), folder / MANIFEST_FILE
     )
     (folder / PARAMS_FILE).write_bytes(PARAMS_FILE.read_bytes())
     return {modality: len(table.names) for modality, table in tables.items()}

@@ -7,30 +7,32 @@ with the params of this tree, changed as a variant says, and reported on dev.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
+import pandas as pd
 from numpy.typing import NDArray
 from sklearn.model_selection import GroupShuffleSplit
 
 from emofuse.core.errors import guard
 from emofuse.core.metrics import summary
-from emofuse.core.params import TrainParams, load_params
+from emofuse.core.params import Params, TextParams, load_params
 from emofuse.core.paths import FEATURES_DIR, MANIFEST_FILE
-from emofuse.core.records import MODALITIES
-from emofuse.core.tables import label_order, read_features, read_json, read_manifest, write_json
-from emofuse.fusion.context import manifest_lines
+from emofuse.core.records import MODALITIES, FeatureTable
+from emofuse.core.tables import label_order, read_features, read_json, read_manifest, training_rows, write_json
+from emofuse.evaluation.measured import WEIGHTED_F1
+from emofuse.evaluation.uncertainty import Bootstrap
+from emofuse.features.text.finetuned import column_names
 from emofuse.fusion.finetuned import FinetunedScores
-from emofuse.fusion.inputs import make_batch
 from emofuse.fusion.names import FUSIONS
-from emofuse.fusion.registry import make_model
-from emofuse.fusion.scaling import Scaler
-from emofuse.training.calibration import apply_temperature, calibration_error, fit_shares, fit_temperature, log_pool
-from emofuse.training.loop import Rows, train
+from emofuse.fusion.scaling import Scaler, fit_scalers
+from emofuse.inference.predictor import Predictor
+from emofuse.training.bundle_training import make_ensemble, train_bundle
+from emofuse.training.calibration import apply_temperature, calibration_error, fit_temperature
+from emofuse.training.record import TrainedBundle
 
 RESULTS, PAGE = Path("benchmarks/models.json"), Path("docs/models.md")
 CUT_ROWS = 1000  # as many as the hackathon's teams had
@@ -65,148 +67,161 @@ out, cut anew for each seed. The built-in corpus is synthetic.
 
 @dataclass(frozen=True)
 class Answers:
-    """Probabilities, shape (n, classes): of training rows by members that never met them, and of dev rows."""
+    """Probabilities, shape (n, classes): of training rows by members that never met them, and of dev rows.
+
+    Those of dev are not calibrated yet; `without_context` are of the same rows without the dialogue around them.
+    """
 
     held_out: NDArray[np.float64]
     dev: NDArray[np.float64]
-    alone: NDArray[np.float64]
+    without_context: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Data:
-    """Training rows, dev rows, and what they are named."""
+    """The rows of a tree, some of them to train on, some for dev, scaled on the former."""
 
-    rows: Rows
-    dialogues: list[str]
-    dev: Rows
-    dev_dialogues: list[str]
-    dims: dict[str, int]
-    classes: int
-    finetuned: Answers | None  # what finetuned text encoders say, where the features hold it
+    manifest: pd.DataFrame
+    tables: Mapping[str, FeatureTable]
+    scalers: Mapping[str, Scaler]
+
+    @property
+    def dev(self) -> NDArray[np.bool_]:
+        """Which rows are asked."""
+        rows: NDArray[np.bool_] = ((self.manifest["split"] == "dev") & self.manifest["label"].notna()).to_numpy()
+        return rows
+
+    def targets(self, rows: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """The class of some of the rows."""
+        codes: NDArray[np.int64] = pd.Index(label_order(self.manifest)).get_indexer(self.manifest["label"][rows])
+        return codes
+
+    def text(self, params: TextParams) -> TextParams:
+        """The params of the text, finetuned where the features hold what finetuned encoders say of these classes."""
+        names = column_names(label_order(self.manifest))
+        epochs = int(self.tables["text"].names[-len(names) :] == names)
+        return params.model_copy(update={"finetune": params.finetune.model_copy(update={"epochs": epochs})})
 
 
 class Tree:
     """The features that lie in a tree."""
 
-    def __init__(self, folder: Path, params: TrainParams) -> None:
+    def __init__(self, folder: Path, params: Params) -> None:
+        self._scale = params.scale
         self.manifest = read_manifest(folder / MANIFEST_FILE)
-        names = [name for name in MODALITIES if (folder / FEATURES_DIR / f"{name}.parquet").is_file()]
-        self._tables = {name: read_features(name, self.manifest, folder / FEATURES_DIR) for name in names}
-        self._lines = manifest_lines(self.manifest, self._tables["text"], params.attention)
+        self._tables = {name: read_features(name, self.manifest, folder / FEATURES_DIR) for name in MODALITIES}
 
-    def data(self, fit: NDArray[np.bool_], dev: NDArray[np.bool_], clip: float) -> Data:
-        """Rows to train on and to ask, scaled on the former."""
-        labels = sorted(self.manifest["label"][fit].unique())
-        scalers = {name: Scaler.fit(table.select(fit), clip) for name, table in self._tables.items()}
+    def data(self, fit: NDArray[np.bool_], dev: NDArray[np.bool_]) -> Data:
+        """Rows to train on and to ask; the others of their dialogues are context alone."""
+        dialogue = self.manifest["split"] + "/" + self.manifest["dialogue"]
+        split = np.select([dialogue.isin(dialogue[rows]) for rows in (fit, dev)], ["train", "dev"], "predict")
+        labels = self.manifest["label"].where(fit | dev)
+        manifest = self.manifest.assign(split=split, label=labels, dialogue=dialogue)
+        return Data(manifest, self._tables, fit_scalers(manifest, self._tables, self._scale))
 
-        def rows(chosen: NDArray[np.bool_]) -> Rows:
-            picked = {name: table.select(chosen) for name, table in self._tables.items()}
-            targets = [labels.index(label) for label in self.manifest["label"][chosen]]
-            return Rows(make_batch(picked, scalers, list(picked), self._lines.select(chosen)), torch.tensor(targets))
-
-        dialogues = [self.manifest["dialogue"][chosen].tolist() for chosen in (fit, dev)]
-        dims = {name: scaler.width for name, scaler in scalers.items()}
-        finetuned = None
-        if self._tables["text"].names[-1].startswith("text_finetuned_"):
-            member = FinetunedScores(dims, len(labels)).fit(scalers["text"], rows(fit).targets).eval()
-            with torch.inference_mode():
-                asked = [member(rows(chosen).batch).double().softmax(dim=1).numpy() for chosen in (fit, dev)]
-            finetuned = Answers(asked[0], asked[1], asked[1])
-        return Data(rows(fit), dialogues[0], rows(dev), dialogues[1], dims, len(labels), finetuned)
-
-    def splits(self, seeds: int, clip: float) -> dict[int, Data]:
+    def splits(self, seeds: int) -> dict[int, Data]:
         """Train and dev as they are, for each seed."""
         labelled = self.manifest["label"].isin(label_order(self.manifest))
         parts = [(labelled & (self.manifest["split"] == split)).to_numpy() for split in ("train", "dev")]
-        return dict.fromkeys(range(1, seeds + 1), self.data(parts[0], parts[1], clip))
+        return dict.fromkeys(range(1, seeds + 1), self.data(*parts))
 
-    def cuts(self, seeds: int, clip: float) -> dict[int, Data]:
+    def cuts(self, seeds: int) -> dict[int, Data]:
         """The first rows of train of the hackathon's classes, a fifth of their dialogues for dev, cut anew a seed."""
         chosen = np.flatnonzero((self.manifest["split"] == "train") & self.manifest["label"].isin(CUT_CLASSES))
         chosen = chosen[:CUT_ROWS]
         splitter = GroupShuffleSplit(seeds, test_size=0.2, random_state=0)
-        found = {}
+        cuts = {}
         for seed, parts in enumerate(splitter.split(chosen, groups=self.manifest["dialogue"].iloc[chosen]), start=1):
             masks = [np.isin(np.arange(len(self.manifest)), chosen[part]) for part in parts]
-            found[seed] = self.data(masks[0], masks[1], clip)
-        return found
+            cuts[seed] = self.data(*masks)
+        return cuts
 
 
-def answers(name: str, data: Data, params: TrainParams, seed: int) -> Answers:
-    """Train a model and ask it."""
-    trained = train(lambda: make_model(name, data.dims, data.classes, params), data.rows, data.dialogues, params, seed)
-    everyone = torch.ones(len(data.dev.targets), dtype=torch.bool)
-    with torch.inference_mode():
-        batches = (data.dev.batch, data.dev.batch.alone(everyone))
-        asked = [torch.stack([m(b).double().softmax(dim=1) for m in trained.members]).numpy() for b in batches]
-    dev, alone = (log_pool(members, [1 / len(members)] * len(members)) for members in asked)
-    return Answers(trained.held_out, dev, alone)
+def answers(trained: TrainedBundle, data: Data) -> Answers:
+    """Ask a model."""
+    predictor = Predictor(replace(trained.bundle, temperature=1.0))
+    own = {modality: data.tables[modality] for modality in trained.bundle.features}
+    dev = predictor.probabilities(own, data.manifest)[0][data.dev]
+    without = predictor.probabilities({m: table.select(data.dev) for m, table in own.items()})[0]
+    return Answers(trained.held_out.probabilities, dev, without)
 
 
-def mixed(parts: Sequence[Answers], targets: NDArray[np.int64]) -> Answers:
-    """The ensemble of several models."""
-    shares = fit_shares(np.stack([part.held_out for part in parts]), targets)
-    print("shares", shares)
-    stacked = [[part.held_out, part.dev, part.alone] for part in parts]
-    return Answers(*(log_pool(np.stack([part[i] for part in stacked]), shares) for i in range(3)))
+def last_member(ensemble: TrainedBundle, data: Data) -> Answers:
+    """Ask the last member of an ensemble alone, whose columns are of encoders that never met a training row."""
+    bundle = replace(ensemble.bundle, members=ensemble.bundle.members[-1:], weights=(), temperature=1.0)
+    own = {modality: data.tables[modality] for modality in bundle.features}
+    everyone = Predictor(bundle).probabilities(own)[0]
+    return Answers(everyone[training_rows(data.manifest)], everyone[data.dev], everyone[data.dev])
 
 
-def row(found: Mapping[int, Answers], base: Mapping[int, Answers], data: Mapping[int, Data]) -> dict[str, Any]:
+def row(asked: Mapping[int, Answers], base: Mapping[int, Answers], data: Mapping[int, Data]) -> dict[str, Any]:
     """The figures of a model or variant, means over the seeds, and its difference from `base`."""
     scores: list[dict[str, float]] = []
-    for seed, answer in found.items():
-        actual, targets = data[seed].dev.targets.numpy(), data[seed].rows.targets.numpy()
+    for seed, answer in asked.items():
+        actual, targets = (data[seed].targets(rows) for rows in (data[seed].dev, training_rows(data[seed].manifest)))
         temperature = fit_temperature(answer.held_out, targets)
         figures = summary(actual, answer.dev.argmax(axis=1))
-        figures["alone"] = summary(actual, answer.alone.argmax(axis=1))["weighted_f1"]
+        figures["without_context"] = summary(actual, answer.without_context.argmax(axis=1))["weighted_f1"]
         figures["held_out"] = summary(targets, answer.held_out.argmax(axis=1))["weighted_f1"]
         figures["ece_before"] = calibration_error(answer.dev, actual)
         figures["ece"] = calibration_error(apply_temperature(answer.dev, temperature), actual)
         scores.append(figures)
-    low, high = np.percentile(differences(found, base, data), [2.5, 97.5]).tolist()
+    low, high = np.percentile(gaps(asked, base, data), [2.5, 97.5]).tolist()
     return {name: float(np.mean([score[name] for score in scores])) for name in scores[0]} | {"low": low, "high": high}
 
 
-def differences(
-    found: Mapping[int, Answers], base: Mapping[int, Answers], data: Mapping[int, Data], draws: int = 200
+def gaps(
+    asked: Mapping[int, Answers], base: Mapping[int, Answers], data: Mapping[int, Data], draws: int = 200
 ) -> NDArray[np.float64]:
     """The mean difference in weighted F1 over the seeds, in each of several draws of dev's dialogues."""
-    gaps = np.zeros((len(found), draws))
-    for number, seed in enumerate(found):
-        actual, groups = data[seed].dev.targets.numpy(), np.unique(data[seed].dev_dialogues, return_inverse=True)[1]
-        members = [np.flatnonzero(groups == group) for group in range(groups.max() + 1)]
-        ours, theirs = found[seed].dev.argmax(axis=1), base[seed].dev.argmax(axis=1)
-        rng = np.random.default_rng(0)
-        for draw in range(draws):
-            chosen = np.concatenate([members[i] for i in rng.integers(0, len(members), len(members))])
-            scores = [summary(actual[chosen], said[chosen])["weighted_f1"] for said in (ours, theirs)]
-            gaps[number, draw] = scores[0] - scores[1]
-    mean: NDArray[np.float64] = gaps.mean(axis=0)
+    apart = []
+    for seed, part in data.items():
+        bootstrap = Bootstrap(part.manifest["dialogue"][part.dev], draws, 0)
+        actual, classes = part.targets(part.dev), len(label_order(part.manifest))
+        ours, theirs = (
+            bootstrap.scores(actual, each[seed].dev.argmax(axis=1), classes).resampled[:, WEIGHTED_F1]
+            for each in (asked, base)
+        )
+        apart.append(ours - theirs)
+    mean: NDArray[np.float64] = np.mean(apart, axis=0)
     return mean
 
 
-def compare(data: Mapping[int, Data], params: TrainParams, variants: bool) -> Iterator[tuple[str, str, dict[str, Any]]]:
+def compare(data: Mapping[int, Data], params: Params, variants: bool) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """The table, name and figures of each way of training early fusion, then of every fusion and of their ensemble."""
 
-    def each(name: str, changed: TrainParams) -> dict[int, Answers]:
-        return {seed: answers(name, part, changed, seed) for seed, part in data.items()}
+    def each(name: str, changes: Mapping[str, Any]) -> dict[int, TrainedBundle]:
+        train = params.train.model_copy(update=changes)
+        return {
+            seed: train_bundle(
+                name,
+                part.manifest,
+                part.tables,
+                part.scalers,
+                params.model_copy(update={"seed": seed, "train": train, "text": part.text(params.text)}),
+            )
+            for seed, part in data.items()
+        }
 
-    models = {"early": each("early", params)}
+    def asked(trained: Mapping[int, TrainedBundle]) -> dict[int, Answers]:
+        return {seed: answers(trained[seed], part) for seed, part in data.items()}
+
+    models = {"early": each("early", {})}
+    base = asked(models["early"])
     for name, change in VARIANTS.items() if variants else ():
-        found = each("early", params.model_copy(update=change)) if change else models["early"]
-        yield "variants", name, row(found, models["early"], data)
+        yield "variants", name, row(asked(each("early", change)) if change else base, base, data)
     for name in FUSIONS:
-        models[name] = models.get(name) or each(name, params)
-        yield "models", name, row(models[name], models["early"], data)
-    finetuned = {seed: part.finetuned for seed, part in data.items() if part.finetuned}
-    if finetuned:
-        models[FinetunedScores.kind] = finetuned
-        yield "models", FinetunedScores.kind, row(finetuned, models["early"], data)
-    ensemble = {
-        seed: mixed([found[seed] for found in models.values()], part.rows.targets.numpy())
-        for seed, part in data.items()
-    }
-    yield "models", "ensemble", row(ensemble, models["early"], data)
+        models[name] = models.get(name) or each(name, {})
+        yield "models", name, row(asked(models[name]), base, data)
+    ensemble = {}
+    for seed, part in data.items():
+        words = part.tables["text"].select(training_rows(part.manifest))
+        ensemble[seed] = make_ensemble([models[name][seed] for name in FUSIONS], words)
+        print("shares", ensemble[seed].shares)
+    if all(FinetunedScores.kind in each.shares for each in ensemble.values()):
+        alone = {seed: last_member(ensemble[seed], part) for seed, part in data.items()}
+        yield "models", FinetunedScores.kind, row(alone, base, data)
+    yield "models", "ensemble", row(asked(ensemble), base, data)
 
 
 def page(results: Mapping[str, Any]) -> str:
@@ -221,26 +236,26 @@ def page(results: Mapping[str, Any]) -> str:
 
 
 def _table(figures: Mapping[str, Mapping[str, float]]) -> str:
-    columns = ["accuracy", "macro_f1", "weighted_f1", "alone", "held_out", "ece_before", "ece"]
+    columns = ["accuracy", "macro_f1", "weighted_f1", "without_context", "held_out", "ece_before", "ece"]
     titles = ["accuracy", "macro F1", "weighted F1", "without lines", "held-out folds", "ECE before", "ECE after"]
     lines = ["| | " + " | ".join(titles) + " | weighted F1 less early's |", "|---|" + "---|" * (len(titles) + 1)]
     for name in [name for name in (*FUSIONS, FinetunedScores.kind, "ensemble", *VARIANTS) if name in figures]:
-        found = figures[name]
-        cells = [f"{found[column]:.3f}" for column in columns]
-        lines.append(f"| {name} | " + " | ".join(cells) + f" | {found['low']:+.3f} to {found['high']:+.3f} |")
+        own = figures[name]
+        cells = [f"{own[column]:.3f}" for column in columns]
+        lines.append(f"| {name} | " + " | ".join(cells) + f" | {own['low']:+.3f} to {own['high']:+.3f} |")
     return "\n".join([*lines, ""])
 
 
 def main(folder: Path, name: str, seeds: int, variants: bool, cut: bool) -> None:
     """Measure one data set; the others keep their last figures."""
     params = load_params()
-    tree = Tree(folder, params.train)
-    data = (tree.cuts if cut else tree.splits)(seeds, params.scale.clip)
+    tree = Tree(folder, params)
+    data = (tree.cuts if cut else tree.splits)(seeds)
     results = read_json(RESULTS) if RESULTS.is_file() else {}
     figures: dict[str, dict[str, Any]] = {}
-    rows = round(float(np.mean([len(part.dev.targets) for part in data.values()])))
-    for table, what, found in compare(data, params.train, variants):
-        figures.setdefault(table, {})[what] = found
+    rows = round(float(np.mean([part.dev.sum() for part in data.values()])))
+    for table, what, row_figures in compare(data, params, variants):
+        figures.setdefault(table, {})[what] = row_figures
         results[name] = {"seeds": seeds, "rows": rows, "figures": figures}
         write_json(RESULTS, results)
         PAGE.write_text(page(read_json(RESULTS)), encoding="utf-8")

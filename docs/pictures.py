@@ -36,8 +36,8 @@ CHARTS = "^(dev|test)/(accuracy|weighted_f1|macro_f1)$"
 PLOTS = (
     "Held-out weighted F1, mean over folds",
     "Accuracy by the share of rows answered, the most confident first",
-    "Weighted F1 from each subset of the modalities, ensemble",
-    "Confusion, ensemble, test",
+    "Weighted F1 from each subset of the modalities",
+    "Confusion, test",
 )
 COLORS = 256  # with fewer, a thin line of a legend takes the colour of another
 

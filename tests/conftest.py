@@ -74,6 +74,19 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return write_clip(tmp_path_factory.mktemp("clip") / "clip.mp4").read_bytes()
 
 
+def tiny_encoder(folder: Path) -> None:
+    """Write a text encoder of two layers, sixteen wide, that no one has trained."""
+    from transformers import AutoTokenizer, BertConfig, BertModel
+
+    from emofuse.features.text.encoder import embedded_folder
+
+    torch.manual_seed(0)
+    tokenizer = AutoTokenizer.from_pretrained(embedded_folder())
+    shape = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+    BertModel(BertConfig(vocab_size=len(tokenizer), **shape)).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
 @pytest.fixture
 def meld_copy(corpus: Path, tmp_path: Path) -> Path:
     """A copy of the small corpus that a test may harm."""
@@ -83,38 +96,18 @@ def meld_copy(corpus: Path, tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def bundle(corpus: Path, params: Params, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with an early fusion trained for a moment on the small corpus, extractors and all."""
-    from emofuse.core.records import MODALITIES, FeatureTable
-    from emofuse.core.tables import label_order, utterances
+    from emofuse.core.tables import utterances
     from emofuse.datasets.manifest import build_manifest
-    from emofuse.features.registry import make_extractor
-    from emofuse.fusion.inputs import make_batch
-    from emofuse.fusion.registry import make_model
-    from emofuse.fusion.scaling import Scaler
-    from emofuse.fusion.trained_model import Bundle
+    from emofuse.features.registry import extract_tables
+    from emofuse.fusion.scaling import fit_scalers
     from emofuse.inference.bundle import save_bundle
-    from emofuse.training.loop import Rows, train
+    from emofuse.training.bundle_training import train_bundle
 
     manifest, _ = build_manifest(ingest(params, corpus, "demo"), params.seed)
-    rows = manifest[manifest["split"] == "train"]
-    labels = label_order(manifest)
-    asked = utterances(rows, corpus)
-    extractors = {modality: make_extractor(params.extractor(modality)) for modality in MODALITIES}
-    tables = {m: FeatureTable.stack(e.names, list(e.extract(asked))) for m, e in extractors.items()}
-    scalers = {m: Scaler.fit(table, params.scale.clip, params.scale.projection.items()) for m, table in tables.items()}
+    tables = extract_tables(utterances(manifest, corpus), params)
+    scalers = fit_scalers(manifest, tables, params.scale)
     quick = params.train.model_copy(update={"folds": 2, "epochs": 2, "steps": 1})
-    targets = torch.tensor([labels.index(label) for label in rows["label"]])
-    dims = {m: scaler.width for m, scaler in scalers.items()}
-    trained = train(
-        make=lambda: make_model("early", dims, len(labels), quick),
-        rows=Rows(make_batch(tables, scalers, MODALITIES), targets),
-        dialogues=rows["dialogue"].tolist(),
-        params=quick,
-        seed=params.seed,
-    )
+    trained = train_bundle("early", manifest, tables, scalers, params.model_copy(update={"train": quick}))
     folder = tmp_path_factory.mktemp("models") / "early"
-    features = {m: table.names for m, table in tables.items()}
-    sections = {m: params.extractor(m) for m in MODALITIES}
-    save_bundle(
-        Bundle("early", tuple(labels), features, sections, scalers, quick, params.seed, trained.members), folder
-    )
+    save_bundle(trained.bundle, folder)
     return folder

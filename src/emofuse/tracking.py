@@ -48,7 +48,8 @@ from sqlalchemy.exc import SQLAlchemyError  # what MLflow lets through of a stor
 
 from emofuse.core.errors import TrackingError
 from emofuse.core.rows import MANIFEST, MODEL_COLUMNS
-from emofuse.inference.description import DESCRIPTION
+from emofuse.inference.description import DESCRIPTION, copy_bundle
+from emofuse.training.trial import Trial
 
 EXPERIMENT = REGISTERED_MODEL = "emofuse"
 ALIAS = "champion"
@@ -172,23 +173,6 @@ def run_file(run: str, path: str) -> Path:
             return Path(client.download_artifacts(run, path))
         except OSError as error:
             raise TrackingError(f"run {run}: no file {path}: {error}; run `dvc repro -f -s package`") from None
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One setting that a search tried.
-
-    Attributes:
-        number: its number in the search.
-        params: what was tried, such as `train.dropout`.
-        scores: the mean held-out weighted F1 after each fold.
-        pruned: whether it was given up.
-    """
-
-    number: int
-    params: Mapping[str, Any]
-    scores: Sequence[float]
-    pruned: bool
 
 
 def track_trial(search: str, model: str, trial: Trial) -> None:
@@ -334,7 +318,9 @@ def _track_one(client: MlflowClient, experiment: str, run: ModelRun, data: Datas
     for path in run.files:
         client.log_artifact(run_id, str(path), "reports")
     if run.bundle is not None:
-        _log_model(client, run_id, run, [Metric(names[name], value, now, 0) for name, value in run.metrics.items()])
+        _log_model(
+            client, run_id, run, run.bundle, [Metric(names[name], value, now, 0) for name, value in run.metrics.items()]
+        )
     client.set_terminated(run_id)
     return run_id
 
@@ -347,7 +333,7 @@ def _tracked(client: MlflowClient, experiment: str, key: str) -> str | None:
     return str(runs[0].info.run_id) if runs else None
 
 
-def _log_model(client: MlflowClient, run_id: str, run: ModelRun, figures: Sequence[Metric]) -> None:
+def _log_model(client: MlflowClient, run_id: str, run: ModelRun, bundle: Path, figures: Sequence[Metric]) -> None:
     """Log the bundle as a pyfunc model that a loader module opens: nothing in it is pickled.
 
     What `mlflow.pyfunc.log_model` does, less what takes most of its time: it reads the history of every metric back
@@ -357,6 +343,7 @@ def _log_model(client: MlflowClient, run_id: str, run: ModelRun, figures: Sequen
         client: of the server.
         run_id: the run that made the model.
         run: what is tracked of it.
+        bundle: its folder.
         figures: its final ones, with the times at which they were logged; with others, each would be shown twice.
     """
     tracked = client.get_run(run_id)
@@ -375,11 +362,12 @@ def _log_model(client: MlflowClient, run_id: str, run: ModelRun, figures: Sequen
         metadata={"bundle": run.version, "model": run.name},
     )
     with tempfile.TemporaryDirectory(prefix="emofuse-") as name:
-        folder = Path(name) / "model"
+        folder, whole = Path(name) / "model", Path(name) / run.name
+        copy_bundle(bundle, whole)
         mlflow.pyfunc.save_model(
             folder,
             loader_module="emofuse.inference.mlflow_loader",
-            data_path=str(run.bundle),
+            data_path=str(whole),
             code_paths=["src/emofuse"],
             mlflow_model=described,
             pip_requirements="requirements-serve.lock",

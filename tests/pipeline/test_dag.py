@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from emofuse.core.params import RUNTIME, Params
+from emofuse.core.params import RUNTIME, Params, flat
 from emofuse.fusion.names import FUSIONS, MODELS, TRAINED
 from tests.pipeline.imports import PACKAGES, ROOT, imported_modules
 
@@ -98,8 +100,36 @@ def test_every_model_has_a_metrics_file_that_dvc_shows() -> None:
 
 
 @pytest.mark.parametrize("stage", ["report", "package"])
-def test_what_shows_the_params_depends_on_all_of_them(stage: str) -> None:
-    assert set(STAGES[stage]["params"]) == set(Params.model_fields) - RUNTIME
+def test_what_shows_the_params_depends_on_all_of_them(stage: str, params: Params) -> None:
+    assert set(STAGES[stage]["params"]) == {name.split(".")[0] for name in params.of_results()}
+
+
+def test_a_search_alone_trains_and_tracks_nothing_again() -> None:
+    reads = [name for name, stage in STAGES.items() if any(p.split(".")[0] == "tune" for p in stage.get("params", []))]
+    assert reads == ["tune"]
+    assert not [name for name, stage in STAGES.items() if "reports/tune" in stage["deps"]]
+
+
+def test_every_param_that_a_bundle_stores_makes_it_anew(bundle: Path, params: Params) -> None:
+    described = json.loads((bundle / "bundle.json").read_text())
+    stored = flat({**described["extractors"], **{name: described[name] for name in ("train", "seed", "numerics")}})
+    assert len(stored) > 40 and set(stored) <= set(params.of_results())
+    listed = STAGES["train"]["params"]
+    assert [name for name in stored if not any(name == one or name.startswith(f"{one}.") for one in listed)] == []
+    # The ensemble's come with the models that it is made of.
+    assert {f"models/{name}" for name in FUSIONS} <= set(STAGES["ensemble"]["deps"])
+
+
+@pytest.mark.parametrize("stage", ["ensemble", "evaluate", "package"])
+def test_what_loads_a_bundle_depends_on_the_finetuned_encoders_that_it_refers_to(stage: str) -> None:
+    assert "models/finetuned" in STAGES[stage]["deps"]
+
+
+def test_stages_are_scripts() -> None:
+    lengths = {path.name: len(path.read_text().splitlines()) for path in (ROOT / "stages").glob("*.py")}
+    assert max(lengths.values()) <= 40, lengths
+    assert sum(lengths.values()) <= 500
+    assert len((ROOT / "dvc.yaml").read_text().splitlines()) <= 300
 
 
 @pytest.mark.parametrize("fusion", FUSIONS)

@@ -10,9 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from transformers import AutoTokenizer, BertConfig, BertModel
 
-from emofuse.features.text.encoder import embedded_folder
+from tests.conftest import tiny_encoder
 from tests.pipeline.checkout import Checkout
 
 QEMU = shutil.which("qemu-x86_64")
@@ -60,13 +59,6 @@ def emulator(folder: Path, processor: str) -> Path:
     script.write_text(f'#!/bin/sh\nexec {QEMU} -cpu {processor} -0 {sys.executable} {real} "$@"\n')
     script.chmod(script.stat().st_mode | stat.S_IXUSR)
     return script
-
-
-def tiny_encoder(folder: Path) -> None:
-    tokenizer = AutoTokenizer.from_pretrained(embedded_folder())
-    shape = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
-    BertModel(BertConfig(vocab_size=len(tokenizer), **shape)).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
 
 
 def outs(folder: Path) -> dict[str, bytes]:

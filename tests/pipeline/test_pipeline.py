@@ -69,7 +69,7 @@ def test_dvc_shows_metrics_and_plots(checkout: Checkout) -> None:
     assert plots.returncode == 0, plots.stderr
     page = checkout.read("dvc_plots/index.html").decode()
     assert "held_out_weighted_f1" in page
-    for name in ("Confusion, late fusion, test", "subset of the modalities, late fusion", "Reliability"):
+    for name in ("Loss", "Confusion, test", "subset of the modalities", "Reliability"):
         assert name in page
 
 

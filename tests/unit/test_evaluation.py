@@ -14,7 +14,6 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from numpy.typing import NDArray
 
 from emofuse.core.params import Params
@@ -26,16 +25,14 @@ from emofuse.evaluation.measured import Measured, differences
 from emofuse.evaluation.mistakes import confusion_counts, mistakes
 from emofuse.evaluation.slices import find_slices, slice_scores
 from emofuse.evaluation.subject import Hidden, Shuffled, Subject, together
-from emofuse.fusion.inputs import make_batch
 from emofuse.fusion.registry import make_model
-from emofuse.fusion.scaling import Scaler
-from emofuse.fusion.trained_model import Bundle
+from emofuse.fusion.scaling import fit_scalers
 from emofuse.inference.bundle import load_bundle, save_bundle
 from emofuse.inference.predictor import Predictor
 from emofuse.media.decode import middle_frame
 from emofuse.reporting.report import Material, write_card, write_report
 from emofuse.reporting.thumbnails import thumbnails
-from emofuse.training.loop import Rows, train
+from emofuse.training.bundle_training import train_bundle
 from tests.conftest import write_clip
 
 LABELS = ("anger", "joy", "neutral")
@@ -86,21 +83,12 @@ def tables(rows: pd.DataFrame) -> Mapping[str, FeatureTable]:
 def subject(
     rows: pd.DataFrame, tables: Mapping[str, FeatureTable], params: Params, tmp_path_factory: pytest.TempPathFactory
 ) -> Subject:
-    scalers = {name: Scaler.fit(table, 10) for name, table in tables.items()}
     quick = params.train.model_copy(update={"folds": 2, "epochs": 30})
-    trained = train(
-        make=lambda: make_model("early", WIDTHS, len(LABELS), quick),
-        rows=Rows(
-            make_batch(tables, scalers, MODALITIES), torch.from_numpy(pd.Index(LABELS).get_indexer(rows["label"]))
-        ),
-        dialogues=rows["dialogue"].tolist(),
-        params=quick,
-        seed=1,
-    )
+    changed = params.model_copy(update={"train": quick, "seed": 1})
+    manifest = rows.assign(split="train")
+    scalers = fit_scalers(manifest, tables, params.scale)
     folder = tmp_path_factory.mktemp("models") / "early"
-    names = {name: table.names for name, table in tables.items()}
-    sections = {name: params.extractor(name) for name in MODALITIES}
-    save_bundle(Bundle("early", LABELS, names, sections, scalers, quick, 1, trained.members), folder)
+    save_bundle(train_bundle("early", manifest, tables, scalers, changed).bundle, folder)
     return Subject(Predictor(load_bundle(folder)), rows, tables)
 
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
-from safetensors.torch import save_file
 
-from emofuse.core.errors import BundleError
+from emofuse.core.errors import BundleError, DataError
 from emofuse.core.params import Params, TextParams
 from emofuse.core.reasons import Cause, Reason
 from emofuse.core.records import Extracted, FeatureTable, Line, Utterance
-from emofuse.core.tables import write_json
+from emofuse.core.tables import MANIFEST, write_json
 from emofuse.features.registry import make_extractor
 from emofuse.features.text.encoder import load_encoder
 from emofuse.features.text.finetuned import FinetunedEncoder, FinetunedNetwork, answers, tokenized
@@ -22,8 +24,10 @@ from emofuse.fusion.registry import make_model
 from emofuse.fusion.scaling import Scaler
 from emofuse.fusion.trained_model import Bundle
 from emofuse.inference.bundle import load_bundle, save_bundle
+from emofuse.inference.description import bundle_version, copy_bundle
 from emofuse.inference.predictor import Predictor
-from emofuse.training.finetune import FinetunedMember, finetune
+from emofuse.training.finetune import FinetunedMember, finetune, finetune_manifest
+from tests.conftest import tiny_encoder
 
 WHO = ("my sister", "our neighbour", "the doctor", "everyone")
 HOW = ("so happy", "terribly sad", "delighted", "in tears", "over the moon", "heartbroken")  # joy and sadness in turn
@@ -46,7 +50,7 @@ def text(params: Params) -> TextParams:
 def found(text: TextParams, params: Params) -> list[FinetunedMember]:
     train = params.train.model_copy(update={"folds": 2})
     rows = [said(f"{who} is {how}") for who in WHO for how in HOW]
-    return list(finetune(rows, np.tile([0, 1], 12), [who for who in WHO for _ in HOW], text, train, seed=1))
+    return list(finetune(rows, np.tile([0, 1], 12), 2, [who for who in WHO for _ in HOW], text, train, seed=1))
 
 
 @pytest.fixture(scope="module")
@@ -54,15 +58,14 @@ def folder(found: list[FinetunedMember], tmp_path_factory: pytest.TempPathFactor
     folder = tmp_path_factory.mktemp("finetuned")
     write_json(folder / "finetuned.json", {"labels": LABELS})
     for number, member in enumerate(found):
-        weights = {name: value.detach().half().contiguous() for name, value in member.network.trained().items()}
-        save_file(weights, folder / f"member{number}.safetensors")
+        member.save(folder / f"member{number}.safetensors")
     return folder
 
 
 def test_a_tuned_encoder_tells_classes_apart_in_dialogues_that_it_never_met(found: list[FinetunedMember]) -> None:
-    right = [(member.scores.argmax(axis=1) == member.held % 2).mean() for member in found]
+    right = [(member.scores.argmax(axis=1) == member.held_out % 2).mean() for member in found]
     assert np.mean(right) >= 0.9
-    assert sorted(np.concatenate([member.held for member in found])) == list(range(24))
+    assert sorted(np.concatenate([member.held_out for member in found])) == list(range(24))
 
 
 def test_only_the_embeddings_of_the_tokens_stay(text: TextParams, found: list[FinetunedMember]) -> None:
@@ -121,5 +124,115 @@ def test_a_bundle_carries_its_tuned_encoders_and_refuses_altered_ones(
     )
     weights = tmp_path / "bundle" / "finetuned" / "member0.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"x")
-    with pytest.raises(BundleError, match="altered"):
+    with pytest.raises(BundleError, match=r"member0\.safetensors missing, altered"):
         load_bundle(tmp_path / "bundle")
+
+
+@pytest.fixture
+def beside(text: TextParams, params: Params, folder: Path, tmp_path: Path) -> Bundle:
+    """A bundle in models/text, its encoders beside it in models/finetuned."""
+    shutil.copytree(folder, tmp_path / "models/finetuned")
+    extractor = make_extractor(text, "cpu", folder)
+    scaler = Scaler.fit(FeatureTable.stack(extractor.names, list(extractor.extract([said("what a lovely day")]))), 10.0)
+    member = make_model("text", {"text": scaler.width}, 2, params.train).eval()
+    names, extractors = {"text": extractor.names}, {"text": text}
+    bundle = Bundle("text", LABELS, names, extractors, {"text": scaler}, params.train, 1, [member])
+    bundle = replace(bundle, finetuned=tmp_path / "models/finetuned")
+    save_bundle(bundle, tmp_path / "models/text")
+    return bundle
+
+
+def test_bundles_share_the_encoders_beside_them_and_a_copy_is_whole(beside: Bundle, tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    assert sorted(path.name for path in (models / "text").iterdir()) == ["bundle.json", "weights.safetensors"]
+    answer = Predictor(load_bundle(models / "text")).predict([said("lovely")])
+    copy_bundle(models / "text", models / "champion")
+    save_bundle(beside, tmp_path / "elsewhere/mine")
+    shutil.rmtree(models / "finetuned")
+    for place in (models / "champion", tmp_path / "elsewhere/mine"):
+        assert Predictor(load_bundle(place)).predict([said("lovely")]) == answer
+    copy_bundle(models / "champion", tmp_path / "again")
+    assert Predictor(load_bundle(tmp_path / "again")).predict([said("lovely")]) == answer
+    for name in ("text", "champion"):
+        assert bundle_version(models / name) == answer[0].version
+    with pytest.raises(BundleError, match="missing, altered"):
+        load_bundle(models / "text")
+    with pytest.raises(BundleError, match="no such file"):
+        copy_bundle(models / "text", tmp_path / "half")
+    assert not [path for path in tmp_path.rglob("*") if "half" in path.name]
+
+
+@pytest.mark.parametrize("harm", ["altered", "gone", "another", "described"])
+def test_encoders_that_are_not_those_of_the_training_are_refused(beside: Bundle, tmp_path: Path, harm: str) -> None:
+    first = tmp_path / "models/finetuned/member0.safetensors"
+    if harm == "altered":
+        first.write_bytes(first.read_bytes()[:-1] + b"x")
+    elif harm == "gone":
+        first.unlink()
+    elif harm == "another":  # which would be asked beside the others
+        shutil.copy(first, first.with_name("member7.safetensors"))
+    else:
+        write_json(first.with_name("finetuned.json"), {"labels": ["joy", "grief"]})
+    with pytest.raises(BundleError, match="missing, altered or not of this bundle"):
+        load_bundle(tmp_path / "models/text")
+
+
+def talk(rows: Sequence[tuple[str, str | None, str]]) -> pd.DataFrame:
+    """A manifest of split, label and text, two lines a dialogue."""
+    frame = pd.DataFrame(rows, columns=["split", "label", "text"])
+    number = np.arange(len(frame))
+    frame = frame.assign(clean_text=frame["text"], dialogue=(number // 2).astype(str), utterance=number % 2)
+    frame = frame.assign(position=number % 2, dialogue_length=2, issues=[[]] * len(frame))
+    return frame.reindex(columns=MANIFEST.names)
+
+
+@pytest.fixture(scope="module")
+def tiny(params: Params, tmp_path_factory: pytest.TempPathFactory) -> Params:
+    """Params of an encoder that is trained in a moment."""
+    folder = tmp_path_factory.mktemp("tiny")
+    tiny_encoder(folder)
+    finetune = params.text.finetune.model_copy(update={"epochs": 1, "batch_size": 4})
+    text = params.text.model_copy(update={"encoder": str(folder), "finetune": finetune})
+    return params.model_copy(update={"text": text, "train": params.train.model_copy(update={"folds": 2})})
+
+
+@pytest.mark.parametrize("silent", [("sadness",), ("anger",), ("joy", "sadness")])
+def test_a_class_whose_rows_have_no_text_is_a_class_all_the_same(
+    tiny: Params, silent: tuple[str, ...], tmp_path: Path
+) -> None:
+    labels = ("anger", "joy", "sadness")
+    train = [("train", label, "" if label in silent else f"I feel {label}") for label in labels * 6]
+    manifest = talk([*train, ("dev", "joy", "well"), ("test", "joy", "")])
+    scores = finetune_manifest(manifest, labels, tiny, tmp_path)
+    there = [row.values is not None for row in scores]
+    assert there == (manifest["text"] != "").tolist()
+    assert {len(row.values) for row in scores if row.values is not None} == {3}
+    assert np.concatenate([np.exp(row.values).sum(keepdims=True) for row in scores if row.values is not None]) == (
+        pytest.approx(1, abs=1e-4)
+    )
+    encoder = FinetunedEncoder(tmp_path, tiny.text, "cpu")
+    np.testing.assert_array_equal(encoder.scores([said("well")])[0], scores[-2].values)
+
+
+def test_no_row_outside_of_training_need_have_text(tiny: Params, tmp_path: Path) -> None:
+    manifest = talk([*[("train", label, "hm") for label in LABELS * 4], ("dev", "joy", ""), ("predict", None, "")])
+    scores = finetune_manifest(manifest, LABELS, tiny, tmp_path)
+    assert [row.values is None for row in scores] == [False] * 8 + [True] * 2
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (
+            [("train", "joy", ""), ("train", "sadness", ""), ("dev", "joy", "well")],
+            "no labelled training row with text",
+        ),
+        ([("train", "joy", "a"), ("train", "sadness", "b"), ("train", "joy", "")], "found 1 dialogues"),
+        ([("train", None, "a"), ("train", "joy", ""), ("test", "sadness", "b")], "no labelled training row with text"),
+    ],
+)
+def test_too_little_text_to_finetune_on_is_a_message(
+    tiny: Params, rows: list[tuple[str, str | None, str]], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match=message):
+        finetune_manifest(talk(rows), LABELS, tiny, tmp_path)

@@ -36,7 +36,8 @@ from emofuse.inference.description import bundle_version
 from emofuse.inference.predictor import Predictor
 from emofuse.training.augmentation import augment, draw
 from emofuse.training.calibration import apply_temperature, log_pool
-from emofuse.training.loop import Rows, dialogue_folds, train
+from emofuse.training.folds import dialogue_folds
+from emofuse.training.loop import Rows, train
 from tests.conftest import ingest
 
 DIMS = {"text": 5, "audio": 4, "visual": 3, "metadata": 2}
@@ -135,9 +136,9 @@ def test_attention_reads_lines_and_answers_without_them(params: Params) -> None:
     alone = model(batch)
     first = torch.arange(12) < 3  # each dialogue's first utterance has nothing before it
     told = model(placed)
-    torch.testing.assert_close(told[first], model(placed.alone(torch.ones(12, dtype=torch.bool)))[first])
-    assert not torch.allclose(told[~first], model(placed.alone(torch.ones(12, dtype=torch.bool)))[~first])
-    torch.testing.assert_close(alone, model(placed.alone(torch.ones(12, dtype=torch.bool))))
+    torch.testing.assert_close(told[first], model(placed.without_context(torch.ones(12, dtype=torch.bool)))[first])
+    assert not torch.allclose(told[~first], model(placed.without_context(torch.ones(12, dtype=torch.bool)))[~first])
+    torch.testing.assert_close(alone, model(placed.without_context(torch.ones(12, dtype=torch.bool))))
 
 
 def test_attention_to_what_was_said_before_does_not_see_what_comes_after(params: Params) -> None:

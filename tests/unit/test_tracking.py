@@ -21,11 +21,11 @@ from emofuse.tracking import (
     REGISTERED_MODEL,
     Dataset,
     ModelRun,
-    Trial,
     safe_names,
     track,
     track_trial,
 )
+from emofuse.training.trial import Trial
 from tests.pipeline.imports import ROOT
 
 DATA = Dataset(

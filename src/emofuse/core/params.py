@@ -377,8 +377,8 @@ class Params(Section):
         return section
 
     def of_results(self) -> dict[str, Any]:
-        """All that a result may depend on, flat."""
-        return flat(self.model_dump(mode="json", exclude=set(RUNTIME)))
+        """All that a model or its scores may depend on, flat; a search has results of its own."""
+        return flat(self.model_dump(mode="json", exclude={*RUNTIME, "tune"}))
 
 
 def load_params(path: Path = PARAMS_FILE) -> Params:

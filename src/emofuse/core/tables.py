@@ -203,7 +203,13 @@ def read_features(modality: str, keys: pd.DataFrame, folder: Path = FEATURES_DIR
 
 def label_order(manifest: pd.DataFrame) -> list[str]:
     """The classes of the training split, in alphabetical order: the order of every probability vector."""
-    return sorted(manifest.loc[manifest["split"] == "train", "label"].dropna().unique())
+    return sorted(manifest.loc[training_rows(manifest), "label"].unique())
+
+
+def training_rows(manifest: pd.DataFrame) -> NDArray[np.bool_]:
+    """Which rows of the manifest are trained on: those of the training split that have a label."""
+    chosen: NDArray[np.bool_] = ((manifest["split"] == "train") & manifest["label"].notna()).to_numpy(dtype=bool)
+    return chosen
 
 
 def read_all_features(keys: pd.DataFrame, modalities: Sequence[str] = MODALITIES) -> Mapping[str, FeatureTable]:

@@ -14,8 +14,9 @@ from torch import Tensor
 
 from emofuse.core.records import FeatureTable
 from emofuse.fusion.base import Batch, Fusion
+from emofuse.fusion.members import member_answer, member_weights
 from emofuse.fusion.scaling import scaler_tensors
-from emofuse.inference.predictor import Predictor, member_answer, member_weights
+from emofuse.inference.predictor import Predictor
 
 HIDDEN = "hidden for the evaluation"
 Tables = Mapping[str, FeatureTable]

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import get_args
 
-from emofuse.core.params import EXTRACTOR_PARAMS, AudioParams, ExtractorParams, MetadataParams, TextParams, VisualParams
+from emofuse.core.params import (
+    EXTRACTOR_PARAMS,
+    AudioParams,
+    ExtractorParams,
+    MetadataParams,
+    Params,
+    TextParams,
+    VisualParams,
+)
+from emofuse.core.progress import progress
+from emofuse.core.records import MODALITIES, FeatureTable, Utterance
 from emofuse.features.contract import Extractor, FeatureGroup
 
 # Modules that tell of a modality's groups of columns; each is loaded where it is asked.
@@ -47,6 +58,19 @@ def make_extractor(params: ExtractorParams, device: str = "cpu", finetuned: Path
             from emofuse.features.metadata import MetadataExtractor
 
             return MetadataExtractor(params)
+
+
+def extract_tables(utterances: Sequence[Utterance], params: Params) -> dict[str, FeatureTable]:
+    """The features of n utterances, a table a modality, extracted in this process without a cache.
+
+    The stages extract the same, a core each, by `extraction.run`. Finetuned encoders have a stage of their own.
+    """
+    tables = {}
+    for modality in MODALITIES:
+        extractor = make_extractor(params.extractor(modality))
+        rows = progress(extractor.extract(utterances), modality, len(utterances), "utterance")
+        tables[modality] = FeatureTable.stack(extractor.names, list(rows))
+    return tables
 
 
 def feature_groups(params: ExtractorParams) -> tuple[FeatureGroup, ...]:

@@ -35,9 +35,9 @@ class Context:
         """The lines around the utterances of an index or a boolean mask."""
         return Context(self.words, self.has_text, self.index[index], self.speaker[index])
 
-    def without(self, alone: Tensor) -> Context:
-        """The same with no line around the utterances of `alone`, bool of shape (n,)."""
-        return Context(self.words, self.has_text, self.index.masked_fill(alone.unsqueeze(1), -1), self.speaker)
+    def without(self, rows: Tensor) -> Context:
+        """The same with no line around the utterances of `rows`, bool of shape (n,)."""
+        return Context(self.words, self.has_text, self.index.masked_fill(rows.unsqueeze(1), -1), self.speaker)
 
     def to(self, device: str) -> Context:
         """The same on a device."""
@@ -69,7 +69,7 @@ class Batch:
         inputs = {name: values.to(device) for name, values in self.inputs.items()}
         return Batch(inputs, self.mask.to(device), context)
 
-    def alone(self, rows: Tensor) -> Batch:
+    def without_context(self, rows: Tensor) -> Batch:
         """The same with no line around the utterances of `rows`, bool of shape (n,)."""
         context = None if self.context is None else self.context.without(rows)
         return Batch(self.inputs, self.mask, context)

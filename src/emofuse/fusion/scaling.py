@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from emofuse.core.errors import DataError
+from emofuse.core.errors import DataError, listed
+from emofuse.core.params import ScaleParams
 from emofuse.core.records import FeatureTable
-from emofuse.core.tables import atomic_write
+from emofuse.core.tables import atomic_write, training_rows
 from emofuse.fusion.projection import Projection
 
 
@@ -53,10 +56,10 @@ class Scaler:
             projection: groups and how many components each gets; its columns' names start with its name and `_`.
         """
         values = table.values[table.present].astype(np.float64)
-        known = ~np.isnan(values)
-        count = np.maximum(known.sum(axis=0), 1)
-        mean = np.where(known, values, 0).sum(axis=0) / count
-        std = np.sqrt((np.where(known, values - mean, 0) ** 2).sum(axis=0) / count)
+        measured = ~np.isnan(values)
+        count = np.maximum(measured.sum(axis=0), 1)
+        mean = np.where(measured, values, 0).sum(axis=0) / count
+        std = np.sqrt((np.where(measured, values - mean, 0) ** 2).sum(axis=0) / count)
         std[std < 1e-6 * np.maximum(1, np.abs(mean))] = 1
         scaler = cls(mean.astype(np.float32), std.astype(np.float32), clip)
         if len(values) < 2:  # nothing varies, so there are no components
@@ -87,6 +90,30 @@ class Scaler:
             scores = np.concatenate([scores[:, kept], *parts], axis=1)
         scores[~table.present] = 0
         return scores
+
+
+def fit_scalers(manifest: pd.DataFrame, tables: Mapping[str, FeatureTable], params: ScaleParams) -> dict[str, Scaler]:
+    """Fit a scaler a modality on the training rows.
+
+    Args:
+        manifest: every row of the data.
+        tables: the features of these rows, of each modality.
+        params: bound of the z-scores, and projections.
+
+    Raises:
+        DataError: no training row has text, sound or a face; each modality's commonest reason is given.
+    """
+    chosen = training_rows(manifest)
+    own = {modality: table.select(chosen) for modality, table in tables.items()}
+    sensed = [modality for modality in own if modality != "metadata"]
+    if not any(own[modality].present.any() for modality in sensed):
+        reasons = {modality: Counter(own[modality].reasons).most_common(1)[0] for modality in sensed}
+        raise DataError(
+            f"every one of {chosen.sum()} labelled training rows is without text, sound and face, "
+            "expected at least one that has any; the commonest reasons:\n"
+            + listed([f"{modality}: {reason} ({count} rows)" for modality, (reason, count) in reasons.items()])
+        )
+    return {name: Scaler.fit(table, params.clip, params.projection.items()) for name, table in own.items()}
 
 
 def _projections(

@@ -27,7 +27,7 @@ class Bundle:
         members: models whose answers are pooled; those of an ensemble are of several kinds.
         weights: of each member in the pool; empty where all weigh the same.
         temperature: what the pool is divided by, as logits, so that its confidence is what it is right.
-        finetuned: folder of the finetuned text encoders, which is copied into the bundle; None where there are none.
+        finetuned: folder of the finetuned text encoders; None where there are none.
         numerics: what decided the rounding of its features and weights.
         version: sha256 of the description; empty until saved.
     """

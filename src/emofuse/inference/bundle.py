@@ -26,7 +26,16 @@ from emofuse.core.params import EXTRACTOR_PARAMS, TrainParams
 from emofuse.fusion.registry import make_model
 from emofuse.fusion.scaling import scaler_tensors, scalers_from_tensors
 from emofuse.fusion.trained_model import Bundle
-from emofuse.inference.description import CARD, DESCRIPTION, FINETUNED, FORMAT, WEIGHTS, read_part
+from emofuse.inference.description import (
+    CARD,
+    DESCRIPTION,
+    FINETUNED,
+    FORMAT,
+    WEIGHTS,
+    copy_files,
+    encoders_folder,
+    read_part,
+)
 
 # What Python or torch would run code from: by name, and by how pickles and the zip files of torch.save begin.
 RUNNABLE = {".pkl", ".pickle", ".pt", ".pth", ".bin", ".ckpt", ".joblib", ".dill", ".npy", ".npz", ".py", ".pyc", ".so"}
@@ -35,6 +44,8 @@ RUNNABLE_STARTS = (*(bytes([0x80, protocol]) for protocol in range(2, 6)), b"PK\
 
 def save_bundle(bundle: Bundle, folder: Path) -> str:
     """Write a bundle, aside and then renamed, in place of what stood there.
+
+    Finetuned encoders are copied into it, unless they lie beside it: there one copy serves all bundles.
 
     Returns:
         Its version.
@@ -53,9 +64,8 @@ def save_bundle(bundle: Bundle, folder: Path) -> str:
         aside.mkdir()
         (aside / WEIGHTS).write_bytes(weights)
         (aside / DESCRIPTION).write_text(description, encoding="utf-8")
-        for name in finetuned:
-            (aside / FINETUNED).mkdir(exist_ok=True)
-            shutil.copyfile(Path(str(bundle.finetuned)) / name, aside / FINETUNED / name)
+        if bundle.finetuned and bundle.finetuned.resolve() != (folder.parent / FINETUNED).resolve():
+            copy_files(bundle.finetuned, finetuned, aside / FINETUNED)
         shutil.rmtree(folder, ignore_errors=True)
         aside.rename(folder)
     finally:
@@ -78,22 +88,28 @@ def load_bundle(folder: Path) -> Bundle:
                 f"{folder}: found bundle format {described['format']}, expected {FORMAT}; "
                 "install the release of emofuse that wrote it, or train again"
             )
-        found = hashlib.sha256(weights).hexdigest()
-        if found != described["weights_sha256"]:
+        digest = hashlib.sha256(weights).hexdigest()
+        if digest != described["weights_sha256"]:
             raise BundleError(
-                f"{folder / WEIGHTS}: found sha256 {found}, expected {described['weights_sha256']}; "
+                f"{folder / WEIGHTS}: found sha256 {digest}, expected {described['weights_sha256']}; "
                 "the file was altered: fetch it again or train again"
             )
-        stored = _hashes(folder / FINETUNED)
-        for name, digest in described["finetuned"].items():
-            if stored.get(name) != digest:
-                raise BundleError(
-                    f"{folder / FINETUNED / name}: missing or altered; fetch the bundle again or train again"
-                )
         bundle = _build(described, load(weights), hashlib.sha256(raw).hexdigest())
-        return replace(bundle, finetuned=folder / FINETUNED) if described["finetuned"] else bundle
+        return replace(bundle, finetuned=_encoders(folder, described)) if described["finetuned"] else bundle
     except (KeyError, TypeError, ValueError, ValidationError, SafetensorError, RuntimeError) as error:
         raise BundleError(f"{folder}: not a bundle of format {FORMAT}: {error}; train again") from None
+
+
+def _encoders(folder: Path, described: dict[str, Any]) -> Path:
+    """The folder of a bundle's finetuned encoders, which are those that it was trained with and no others."""
+    place, wanted = encoders_folder(folder), described["finetuned"]
+    stored = _hashes(place)
+    wrong = sorted(name for name in {*stored, *wanted} if stored.get(name) != wanted.get(name))
+    if wrong:
+        raise BundleError(
+            f"{place}: {', '.join(wrong)} missing, altered or not of this bundle; fetch the bundle again or train again"
+        )
+    return place
 
 
 def _hashes(folder: Path) -> dict[str, str]:
@@ -148,10 +164,12 @@ def _build(described: dict[str, Any], tensors: dict[str, np.ndarray[Any, Any]], 
         raise ValueError(f"labels are not unique: {described['labels']}")
     members = []
     for number, kind in enumerate(described["members"]):
-        member = make_model(kind, dims, len(described["labels"]), train)
+        with torch.device("meta"):  # nothing is drawn that is then overwritten
+            member = make_model(kind, dims, len(described["labels"]), train)
         prefix = f"member.{number}."
-        state = {key.removeprefix(prefix): torch.from_numpy(v) for key, v in tensors.items() if key.startswith(prefix)}
-        member.load_state_dict(state)
+        own = {key.removeprefix(prefix): values for key, values in tensors.items() if key.startswith(prefix)}
+        # Cloned, since kernels may round by how memory is aligned, which in a file is by chance.
+        member.load_state_dict({key: torch.from_numpy(values).clone() for key, values in own.items()}, assign=True)
         members.append(member.eval())
     return Bundle(
         name=described["model"],

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
+from collections.abc import Iterable
 from pathlib import Path
+from uuid import uuid4
 
 from emofuse.core.errors import BundleError
 
@@ -29,6 +32,40 @@ def bundle_labels(folder: Path) -> tuple[str, ...]:
         BundleError: there is no bundle.
     """
     return tuple(json.loads(read_part(folder / DESCRIPTION))["labels"])
+
+
+def encoders_folder(folder: Path) -> Path:
+    """Where the finetuned encoders of the bundle in a folder lie: in it, or beside it, one copy for many bundles."""
+    return folder / FINETUNED if (folder / FINETUNED).is_dir() else folder.parent / FINETUNED
+
+
+def copy_bundle(source: Path, target: Path) -> None:
+    """Copy a bundle in place of what stood there, its finetuned encoders in it, so that it is whole anywhere.
+
+    Raises:
+        BundleError: there is no bundle, or its encoders are not there.
+    """
+    names = json.loads(read_part(source / DESCRIPTION))["finetuned"]
+    aside = target.with_name(f".{target.name}.{uuid4().hex[:8]}.tmp")
+    try:
+        shutil.copytree(source, aside)
+        if names:
+            copy_files(encoders_folder(source), names, aside / FINETUNED)
+        shutil.rmtree(target, ignore_errors=True)
+        aside.rename(target)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def copy_files(source: Path, names: Iterable[str], target: Path) -> None:
+    """Copy some files of a folder.
+
+    Raises:
+        BundleError: one of them is not there.
+    """
+    target.mkdir(exist_ok=True)
+    for name in names:
+        (target / name).write_bytes(read_part(source / name))
 
 
 def read_part(path: Path) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,15 +15,14 @@ from emofuse.core.device import pick_device
 from emofuse.core.records import Extracted, FeatureTable, Utterance
 from emofuse.features.contract import Extractor
 from emofuse.features.registry import make_extractor
-from emofuse.fusion.base import Batch, Fusion
+from emofuse.fusion.base import Batch
 from emofuse.fusion.context import Lines, manifest_lines, utterance_lines
 from emofuse.fusion.inputs import make_batch
+from emofuse.fusion.members import member_answer, member_weights
 from emofuse.fusion.trained_model import Bundle
 from emofuse.inference.bundle import load_bundle
 from emofuse.inference.prediction import NOTHING, ModalityUse, Prediction
 from emofuse.training.calibration import apply_temperature, log_pool
-
-ROWS = 512  # that a member answers at a time
 
 
 class Predictor:
@@ -85,7 +84,7 @@ class Predictor:
         """The lines said before n utterances, extracted; None where the model doesn't read them."""
         if not self.bundle.reads_context:
             return None
-        return utterance_lines(utterances, self._said, self.bundle.train.attention)
+        return utterance_lines(utterances, self._read_text, self.bundle.train.attention)
 
     def answer(self, tables: Mapping[str, FeatureTable], lines: Lines | None = None) -> list[Prediction]:
         """Answer n utterances whose features, and the lines before them, are extracted.
@@ -94,7 +93,7 @@ class Predictor:
         """
         labels = self.bundle.labels
         probabilities, weights = self._answer(self._batch(tables, lines))
-        alone = self.alone(tables)
+        each = self.per_modality_probabilities(tables)
         predictions = []
         for index, row in enumerate(probabilities):
             uses = {
@@ -102,7 +101,7 @@ class Predictor:
                     present=bool(table.present[index]),
                     reason=table.reasons[index],
                     weight=float(weights[index, number]),
-                    probabilities=dict(zip(labels, alone[index, number].tolist(), strict=True))
+                    probabilities=dict(zip(labels, each[index, number].tolist(), strict=True))
                     if table.present[index]
                     else None,
                 )
@@ -145,7 +144,7 @@ class Predictor:
             lines = manifest_lines(manifest, tables["text"], self.bundle.train.attention)
         return self._batch(tables, lines)
 
-    def _said(self, utterances: Sequence[Utterance]) -> FeatureTable:
+    def _read_text(self, utterances: Sequence[Utterance]) -> FeatureTable:
         return FeatureTable.stack(self.bundle.features["text"], list(self.extractor("text").extract(utterances)))
 
     def _batch(self, tables: Mapping[str, FeatureTable], lines: Lines | None = None) -> Batch:
@@ -154,18 +153,18 @@ class Predictor:
     def _answer(self, batch: Batch) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         return self._mean(batch), self.weighted([member_weights(member, batch) for member in self.bundle.members])
 
-    def alone(self, tables: Mapping[str, FeatureTable]) -> NDArray[np.float64]:
+    def per_modality_probabilities(self, tables: Mapping[str, FeatureTable]) -> NDArray[np.float64]:
         """What n rows get from each modality alone, the others and the lines before hidden.
 
         Returns:
             Probabilities of shape (n, modalities, classes), pooled over the members and calibrated.
         """
         batch = self._batch(tables)
-        found = np.zeros((*batch.mask.shape, len(self.bundle.labels)))
+        probabilities = np.zeros((*batch.mask.shape, len(self.bundle.labels)))
         for number, others in enumerate(~torch.eye(batch.mask.shape[1], dtype=torch.bool)):
             if batch.mask[:, number].any():  # many a request is a text alone; what no row has stays 0
-                found[:, number] = self._mean(batch.hide(others.expand_as(batch.mask)))
-        return found
+                probabilities[:, number] = self._mean(batch.hide(others.expand_as(batch.mask)))
+        return probabilities
 
     def _mean(self, batch: Batch) -> NDArray[np.float64]:
         return self.mixed([member_answer(member, batch) for member in self.bundle.members])
@@ -175,27 +174,8 @@ class Predictor:
         pool = log_pool(torch.stack(list(answers)).numpy(), self.bundle.shares)
         return apply_temperature(pool, self.bundle.temperature)
 
-    def weighted(self, found: Sequence[Tensor]) -> NDArray[np.float64]:
+    def weighted(self, weights: Sequence[Tensor]) -> NDArray[np.float64]:
         """The mean of what the members give, each by its share."""
         shares = torch.tensor(self.bundle.shares, dtype=torch.float64)[:, None, None]
-        mean: NDArray[np.float64] = (shares * torch.stack(list(found)).double()).sum(dim=0).numpy()
+        mean: NDArray[np.float64] = (shares * torch.stack(list(weights)).double()).sum(dim=0).numpy()
         return mean
-
-
-@torch.inference_mode()
-def member_answer(member: Fusion, batch: Batch) -> Tensor:
-    """One member's probabilities, float64 of shape (n, classes)."""
-    return torch.cat([member(part).double().softmax(dim=1) for part in _parts(batch)])
-
-
-@torch.inference_mode()
-def member_weights(member: Fusion, batch: Batch) -> Tensor:
-    """One member's modality weights, shape (n, modalities)."""
-    return torch.cat([member.modality_weights(part) for part in _parts(batch)])
-
-
-def _parts(batch: Batch) -> Iterator[Batch]:
-    """So many rows at a time as stay in a processor's cache: half as fast again as thousands at once."""
-    count = len(batch.mask)
-    for start in range(0, max(count, 1), ROWS):
-        yield batch if count <= ROWS else batch.rows(slice(start, start + ROWS))  # a slice copies nothing

@@ -56,7 +56,7 @@ def augment(batch: Batch, targets: Tensor, params: TrainParams, generator: torch
     changed = changed.hide(hidden.to(device))
     if batch.context is None:
         return changed
-    return changed.alone((torch.rand(n, generator=generator) < params.attention.context_dropout).to(device))
+    return changed.without_context((torch.rand(n, generator=generator) < params.attention.context_dropout).to(device))
 
 
 def _of_the_same_class(targets: Tensor, generator: torch.Generator) -> Tensor:

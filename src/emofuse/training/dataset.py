@@ -1,26 +1,30 @@
-"""The rows that a model is trained on, read from what earlier stages wrote."""
+"""The labelled rows of the training split, as a model reads them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from torch.utils._pytree import tree_leaves
 
-from emofuse.core.params import TrainParams
-from emofuse.core.paths import SCALERS_FILE
+from emofuse.core.params import Params, TrainParams
 from emofuse.core.records import FeatureTable
-from emofuse.core.tables import label_order, read_features, read_manifest
+from emofuse.core.tables import label_order, training_rows
+from emofuse.fusion.base import Fusion
 from emofuse.fusion.context import manifest_lines
 from emofuse.fusion.inputs import make_batch
 from emofuse.fusion.names import model_modalities
 from emofuse.fusion.registry import make_model
-from emofuse.fusion.scaling import Scaler, load_scalers
-from emofuse.training.loop import Job, Rows, jobs
+from emofuse.fusion.scaling import Scaler
+from emofuse.fusion.trained_model import Bundle
+from emofuse.training.loop import MemberJob, Rows, jobs
 
 
 @dataclass(frozen=True)
@@ -37,54 +41,93 @@ class TrainingSet:
     """
 
     name: str
-    labels: list[str]
+    labels: Sequence[str]
     keys: pd.DataFrame
     features: Mapping[str, tuple[str, ...]]
     scalers: Mapping[str, Scaler]
     rows: Rows
 
     @property
-    def targets(self) -> NDArray[np.int64]:
-        """The class of each row, shape (n,)."""
-        found: NDArray[np.int64] = self.rows.targets.numpy()
-        return found
-
-    @property
     def dialogues(self) -> list[str]:
         """The dialogue of each row."""
-        found: list[str] = self.keys["dialogue"].tolist()
-        return found
+        names: list[str] = self.keys["dialogue"].tolist()
+        return names
 
-    def jobs(self, params: TrainParams, seed: int) -> Iterator[Job]:
+    def fresh(self, params: TrainParams) -> Fusion:
+        """The model with fresh weights."""
+        return self._make(params)()
+
+    def jobs(self, params: TrainParams, seed: int) -> Iterator[MemberJob]:
         """What is trained of the model, a member a job."""
+        return jobs(self._make(params), self.rows, self.dialogues, params, seed)
+
+    def bundle(
+        self, members: list[Fusion], params: Params, temperature: float = 1.0, finetuned: Path | None = None
+    ) -> Bundle:
+        """The members with all that a prediction needs beside them.
+
+        Args:
+            members: trained on these rows, or fresh.
+            params: that they were trained with, and the features were extracted with.
+            temperature: of their pool.
+            finetuned: the folder of the finetuned encoders whose columns the text features hold.
+        """
+        return Bundle(
+            name=self.name,
+            labels=tuple(self.labels),
+            features=self.features,
+            extractors={modality: params.extractor(modality) for modality in self.features},
+            scalers=self.scalers,
+            train=params.train,
+            seed=params.seed,
+            members=members,
+            temperature=temperature,
+            finetuned=finetuned if "text" in self.features else None,
+        )
+
+    def digest(self) -> str:
+        """Names what is trained on: equal rows have equal digests."""
+        digest = hashlib.sha256("\n".join([self.name, *self.labels, *self.dialogues]).encode())
+        for values in tree_leaves(self.rows.to_arrays()):
+            if values is not None:
+                digest.update(np.ascontiguousarray(values).tobytes())
+        return digest.hexdigest()
+
+    def _make(self, params: TrainParams) -> partial[Fusion]:
         widths = {modality: scaler.width for modality, scaler in self.scalers.items()}
-        make = partial(make_model, self.name, widths, len(self.labels), params)
-        return jobs(make, self.rows, self.dialogues, params, seed)
+        return partial(make_model, self.name, widths, len(self.labels), params)
 
 
-def read_training_set(name: str, params: TrainParams) -> TrainingSet:
-    """Read what a model is trained on.
+def training_set(
+    name: str,
+    manifest: pd.DataFrame,
+    tables: Mapping[str, FeatureTable],
+    scalers: Mapping[str, Scaler],
+    params: TrainParams,
+) -> TrainingSet:
+    """What a model is trained on.
 
     A modality that no row has can't be learnt from: fusion goes without it, its own baseline answers the prior.
 
-    Raises:
-        DataError: a stage's out is missing or unreadable.
+    Args:
+        name: of the model.
+        manifest: every row of the data.
+        tables: the features of these rows, of each modality.
+        scalers: of each modality.
+        params: whose `attention` says how far around an utterance that model looks.
     """
-    manifest = read_manifest()
-    labels, scalers = label_order(manifest), load_scalers(SCALERS_FILE)
-    chosen = ((manifest["split"] == "train") & manifest["label"].notna()).to_numpy()
-    found = {modality: read_features(modality, manifest) for modality in model_modalities(name)}
-    tables: dict[str, FeatureTable] = {modality: table.select(chosen) for modality, table in found.items()}
-    modalities = [modality for modality in tables if tables[modality].present.any()] or list(tables)
+    labels, chosen = label_order(manifest), training_rows(manifest)
+    own = {modality: tables[modality].select(chosen) for modality in model_modalities(name)}
+    modalities = [modality for modality in own if own[modality].present.any()] or list(own)
     lines = None
     if name == "attention" and "text" in modalities:
-        lines = manifest_lines(manifest, found["text"], params.attention).select(chosen)
-    targets = np.array([labels.index(label) for label in manifest["label"][chosen]])
+        lines = manifest_lines(manifest, tables["text"], params.attention).select(chosen)
+    targets: NDArray[np.int64] = np.array([labels.index(label) for label in manifest["label"][chosen]])
     return TrainingSet(
         name=name,
         labels=labels,
         keys=manifest[chosen],
-        features={modality: tables[modality].names for modality in modalities},
+        features={modality: own[modality].names for modality in modalities},
         scalers={modality: scalers[modality] for modality in modalities},
-        rows=Rows(make_batch(tables, scalers, modalities, lines), torch.from_numpy(targets)),
+        rows=Rows(make_batch(own, scalers, modalities, lines), torch.from_numpy(targets)),
     )

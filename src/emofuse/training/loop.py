@@ -1,10 +1,9 @@
-"""Cross-validated training: folds grouped by dialogue, a schedule, fixed seeds."""
+"""Cross-validated training: a member a fold, a schedule, fixed seeds."""
 
 from __future__ import annotations
 
 import copy
 import math
-import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
@@ -20,7 +19,6 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils._pytree import tree_map_only
 
 from emofuse.core.device import available_cores, make_deterministic, pick_device
-from emofuse.core.errors import DataError
 from emofuse.core.metrics import summary
 from emofuse.core.params import TrainParams
 from emofuse.core.processes import processes
@@ -28,6 +26,7 @@ from emofuse.fusion.base import Batch, Context, Fusion
 from emofuse.fusion.objective import Objective
 from emofuse.training.augmentation import augment, draw
 from emofuse.training.calibration import log_pool
+from emofuse.training.folds import dialogue_folds
 
 
 @dataclass(frozen=True)
@@ -86,6 +85,11 @@ class Fold:
     macro_f1: float
     rows: int
 
+    @classmethod
+    def of(cls, actual: NDArray[np.int64], predicted: NDArray[np.int64]) -> Fold:
+        """Score the answers for held-out rows."""
+        return cls(**summary(actual, predicted), rows=len(actual))
+
 
 @dataclass(frozen=True)
 class Member:
@@ -93,14 +97,14 @@ class Member:
 
     Attributes:
         model: the model.
-        held: numbers of the m rows that were held out.
+        held_out: numbers of the m rows that were held out.
         answers: probabilities of these, shape (m, classes).
         score: what they came to.
         history: every epoch.
     """
 
     model: Fusion
-    held: NDArray[np.intp]
+    held_out: NDArray[np.intp]
     answers: NDArray[np.float64]
     score: Fold
     history: list[Epoch]
@@ -124,32 +128,8 @@ class Trained:
     held_out: NDArray[np.float64]
 
 
-def dialogue_folds(
-    targets: NDArray[np.int64], dialogues: Sequence[str], folds: int, seed: int
-) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-    """Split n rows so that no dialogue stands on both sides and labels are spread alike.
-
-    Yields:
-        Training and held-out row numbers.
-
-    Raises:
-        DataError: there are fewer dialogues, or rows of every class, than folds.
-    """
-    from sklearn.model_selection import StratifiedGroupKFold  # which loads for seconds, and members do without
-
-    groups, largest = len(set(dialogues)), int(np.bincount(targets).max())
-    for count, what in ((groups, "dialogues in the train split"), (largest, "training rows of the largest class")):
-        if count < folds:
-            raise DataError(f"found {count} {what}, expected at least train.folds = {folds}; lower train.folds")
-    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    with warnings.catch_warnings():
-        # The data report names the classes that are too small for every fold to hold one.
-        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
-        yield from splitter.split(np.zeros(len(targets)), targets, list(dialogues))
-
-
 @dataclass(frozen=True)
-class Job:
+class MemberJob:
     """One member to train, as it is sent to a process: arrays, since tensors go through memory that containers lack.
 
     Attributes:
@@ -157,7 +137,7 @@ class Job:
         rows: all labelled rows of the training split, as arrays.
         groups: the dialogue of each of n rows, as numbers.
         fit: numbers of the rows that are trained on.
-        held: numbers of those that are held out.
+        held_out: numbers of those that are held out.
         params: how to train.
         seed: decides weights and batches.
         number: of the member.
@@ -167,7 +147,7 @@ class Job:
     rows: Any
     groups: NDArray[np.int64]
     fit: NDArray[np.intp]
-    held: NDArray[np.intp]
+    held_out: NDArray[np.intp]
     params: TrainParams
     seed: int
     number: int
@@ -197,7 +177,7 @@ def collected(members: Iterable[Member], rows: int, params: TrainParams) -> Trai
     for number, member in enumerate(members):
         if answers is None:
             answers = np.zeros((params.seeds, rows, member.model.classes))
-        answers[number // params.folds, member.held] = member.answers
+        answers[number // params.folds, member.held_out] = member.answers
         folds.append(member.score)
         history.extend(member.history)
         models.append(member.model)
@@ -207,30 +187,30 @@ def collected(members: Iterable[Member], rows: int, params: TrainParams) -> Trai
 
 def jobs(
     make: Callable[[], Fusion], rows: Rows, dialogues: Sequence[str], params: TrainParams, seed: int
-) -> Iterator[Job]:
+) -> Iterator[MemberJob]:
     """What `train`, which see, trains one after another."""
     targets = rows.targets.numpy()
     groups = np.unique(list(dialogues), return_inverse=True)[1]
     arrays = rows.to_arrays()
     number = 0
     for shift in range(params.seeds):
-        for fit, held in dialogue_folds(targets, dialogues, params.folds, seed + shift):
-            yield Job(make, arrays, groups, fit, held, params, seed + number, number)
+        for fit, held_out in dialogue_folds(targets, dialogues, params.folds, seed + shift):
+            yield MemberJob(make, arrays, groups, fit, held_out, params, seed + number, number)
             number += 1
 
 
-def train_all(asked: Iterable[Job]) -> Iterator[Member]:
+def train_all(wanted: Iterable[MemberJob]) -> Iterator[Member]:
     """Train members in as many processes as there are cores, and give them in order.
 
     A process has one thread, so that their number changes no byte. A GPU is used by one process alone.
     """
     workers = 1 if pick_device() == "cuda" else available_cores()
     if workers == 1:
-        yield from map(train_member, asked)
+        yield from map(train_member, wanted)
     else:
         with processes(workers) as submit:
             waiting: deque[Future[Member]] = deque()
-            for job in asked:
+            for job in wanted:
                 waiting.append(submit(train_member, job))
                 if len(waiting) > 2 * workers:  # what is sent ahead is held in memory
                     yield waiting.popleft().result()
@@ -238,22 +218,21 @@ def train_all(asked: Iterable[Job]) -> Iterator[Member]:
                 yield waiting.popleft().result()
 
 
-def train_member(job: Job) -> Member:
+def train_member(job: MemberJob) -> Member:
     """Train one member and answer the rows that it never met."""
     torch.set_num_threads(1)  # sums over a batch must not depend on how many threads share it
     device = pick_device()
     make_deterministic(job.seed)
     model = job.make().to(device)
     rows, groups = Rows.from_arrays(job.rows).to(device), torch.from_numpy(job.groups)
-    fit, held = torch.from_numpy(job.fit), torch.from_numpy(job.held)
-    held_out = rows.take(held.to(device))
+    fit, held_out = torch.from_numpy(job.fit), rows.take(torch.from_numpy(job.held_out).to(device))
     history = _fit(model, rows.take(fit.to(device)), groups[fit], held_out, job.params, job.number)
     answers = _logits(model, held_out.batch).double().softmax(dim=1).cpu().numpy()
     actual = held_out.targets.cpu().numpy()
-    return Member(model.cpu(), job.held, answers, score(actual, answers.argmax(axis=1)), history)
+    return Member(model.cpu(), job.held_out, answers, Fold.of(actual, answers.argmax(axis=1)), history)
 
 
-def _fit(model: Fusion, rows: Rows, groups: Tensor, held: Rows, params: TrainParams, fold: int) -> list[Epoch]:
+def _fit(model: Fusion, rows: Rows, groups: Tensor, held_out: Rows, params: TrainParams, fold: int) -> list[Epoch]:
     """Train for a set number of steps, the learning rate rising and then falling to nothing (one cycle: Smith, 2018).
 
     What is kept is the exponential moving average of the weights over the steps (Polyak and Juditsky, 1992; as in
@@ -277,9 +256,9 @@ def _fit(model: Fusion, rows: Rows, groups: Tensor, held: Rows, params: TrainPar
     best, best_state = (-1.0, 0.0), copy.deepcopy(model.state_dict())
     for epoch in range(1, count + 1):
         train_loss = _epoch(model, rows, groups, optimizer, schedule, params, generator)
-        logits = _logits(averaged, held.batch)
-        loss = cross_entropy(logits, held.targets).item()
-        reached = summary(held.targets.cpu().numpy(), logits.argmax(dim=1).cpu().numpy())["weighted_f1"]
+        logits = _logits(averaged, held_out.batch)
+        loss = cross_entropy(logits, held_out.targets).item()
+        reached = summary(held_out.targets.cpu().numpy(), logits.argmax(dim=1).cpu().numpy())["weighted_f1"]
         epochs.append(Epoch(fold, epoch, train_loss, loss, reached))
         if (reached, -loss) > best:
             best, best_state = (reached, -loss), copy.deepcopy(averaged.state_dict())
@@ -318,8 +297,3 @@ def _logits(model: Fusion, batch: Batch) -> Tensor:
     model.eval()
     logits: Tensor = model(batch)
     return logits
-
-
-def score(actual: NDArray[np.int64], predicted: NDArray[np.int64]) -> Fold:
-    """Score the answers for held-out rows."""
-    return Fold(**summary(actual, predicted), rows=len(actual))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -16,10 +17,57 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from emofuse.core.errors import DataError, ParamsError
 from emofuse.core.params import ChoiceSpace, RangeSpace, TrainParams, TuneParams
+from emofuse.training.dataset import TrainingSet
+from emofuse.training.loop import train_member
+from emofuse.training.trial import SearchResult, Trial
 
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 FREE_TRIALS, FREE_FOLDS = 5, 1  # that are never pruned
 Folds = Callable[[TrainParams], Iterator[float]]
+
+
+def search_model(
+    storage: Path,
+    data: TrainingSet,
+    base: TrainParams,
+    tune: TuneParams,
+    seed: int,
+    report: Callable[[str, Trial], None],
+) -> SearchResult:
+    """Search the params of a model, or go on with a search of the same data, params and space.
+
+    Args:
+        storage: the SQLite file of the studies.
+        data: what the model is trained on.
+        base: the params that the search starts from.
+        tune: space and budget.
+        seed: of folds, weights and sampler.
+        report: gets the study's name and each trial that has ended, those of earlier runs among them, since a run that
+            was killed may not have reported its last.
+
+    Raises:
+        DataError: the file is no store of studies.
+        ParamsError: the space names a key that `train` doesn't have, or a value that it doesn't take.
+    """
+    name = study_name(base, tune, seed, data.digest())
+    study = open_study(storage, name)
+    for trial in ended_trials(study):
+        report(name, as_trial(trial))
+    search(study, partial(_fold_scores, data, seed), base, tune, seed, lambda trial: report(name, as_trial(trial)))
+    return SearchResult([as_trial(trial) for trial in ended_trials(study)[: tune.trials]], importances(study))
+
+
+def _fold_scores(data: TrainingSet, seed: int, train: TrainParams) -> Iterator[float]:
+    """The held-out weighted F1 of each fold, as it is trained."""
+    for job in data.jobs(train, seed):
+        yield train_member(job).score.weighted_f1
+
+
+def as_trial(trial: FrozenTrial) -> Trial:
+    """A trial of a study, without Optuna."""
+    scores = [trial.intermediate_values[step] for step in sorted(trial.intermediate_values)]
+    params = {f"train.{name}": value for name, value in setting(trial).items()}
+    return Trial(trial.number, params, scores, trial.state is TrialState.PRUNED)
 
 
 def study_name(base: TrainParams, tune: TuneParams, seed: int, content: str) -> str:
@@ -69,7 +117,7 @@ def search(
     base: TrainParams,
     tune: TuneParams,
     seed: int,
-    told: Callable[[FrozenTrial], None],
+    on_end: Callable[[FrozenTrial], None],
 ) -> None:
     """Try settings until `tune.trials` of them have ended, the present params first.
 
@@ -83,7 +131,7 @@ def search(
         base: the params that the search starts from.
         tune: space and budget.
         seed: of the sampler.
-        told: called with each trial as it ends.
+        on_end: called with each trial as it ends.
 
     Raises:
         ParamsError: the space names a key that `train` doesn't have, or a value that it doesn't take.
@@ -95,7 +143,7 @@ def search(
             study.enqueue_trial(_present(base, tune))
         trial = study.ask()
         settings = {name: _suggested(trial, name, space) for name, space in tune.space.items()}
-        told(_run(study, trial, folds(changed(base, settings))))
+        on_end(_run(study, trial, folds(changed(base, settings))))
 
 
 def changed(base: TrainParams, settings: Mapping[str, Any]) -> TrainParams:
@@ -153,8 +201,8 @@ def _section(content: dict[str, Any], name: str) -> tuple[dict[str, Any], str]:
 def _present(base: TrainParams, tune: TuneParams) -> dict[str, Any]:
     """The present params as a point of the space."""
     content = base.model_dump()
-    found = {name: _section(content, name) for name in tune.space}
-    values = {name: section[last] for name, (section, last) in found.items()}
+    sections = {name: _section(content, name) for name in tune.space}
+    values = {name: section[last] for name, (section, last) in sections.items()}
     return {n: json.dumps(v) if isinstance(tune.space[n], ChoiceSpace) else v for n, v in values.items()}
 
 

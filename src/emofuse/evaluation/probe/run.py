@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.dummy import DummyClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import LeaveOneGroupOut, StratifiedGroupKFold
+from sklearn.model_selection import LeaveOneGroupOut
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, LinearSVC
@@ -24,6 +23,7 @@ from emofuse.core.progress import progress
 from emofuse.core.records import FeatureTable, Utterance
 from emofuse.evaluation.uncertainty import Bootstrap, Estimate
 from emofuse.features.registry import feature_groups, make_extractor
+from emofuse.training.folds import FoldRows, grouped_folds
 
 TIMED = 40  # utterances over which a row's cost is taken
 # By the number of rows that they are fitted on. Held back well, since features often outnumber rows; the linear ones
@@ -38,7 +38,6 @@ ALL = "all"
 RESAMPLES = 2000
 SCORES = ("accuracy", "unweighted_recall", "weighted_f1")
 Strings = NDArray[np.str_]
-Folds = Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]]
 
 
 @dataclass(frozen=True)
@@ -164,21 +163,19 @@ def _choices(groups: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
         yield from ((f"{ALL} but {left}", [group for group in groups if group != left]) for left in groups)
 
 
-def _folds(data: Labelled, folds: int, seed: int) -> Folds:
+def _folds(data: Labelled, folds: int, seed: int) -> Sequence[FoldRows]:
     """The rows that are fitted on and those that are held out, a fold."""
     if data.scored is not None:
         return [(np.flatnonzero(~data.scored), np.flatnonzero(data.scored))]
     count = len(np.unique(data.groups))
     if count < max(folds, 2):
         raise DataError(f"found {count} dialogues or speakers, expected {max(folds, 2)} or more; take fewer folds")
-    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed) if folds else LeaveOneGroupOut()
-    with warnings.catch_warnings():
-        # Rare classes can't be in every fold.
-        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
-        return list(splitter.split(data.labels, data.labels, data.groups))
+    if folds:
+        return list(grouped_folds(data.labels.tolist(), data.groups.tolist(), folds, seed))
+    return list(LeaveOneGroupOut().split(data.labels, data.labels, data.groups))
 
 
-def _answers(classifier: str, values: NDArray[np.float32], labels: Strings, parts: Folds) -> Strings:
+def _answers(classifier: str, values: NDArray[np.float32], labels: Strings, parts: Sequence[FoldRows]) -> Strings:
     """What a classifier answers to each held-out row, fitted without its fold; the labels of rows never held out."""
     answers = labels.copy()
     for fit, held in parts:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
@@ -17,8 +18,9 @@ from torch.nn.utils.rnn import pad_sequence
 
 from emofuse.core.linear import Linear
 from emofuse.core.params import TextParams
+from emofuse.core.reasons import Cause
 from emofuse.core.records import Extracted, Line, Utterance
-from emofuse.core.tables import read_json
+from emofuse.core.tables import read_features, read_json, write_features
 from emofuse.extraction.content import text_of
 from emofuse.features.contract import Extractor
 from emofuse.features.text.encoder import load_encoder, load_shape
@@ -61,9 +63,9 @@ class FinetunedNetwork(nn.Module):
             for part in ("ids", "segments", "own")
         )
         lengths = torch.tensor([len(one.ids) for one in batch], device=device)
-        seen = torch.arange(ids.shape[1], device=device) < lengths[:, None]
+        mask = torch.arange(ids.shape[1], device=device) < lengths[:, None]
         kinds = {"token_type_ids": segments} if self._segments else {}
-        answer = self.encoder(input_ids=ids, attention_mask=seen.long(), output_hidden_states=True, **kinds)
+        answer = self.encoder(input_ids=ids, attention_mask=mask.long(), output_hidden_states=True, **kinds)
         share = (own / own.sum(dim=1, keepdim=True)).unsqueeze(2)
         pooled = torch.cat([(state * share).sum(dim=1) for state in answer.hidden_states], dim=1)
         logits: Tensor = self.classifier(self.drop(pooled))
@@ -84,28 +86,28 @@ def tokenized(tokenizer: Any, utterances: Sequence[Utterance], params: TextParam
     """Tokens of n utterances that have words, each with the lines before it as its second segment, nearest first."""
     words = [text_of(utterance, params) for utterance in utterances]
     count = params.finetune.previous
-    lines = [[_said(line, params) for line in reversed(u.context[-count:])] for u in utterances] if count else None
+    lines = [[_text(line, params) for line in reversed(u.context[-count:])] for u in utterances] if count else None
     encoded = tokenizer(
         words,
-        None if lines is None else [f" {tokenizer.sep_token} ".join(said) for said in lines],
+        None if lines is None else [f" {tokenizer.sep_token} ".join(before) for before in lines],
         truncation="longest_first",
         max_length=min(params.max_tokens, load_shape(params.encoder)[2]),
     )
-    found = []
+    tokens = []
     for number, ids in enumerate(encoded["input_ids"]):
         parts = encoded.sequence_ids(number)
         own = [part == 0 for part in parts]
-        found.append(
+        tokens.append(
             Tokens(
                 torch.tensor(ids),
                 torch.tensor([int(part == 1) for part in parts]),
                 torch.tensor(own if any(own) else [True] * len(ids), dtype=torch.float32),
             )
         )
-    return found
+    return tokens
 
 
-def _said(line: Line, params: TextParams) -> str:
+def _text(line: Line, params: TextParams) -> str:
     return line.clean_text if params.source == "clean" else line.text.strip()
 
 
@@ -120,12 +122,12 @@ def batches(tokens: Sequence[Tokens], size: int) -> Iterator[list[int]]:
 def answers(network: FinetunedNetwork, tokens: Sequence[Tokens], precision: str) -> NDArray[np.float64]:
     """Log probabilities of n texts, shape (n, classes)."""
     network.eval()
-    found = np.zeros((len(tokens), network.classifier.out_features))
+    scores = np.zeros((len(tokens), network.classifier.out_features))
     for numbers in batches(tokens, BATCH):
         with torch.autocast(network.device.type, torch.bfloat16, enabled=precision == "bf16"):
             logits = network([tokens[number] for number in numbers])
-        found[numbers] = logits.double().log_softmax(dim=1).cpu().numpy()
-    return found
+        scores[numbers] = logits.double().log_softmax(dim=1).cpu().numpy()
+    return scores
 
 
 class FinetunedEncoder:
@@ -161,6 +163,15 @@ class FinetunedEncoder:
         tokens = tokenized(tokenizer, utterances, self._params)
         precision = self._params.finetune.precision
         return pooled_scores(answers(member, tokens, precision) for member in members)
+
+
+def add_finetuned(path: Path, manifest: pd.DataFrame, folder: Path) -> None:
+    """Put the columns that the stage finetune left in a folder beside those of the text features, in their file."""
+    plain, finetuned = (read_features("text", manifest, place) for place in (path.parent, folder))
+    causes = [Cause.parse(reason) if reason else None for reason in plain.reasons]
+    columns = zip(plain.present, causes, np.hstack([plain.values, finetuned.values]), strict=True)
+    rows = (Extracted(values if present else None, cause) for present, cause, values in columns)
+    write_features(path, manifest, (*plain.names, *finetuned.names), rows)
 
 
 def column_names(labels: Iterable[str]) -> tuple[str, ...]:
