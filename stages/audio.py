@@ -1,7 +1,5 @@
 """Stage audio: the manifest's clips to features/audio.parquet."""
 
-from __future__ import annotations
-
 from functools import partial
 
 from emofuse.core.errors import guard

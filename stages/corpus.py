@@ -1,7 +1,5 @@
 """Stage `corpus`: build the synthetic corpus."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from demo_corpus.build import build_corpus

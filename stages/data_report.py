@@ -1,7 +1,5 @@
 """Stage data_report: all that is odd about the data, as reports/data.json and reports/data.html."""
 
-from __future__ import annotations
-
 from emofuse.core.errors import guard
 from emofuse.core.params import load_params
 from emofuse.core.paths import MANIFEST_FILE, REPORTS_DIR
@@ -14,14 +12,9 @@ def main() -> None:
     """Report on the manifest and on what extraction found."""
     params = load_params()
     manifest = read_manifest()
-    report = data_findings(
-        manifest,
-        read_all_features(manifest),
-        read_json(MANIFEST_FILE.with_name("notes.json")),
-        params.ingest.layout,
-        params.ingest.root.name,
-        params.train.folds,
-    )
+    ingest, notes = params.ingest, read_json(MANIFEST_FILE.with_name("notes.json"))
+    tables = read_all_features(manifest)
+    report = data_findings(manifest, tables, notes, ingest.layout, ingest.root.name, params.train.folds)
     write_json(REPORTS_DIR / "data.json", report)
     write_page(REPORTS_DIR / "data.html", report, manifest)
     print(*(f"warning: {warning}" for warning in report["warnings"]), "see reports/data.html", sep="\n")

@@ -1,7 +1,5 @@
 """Stage ensemble: the fusions' members in one bundle, weighted by how well they answer for held-out rows."""
 
-from __future__ import annotations
-
 from emofuse.core.errors import guard
 from emofuse.core.params import load_params
 from emofuse.core.paths import MODELS_DIR

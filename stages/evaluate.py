@@ -1,7 +1,5 @@
 """Stage evaluate: every model on dev and test, beside the majority class; the best on dev is named champion."""
 
-from __future__ import annotations
-
 from emofuse.core.errors import guard
 from emofuse.core.params import load_params
 from emofuse.core.paths import MODELS_DIR, REPORTS_DIR

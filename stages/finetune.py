@@ -1,7 +1,5 @@
 """Stage finetune: the text encoder trained end to end on the labels, to models/finetuned/."""
 
-from __future__ import annotations
-
 import shutil
 
 from emofuse.core.errors import guard

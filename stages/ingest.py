@@ -1,7 +1,5 @@
 """Stage ingest: the data's tables to the manifest."""
 
-from __future__ import annotations
-
 from emofuse.core.errors import guard
 from emofuse.core.params import load_params
 from emofuse.core.paths import MANIFEST_FILE

@@ -1,7 +1,5 @@
 """Stage metadata: the manifest's clips to features/metadata.parquet."""
 
-from __future__ import annotations
-
 from functools import partial
 
 from emofuse.core.errors import guard

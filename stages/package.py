@@ -1,7 +1,5 @@
 """Stage package: the champion to models/champion/ and the BentoML store, every model to MLflow."""
 
-from __future__ import annotations
-
 import shutil
 
 from emofuse.core.errors import guard

@@ -1,7 +1,5 @@
 """Stage scale: fit each modality's z-scores and projections on the present training rows."""
 
-from __future__ import annotations
-
 from emofuse.core.errors import guard
 from emofuse.core.params import load_params
 from emofuse.core.paths import SCALERS_FILE

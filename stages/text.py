@@ -1,7 +1,5 @@
 """Stage text: the manifest's words to features/text.parquet."""
 
-from __future__ import annotations
-
 from functools import partial
 
 from emofuse.core.errors import guard

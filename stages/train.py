@@ -1,7 +1,5 @@
 """Stage train: every model that learns, to models/<name>/, and its learning curves."""
 
-from __future__ import annotations
-
 from emofuse.core.errors import guard
 from emofuse.core.params import load_params
 from emofuse.core.paths import MODELS_DIR, SCALERS_FILE

@@ -1,7 +1,5 @@
 """Stage visual: the manifest's clips to features/visual.parquet."""
 
-from __future__ import annotations
-
 from functools import partial
 
 from emofuse.core.errors import guard

@@ -11,10 +11,15 @@ from urllib.parse import quote
 
 import pandas as pd
 
-from emofuse.core.tables import atomic_write
+from emofuse.core.params import Params
+from emofuse.core.paths import MODELS_DIR, REPORTS_DIR
+from emofuse.core.tables import atomic_write, read_json
 from emofuse.datasets.data_findings import headline
 from emofuse.evaluation.measured import difference_of
+from emofuse.fusion.names import MODELS, TRAINED
+from emofuse.inference.description import bundle_version
 from emofuse.reporting.pages import render
+from emofuse.reporting.thumbnails import thumbnails
 
 LIBRARIES = ("emofuse", "torch", "transformers", "scikit-learn", "numpy", "scipy", "opencv-python-headless", "av")
 SLICES = 12  # shown of each model; the JSON holds all
@@ -71,6 +76,24 @@ class Material:
     def difference(self, model: str, against: str) -> Mapping[str, Any] | None:
         """The paired difference of two models; None of a model from itself."""
         return difference_of(self.findings["differences"], model, against)
+
+
+def read_material(params: Params) -> Material:
+    """What earlier stages left for the report.
+
+    Raises:
+        DataError: a file of theirs is missing or unreadable.
+    """
+    findings = read_json(REPORTS_DIR / "evaluation.json")
+    clips = [mistake["clip"] for model in findings["models"].values() for mistake in model["mistakes"]]
+    return Material(
+        findings=findings,
+        data=read_json(REPORTS_DIR / "data.json"),
+        params={name: value for name, value in params.of_results().items() if name != "ingest.root"},
+        versions={name: bundle_version(MODELS_DIR / name) for name in MODELS},
+        curves={name: pd.read_csv(REPORTS_DIR / "training" / name / "curve.csv") for name in TRAINED},
+        pictures=thumbnails(clips, params.ingest.root),
+    )
 
 
 def write_report(path: Path, material: Material) -> None:
