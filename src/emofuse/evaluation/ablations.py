@@ -32,23 +32,23 @@ def subsets(modalities: Sequence[str]) -> Iterator[tuple[str, ...]]:
 def subset_scores(subject: Subject, measured: Measured) -> list[dict[str, Any]]:
     """Weighted F1 of a model from each subset of its modalities, and what it loses against all of them, as JSON."""
     whole = measured.scores(subject.answer().argmax(axis=1))
-    told = []
+    rows = []
     for kept in subsets(subject.modalities):
         gone = Hidden(tuple(name for name in subject.modalities if name not in kept))
-        found = measured.scores(subject.answer(gone).argmax(axis=1))
-        told.append(
-            {"modalities": list(kept), **found.to_json(WEIGHTED_F1), "lost": (whole - found).to_json(WEIGHTED_F1)}
+        left = measured.scores(subject.answer(gone).argmax(axis=1))
+        rows.append(
+            {"modalities": list(kept), **left.to_json(WEIGHTED_F1), "lost": (whole - left).to_json(WEIGHTED_F1)}
         )
-    return told
+    return rows
 
 
 def modality_importance(subject: Subject, measured: Measured, seed: int) -> dict[str, dict[str, float | None]]:
     """How much weighted F1 falls when each modality is shuffled among the rows (Breiman, 2001), as JSON."""
     whole = measured.scores(subject.answer().argmax(axis=1))
-    told = {}
-    for name in subject.modalities:
-        told[name] = (whole - _shuffled_scores(subject, measured, name, None, seed)).to_json(WEIGHTED_F1)
-    return told
+    return {
+        name: (whole - _shuffled_scores(subject, measured, name, None, seed)).to_json(WEIGHTED_F1)
+        for name in subject.modalities
+    }
 
 
 def feature_importance(subject: Subject, measured: Measured, seed: int) -> list[dict[str, Any]]:
@@ -57,10 +57,10 @@ def feature_importance(subject: Subject, measured: Measured, seed: int) -> list[
     They are found by shuffling each feature on a few dialogues and looking at how far the answers move: the search
     looks at no label, and its cost is bounded whatever the number of features. An embedding's columns are one feature.
     """
-    found = features(subject)
-    few = subject.part(_few(subject.rows, SCREENED // len(found)))
+    everything = features(subject)
+    few = subject.part(_few(subject.rows, SCREENED // len(everything)))
     own = few.answer_all()
-    changes = [Shuffled(modality, columns, (seed, number)) for number, (modality, _, columns) in enumerate(found)]
+    changes = [Shuffled(modality, columns, (seed, number)) for number, (modality, _, columns) in enumerate(everything)]
     size = max(1, AT_ONCE // len(few.rows))
     moved = np.concatenate(
         [
@@ -69,28 +69,28 @@ def feature_importance(subject: Subject, measured: Measured, seed: int) -> list[
         ]
     )
     whole = measured.scores(subject.answer().argmax(axis=1))
-    told = []
+    rows = []
     for index in np.argsort(moved, kind="stable")[::-1][:NAMED]:
-        modality, name, columns = found[index]
+        modality, name, columns = everything[index]
         without = _shuffled_scores(subject, measured, modality, columns, seed)
         fall = (whole - without).to_json(WEIGHTED_F1)
-        told.append({"modality": modality, "feature": name, "columns": len(columns), **fall})
-    return sorted(told, key=lambda feature: -feature["value"])
+        rows.append({"modality": modality, "feature": name, "columns": len(columns), **fall})
+    return sorted(rows, key=lambda feature: -feature["value"])
 
 
 def features(subject: Subject) -> list[tuple[str, str, tuple[int, ...]]]:
     """Modality, name and columns of each feature; numbered columns are one where there are many of them."""
-    found = []
+    listed = []
     for modality in subject.modalities:
         stems: dict[str, list[int]] = {}
         for index, name in enumerate(subject.tables[modality].names):
             stems.setdefault(re.sub(r"\d+", "*", name), []).append(index)
         for stem, columns in stems.items():
             if len(columns) >= BLOCK:
-                found.append((modality, stem, tuple(columns)))
+                listed.append((modality, stem, tuple(columns)))
             else:
-                found += [(modality, subject.tables[modality].names[column], (column,)) for column in columns]
-    return found
+                listed += [(modality, subject.tables[modality].names[column], (column,)) for column in columns]
+    return listed
 
 
 def _shuffled_scores(

@@ -21,7 +21,7 @@ def calibration(probabilities: NDArray[np.float64], actual: NDArray[np.intp]) ->
         actual: the class of each row, shape (n,).
     """
     confidence, right = _answers(probabilities, actual)
-    told = [
+    bins = [
         {
             "from": float(confidence[rows].min()),
             "to": float(confidence[rows].max()),
@@ -34,7 +34,7 @@ def calibration(probabilities: NDArray[np.float64], actual: NDArray[np.intp]) ->
     return {
         "expected_calibration_error": calibration_error(probabilities, actual),
         "calibration_error_by_chance": error_by_chance(confidence),
-        "bins": told,
+        "bins": bins,
     }
 
 
@@ -57,17 +57,17 @@ def coverage(probabilities: NDArray[np.float64], actual: NDArray[np.intp]) -> li
     confidence, right = _answers(probabilities, actual)
     order = np.argsort(-confidence, kind="stable")
     so_far = right[order].cumsum() / np.arange(1, len(order) + 1)
-    told = []
+    steps = []
     for step in range(1, STEPS + 1):
         answered = max(1, round(len(order) * step / STEPS))
-        told.append(
+        steps.append(
             {
                 "coverage": answered / len(order),
                 "accuracy": float(so_far[answered - 1]),
                 "least_confidence": float(confidence[order[answered - 1]]),
             }
         )
-    return told
+    return steps
 
 
 def _answers(

@@ -24,16 +24,16 @@ SHIFTS = ("as in the line before", "other than in the line before")
 
 def slice_scores(measured: Measured, slices: Sequence[tuple[str, str, Chosen]]) -> dict[str, list[dict[str, Any]]]:
     """Each model's scores on each slice, the worst weighted F1 first, as JSON."""
-    told: dict[str, list[dict[str, Any]]] = {model: [] for model in measured.probabilities}
+    scored: dict[str, list[dict[str, Any]]] = {model: [] for model in measured.probabilities}
     for kind, value, chosen in slices:
         part = measured.part(chosen)
         counts = {"rows": int(chosen.sum()), "dialogues": part.bootstrap.dialogues}
-        for model, found in part.models.items():
-            scores = {metric: found.to_json(METRICS.index(metric)) for metric in ("accuracy", "weighted_f1")}
-            told[model].append({"kind": kind, "value": value, **counts, **scores})
-    for rows in told.values():
+        for model, estimate in part.models.items():
+            scores = {metric: estimate.to_json(METRICS.index(metric)) for metric in ("accuracy", "weighted_f1")}
+            scored[model].append({"kind": kind, "value": value, **counts, **scores})
+    for rows in scored.values():
         rows.sort(key=lambda each: (each["weighted_f1"]["value"], each["kind"], each["value"]))
-    return told
+    return scored
 
 
 def find_slices(rows: pd.DataFrame, tables: Mapping[str, FeatureTable], least: int) -> list[tuple[str, str, Chosen]]:
@@ -44,13 +44,13 @@ def find_slices(rows: pd.DataFrame, tables: Mapping[str, FeatureTable], least: i
         tables: features of these rows.
         least: rows.
     """
-    found = []
+    slices = []
     for kind, values in _values(rows, tables):
         for value in sorted(values.dropna().unique()):
             chosen = (values == value).to_numpy(dtype=bool)
             if least <= chosen.sum() < len(rows):
-                found.append((kind, str(value), chosen))
-    return found
+                slices.append((kind, str(value), chosen))
+    return slices
 
 
 def _values(rows: pd.DataFrame, tables: Mapping[str, FeatureTable]) -> Iterator[tuple[str, pd.Series]]:
@@ -75,10 +75,10 @@ def _shift(rows: pd.DataFrame) -> pd.Series:
     labels = dict(
         zip(zip(placed["split"], placed["dialogue"], placed["position"], strict=True), placed["label"], strict=True)
     )
-    told: list[str | None] = []
+    shifts: list[str | None] = []
     for split, dialogue, position, label in zip(
         *(rows[name] for name in ("split", "dialogue", "position", "label")), strict=True
     ):
         before = labels.get((split, dialogue, position - 1))
-        told.append(None if before is None else SHIFTS[before != label])
-    return pd.Series(told, dtype=object)
+        shifts.append(None if before is None else SHIFTS[before != label])
+    return pd.Series(shifts, dtype=object)

@@ -125,12 +125,12 @@ def _of_revision(revision: str, path: Path, folder: Path) -> Path:
     command = [sys.executable, "-m", "dvc", "get", ".", path.as_posix(), "--rev", revision, "-o", str(target)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        told = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or done.stderr.splitlines()[-1:]
-        said = " ".join(told).removeprefix("ERROR: ").removeprefix("unexpected error - ")
-        if "unknown Git revision" in said:
+        lines = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or done.stderr.splitlines()[-1:]
+        reason = " ".join(lines).removeprefix("ERROR: ").removeprefix("unexpected error - ")
+        if "unknown Git revision" in reason:
             raise DataError(f"{revision}: found no such thing; {ASK}")
         raise DataError(
-            f"{revision}: {said}; expected {path} in DVC's cache: `dvc fetch --all-commits` gets it from a remote, or "
-            "`dvc repro` at that revision makes it"
+            f"{revision}: {reason}; expected {path} in DVC's cache: `dvc fetch --all-commits` gets it from a remote, "
+            "or `dvc repro` at that revision makes it"
         )
     return target

@@ -97,8 +97,8 @@ class Subject:
     @cached_property
     def labelled(self) -> NDArray[np.bool_]:
         """Which rows have a label."""
-        found: NDArray[np.bool_] = self.rows["label"].notna().to_numpy()
-        return found
+        labelled: NDArray[np.bool_] = self.rows["label"].notna().to_numpy()
+        return labelled
 
     def answer(self, change: Change = NOTHING) -> NDArray[np.float64]:
         """Probabilities of each labelled row, shape (n, classes), from its own features or changed ones."""
@@ -118,8 +118,8 @@ class Subject:
         stacked = {m: FeatureTable.join([each[m] for each in tables]) for m in self.modalities}
         # Each change has dialogues of its own.
         copies = [self.rows.assign(dialogue=f"{n}/" + self.rows["dialogue"].astype(str)) for n in range(len(changes))]
-        found = Subject(self.predictor, pd.concat(copies, ignore_index=True), stacked).answer_all()
-        return found.reshape(len(changes), len(self.rows), -1)
+        answers = Subject(self.predictor, pd.concat(copies, ignore_index=True), stacked).answer_all()
+        return answers.reshape(len(changes), len(self.rows), -1)
 
     def part(self, chosen: NDArray[np.bool_]) -> Subject:
         """The same model with some of the rows."""
@@ -145,14 +145,14 @@ class Subject:
         shared = hashlib.sha256(repr(bundle.train).encode())
         for name, values in sorted(scaler_tensors(bundle.scalers).items()):
             shared.update(name.encode() + np.ascontiguousarray(values).tobytes())
-        found = []
+        hashes = []
         for member in bundle.members:
             digest = shared.copy()
             digest.update(member.kind.encode())
             for name, tensor in member.state_dict().items():
                 digest.update(name.encode() + tensor.numpy().tobytes())
-            found.append(digest.hexdigest())
-        return found
+            hashes.append(digest.hexdigest())
+        return hashes
 
 
 def together(models: Mapping[str, Predictor], rows: pd.DataFrame, tables: Tables) -> dict[str, Subject]:

@@ -75,7 +75,7 @@ class Estimate:
     def to_json(self, index: int = 0, level: float = LEVEL) -> dict[str, float | None]:
         """One figure as JSON: `value`, `low`, `high`; bounds are null where there are fewer than two dialogues."""
         low, high = (bound[index] for bound in self.interval(level))
-        return {"value": round(float(self.value[index]), DIGITS), "low": _known(low), "high": _known(high)}
+        return {"value": round(float(self.value[index]), DIGITS), "low": _rounded(low), "high": _rounded(high)}
 
 
 class Bootstrap:
@@ -88,8 +88,8 @@ class Bootstrap:
     """
 
     def __init__(self, dialogues: Sequence[Any] | NDArray[Any] | pd.Series, resamples: int, seed: int) -> None:
-        self.codes, found = pd.factorize(np.asarray(dialogues), sort=False)
-        self.dialogues = len(found)
+        self.codes, keys = pd.factorize(np.asarray(dialogues), sort=False)
+        self.dialogues = len(keys)
         generator = np.random.default_rng(seed)
         self.counts = generator.multinomial(
             self.dialogues, np.full(self.dialogues, 1 / self.dialogues), size=resamples
@@ -142,5 +142,5 @@ def _quantile(draws: NDArray[np.float64], at: NDArray[np.float64]) -> NDArray[np
     return result
 
 
-def _known(value: float) -> float | None:
+def _rounded(value: float) -> float | None:
     return None if np.isnan(value) else round(float(value), DIGITS)

@@ -34,7 +34,7 @@ from emofuse.inference.description import (
     WEIGHTS,
     copy_files,
     encoders_folder,
-    read_part,
+    file_bytes,
 )
 
 # What Python or torch would run code from: by name, and by how pickles and the zip files of torch.save begin.
@@ -79,7 +79,7 @@ def load_bundle(folder: Path) -> Bundle:
     Raises:
         BundleError: it is incomplete, altered, or of a format that this release doesn't read.
     """
-    raw, weights = read_part(folder / DESCRIPTION), read_part(folder / WEIGHTS)
+    raw, weights = file_bytes(folder / DESCRIPTION), file_bytes(folder / WEIGHTS)
     _refuse_code(folder)
     try:
         described = json.loads(raw)

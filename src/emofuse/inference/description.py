@@ -22,7 +22,7 @@ def bundle_version(folder: Path) -> str:
     Raises:
         BundleError: there is no bundle.
     """
-    return hashlib.sha256(read_part(folder / DESCRIPTION)).hexdigest()
+    return hashlib.sha256(file_bytes(folder / DESCRIPTION)).hexdigest()
 
 
 def bundle_labels(folder: Path) -> tuple[str, ...]:
@@ -31,7 +31,7 @@ def bundle_labels(folder: Path) -> tuple[str, ...]:
     Raises:
         BundleError: there is no bundle.
     """
-    return tuple(json.loads(read_part(folder / DESCRIPTION))["labels"])
+    return tuple(json.loads(file_bytes(folder / DESCRIPTION))["labels"])
 
 
 def encoders_folder(folder: Path) -> Path:
@@ -45,7 +45,7 @@ def copy_bundle(source: Path, target: Path) -> None:
     Raises:
         BundleError: there is no bundle, or its encoders are not there.
     """
-    names = json.loads(read_part(source / DESCRIPTION))["finetuned"]
+    names = json.loads(file_bytes(source / DESCRIPTION))["finetuned"]
     aside = target.with_name(f".{target.name}.{uuid4().hex[:8]}.tmp")
     try:
         shutil.copytree(source, aside)
@@ -65,10 +65,10 @@ def copy_files(source: Path, names: Iterable[str], target: Path) -> None:
     """
     target.mkdir(exist_ok=True)
     for name in names:
-        (target / name).write_bytes(read_part(source / name))
+        (target / name).write_bytes(file_bytes(source / name))
 
 
-def read_part(path: Path) -> bytes:
+def file_bytes(path: Path) -> bytes:
     """The bytes of one of a bundle's files.
 
     Raises:

@@ -22,11 +22,11 @@ def thumbnails(clips: Iterable[str | None], root: Path) -> dict[str, str]:
         clips: paths relative to `root`; those that are None or can't be decoded have no picture.
         root: the folder that holds the clips.
     """
-    found = {}
+    pictures = {}
     for clip in sorted({clip for clip in clips if clip}):
         try:
             encoded = cv2.imencode(".webp", middle_frame(root / clip, WIDTH), [cv2.IMWRITE_WEBP_QUALITY, QUALITY])[1]
         except MediaError:
             continue
-        found[clip] = "data:image/webp;base64," + base64.b64encode(encoded.tobytes()).decode()
-    return found
+        pictures[clip] = "data:image/webp;base64," + base64.b64encode(encoded.tobytes()).decode()
+    return pictures

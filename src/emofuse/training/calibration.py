@@ -30,12 +30,12 @@ def fit_temperature(probabilities: NDArray[np.float64], targets: NDArray[np.int6
     """The temperature, between 1/4 and 4, of the least log loss (Guo et al., ICML 2017)."""
     from scipy.optimize import minimize_scalar  # slow to load, and only training fits
 
-    found = minimize_scalar(
+    fitted = minimize_scalar(
         lambda power: log_loss(apply_temperature(probabilities, float(2**power)), targets),
         bounds=(-2, 2),
         method="bounded",
     )
-    return round(float(2**found.x), 4)
+    return round(float(2**fitted.x), 4)
 
 
 def log_pool(probabilities: NDArray[np.float64], shares: Sequence[float]) -> NDArray[np.float64]:
@@ -78,8 +78,8 @@ def fit_shares(probabilities: NDArray[np.float64], targets: NDArray[np.int64]) -
         return float((logsumexp(logits, axis=1) - weights @ actual).mean()), expected - actual.mean(axis=1)
 
     count = len(logs)
-    found = minimize(loss, np.full(count, 1 / count), jac=True, method="L-BFGS-B", bounds=[(0, None)] * count).x
-    weights = found if found.sum() > 0 else np.ones(count)  # nothing beats the uniform answer
+    fitted = minimize(loss, np.full(count, 1 / count), jac=True, method="L-BFGS-B", bounds=[(0, None)] * count).x
+    weights = fitted if fitted.sum() > 0 else np.ones(count)  # nothing beats the uniform answer
     return tuple(round(float(weight), 6) for weight in weights / weights.sum())
 
 

@@ -63,13 +63,13 @@ def probe_command(
         columns = {key: name for key, name in named.items() if name is not None}
         ingest = ingest_of(params.ingest, data, layout, columns)
         labelled = read_labelled(ingest, by, to_dev, params.seed)
-        found = probe(section, labelled, classifier or DEFAULT, folds, params.seed)
+        result = probe(section, labelled, classifier or DEFAULT, folds, params.seed)
         protocol = "fitted on train, scored on dev" if to_dev else _folded(folds, by)
         name = "/".join((data or ingest.root).resolve().parts[-2:])
-        told = described(found, name, modality, protocol)
-        Console(width=max(Console().width, LEAST_WIDTH)).print(shown(told))
+        content = described(result, name, modality, protocol)
+        Console(width=max(Console().width, LEAST_WIDTH)).print(shown(content))
         if out is not None:
-            write_probe(told, out)
+            write_probe(content, out)
 
 
 def _folded(folds: int, by: str) -> str:

@@ -112,22 +112,22 @@ def probe(params: ExtractorParams, data: Labelled, classifiers: Sequence[str], f
     """
     extractor = make_extractor(params)
     extractor.warm_up()
-    found = progress(extractor.extract(data.utterances), "extract", len(data.utterances), "utterance")
-    table = FeatureTable.stack(extractor.names, list(found))
+    rows_extracted = progress(extractor.extract(data.utterances), "extract", len(data.utterances), "utterance")
+    table = FeatureTable.stack(extractor.names, list(rows_extracted))
     if not table.present.any():
         raise DataError(f"none of {len(table.present)} utterances has features; the first: {table.reasons[0]}")
     data, values = data.take(table.present), table.values[table.present]
     parts = _folds(data, folds, seed)
-    held = np.sort(np.concatenate([held for _, held in parts]))
+    scored = np.sort(np.concatenate([held_out for _, held_out in parts]))
     labels, codes = np.unique(data.labels, return_inverse=True)
-    bootstrap = Bootstrap(data.groups[held], RESAMPLES, seed)
+    bootstrap = Bootstrap(data.groups[scored], RESAMPLES, seed)
 
     def measured(answers: Strings) -> Estimate:
         """The scores of answers to the held-out rows."""
-        return bootstrap.scores(codes[held], np.searchsorted(labels, answers), len(labels), _scored)
+        return bootstrap.scores(codes[scored], np.searchsorted(labels, answers), len(labels), _scored)
 
-    majority = measured(_answers("majority", values, data.labels, parts)[held])
-    rows = [ProbeRow("majority class", "majority", 0, None, _told(majority), {})]
+    majority = measured(_answers("majority", values, data.labels, parts)[scored])
+    rows = [ProbeRow("majority class", "majority", 0, None, _as_json(majority), {})]
 
     where = {group.name: [table.names.index(name) for name in group.columns] for group in feature_groups(params)}
     choices = dict(_choices(list(where)))
@@ -136,22 +136,22 @@ def probe(params: ExtractorParams, data: Labelled, classifiers: Sequence[str], f
         whole: Estimate | None = None
         for name, chosen in progress(choices.items(), classifier, len(choices), "row"):
             columns = [column for group in chosen for column in where[group]]
-            score = measured(_answers(classifier, values[:, columns], data.labels, parts)[held])
-            gains = {} if whole is None else _told(score - whole)
+            score = measured(_answers(classifier, values[:, columns], data.labels, parts)[scored])
+            gains = {} if whole is None else _as_json(score - whole)
             whole = score if whole is None else whole
-            rows.append(ProbeRow(name, classifier, len(columns), costs[name], _told(score), gains))
-    return Probe(rows, len(held), len(data.labels) - len(held), int((~table.present).sum()))
+            rows.append(ProbeRow(name, classifier, len(columns), costs[name], _as_json(score), gains))
+    return Probe(rows, len(scored), len(data.labels) - len(scored), int((~table.present).sum()))
 
 
 def _scored(confusions: NDArray[np.float64]) -> NDArray[np.float64]:
     """The figures of `SCORES`, shape (..., 3)."""
-    known = scores(confusions)
-    accuracy, weighted_f1 = (known[..., METRICS.index(name)] for name in ("accuracy", "weighted_f1"))
+    figures = scores(confusions)
+    accuracy, weighted_f1 = (figures[..., METRICS.index(name)] for name in ("accuracy", "weighted_f1"))
     return np.stack([accuracy, unweighted_recall(confusions), weighted_f1], axis=-1)
 
 
-def _told(found: Estimate) -> dict[str, dict[str, float | None]]:
-    return {name: found.to_json(index) for index, name in enumerate(SCORES)}
+def _as_json(estimate: Estimate) -> dict[str, dict[str, float | None]]:
+    return {name: estimate.to_json(index) for index, name in enumerate(SCORES)}
 
 
 def _choices(groups: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
@@ -178,12 +178,12 @@ def _folds(data: Labelled, folds: int, seed: int) -> Sequence[FoldRows]:
 def _answers(classifier: str, values: NDArray[np.float32], labels: Strings, parts: Sequence[FoldRows]) -> Strings:
     """What a classifier answers to each held-out row, fitted without its fold; the labels of rows never held out."""
     answers = labels.copy()
-    for fit, held in parts:
+    for fit, held_out in parts:
         fitted = CLASSIFIERS[classifier](len(fit))
-        known = SimpleImputer(strategy="constant", fill_value=0.0, keep_empty_features=True)
-        scaled = make_pipeline(StandardScaler(), known, fitted)
+        filled = SimpleImputer(strategy="constant", fill_value=0.0, keep_empty_features=True)
+        scaled = make_pipeline(StandardScaler(), filled, fitted)
         with np.errstate(invalid="ignore"):  # a feature that no row has, such as motion in stills, has no mean
-            answers[held] = scaled.fit(values[fit].astype(np.float64), labels[fit]).predict(values[held])
+            answers[held_out] = scaled.fit(values[fit].astype(np.float64), labels[fit]).predict(values[held_out])
     return answers
 
 
