@@ -20,6 +20,7 @@ from mlflow.tracking import MlflowClient
 
 from tests.browser import browser
 from tests.pipeline.checkout import Checkout, served
+from tests.pipeline.imports import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +48,22 @@ def test_metrics_are_those_of_the_predictions(checkout: Checkout) -> None:
     predictions = pd.read_parquet(checkout.folder / "reports/predictions.parquet")
     rows = predictions[(predictions["model"] == "late") & (predictions["split"] == "test")]
     assert (rows["label"] == rows["predicted"]).mean() == pytest.approx(metrics["late"]["test"]["accuracy"])
+
+
+def test_the_notebook_of_the_readme_gives_the_scores_of_the_pipeline(checkout: Checkout) -> None:
+    code = re.search(r"<!-- notebook -->\n```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert code
+    done = checkout.run("python", "-c", code[1])
+    assert done.returncode == 0, done.stderr
+    metrics = json.loads(checkout.read("reports/metrics.json"))
+    champion = metrics.pop("champion")
+    for name, scores in metrics.items():
+        dev, test = (f"{scores[split]['weighted_f1']:.3f}" for split in ("dev", "test"))
+        mark = "  champion" if name == champion else ""
+        assert re.search(rf"^{name} +{dev} +{test} +{scores['test']['accuracy']:.3f}{mark}$", done.stdout, re.MULTILINE)
+    mine, served = (json.loads(checkout.read(f"models/{name}/bundle.json")) for name in ("mine", "champion"))
+    assert mine == served
+    shutil.rmtree(checkout.folder / "models/mine")
 
 
 def test_second_run_does_nothing(checkout: Checkout) -> None:

@@ -259,7 +259,7 @@ def test_a_member_of_several_models_is_asked_once(subject: Subject, monkeypatch:
     alone = Subject(both, subject.rows, subject.tables).answer_all()
     models = together({"early": subject.predictor, "ensemble": both}, subject.rows, subject.tables)
     models["early"].answer_all()
-    monkeypatch.setattr(Predictor, "batch", lambda *_: pytest.fail("asked again"))
+    monkeypatch.setattr(Subject, "_batch", lambda *_: pytest.fail("asked again"))
     assert (models["ensemble"].answer_all() == alone).all()
     assert (alone != models["early"].answer_all()).any()
 

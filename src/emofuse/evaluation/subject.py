@@ -6,14 +6,17 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from emofuse.core.records import FeatureTable
-from emofuse.fusion.base import Batch, Fusion
+from emofuse.fusion.base import Batch, Context, Fusion
+from emofuse.fusion.context import manifest_lines
 from emofuse.fusion.members import member_answer, member_weights
 from emofuse.fusion.scaling import scaler_tensors
 from emofuse.inference.predictor import Predictor
@@ -73,6 +76,19 @@ NOTHING = Hidden()
 
 
 @dataclass(frozen=True)
+class Memory:
+    """What subjects of the same rows need not compute twice: an ensemble costs nothing beside its models.
+
+    Attributes:
+        answers: what each member gave, by its hash and what it was asked.
+        inputs: what a scaler made of each modality's features as they are, by the modality and the scaler's hash.
+    """
+
+    answers: dict[tuple[str, str, Change], Tensor] = field(default_factory=dict)
+    inputs: dict[tuple[str, str], Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Subject:
     """A model, and rows for it to answer: the one place where the evaluation asks a predictor.
 
@@ -80,14 +96,13 @@ class Subject:
         predictor: the model.
         rows: of the manifest, whole dialogues, labelled or not, numbered from 0.
         tables: features of these rows.
-        memory: what each member gave, by its hash and what it was asked. Subjects of the same rows can share it: then
-            an ensemble costs nothing beside the models that it is made of.
+        memory: shared with subjects of the same rows.
     """
 
     predictor: Predictor
     rows: pd.DataFrame
     tables: Tables
-    memory: dict[tuple[str, str, Change], Tensor] = field(default_factory=dict, repr=False)
+    memory: Memory = field(default_factory=Memory, repr=False)
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -106,19 +121,16 @@ class Subject:
 
     def answer_all(self, change: Change = NOTHING) -> NDArray[np.float64]:
         """Probabilities of every row, labelled or not, shape (rows, classes)."""
-        return self.predictor.mixed(self._asked(member_answer, change))
+        return self.predictor.mixed(self._remembered(member_answer, change))
 
     def weights(self) -> NDArray[np.float64]:
         """How much each modality moved the answer for each row, shape (rows, modalities)."""
-        return self.predictor.weighted(self._asked(member_weights, NOTHING))
+        return self.predictor.weighted(self._remembered(member_weights, NOTHING))
 
     def answers(self, changes: Sequence[Change]) -> NDArray[np.float64]:
         """Probabilities of every row after each of several changes, shape (changes, rows, classes), in one go."""
-        tables = [self._read(change) for change in changes]
-        stacked = {m: FeatureTable.join([each[m] for each in tables]) for m in self.modalities}
-        # Each change has dialogues of its own.
-        copies = [self.rows.assign(dialogue=f"{n}/" + self.rows["dialogue"].astype(str)) for n in range(len(changes))]
-        answers = Subject(self.predictor, pd.concat(copies, ignore_index=True), stacked).answer_all()
+        batch = self._batch(changes)
+        answers = self.predictor.mixed([member_answer(member, batch) for member in self.predictor.bundle.members])
         return answers.reshape(len(changes), len(self.rows), -1)
 
     def part(self, chosen: NDArray[np.bool_]) -> Subject:
@@ -126,36 +138,71 @@ class Subject:
         rows = self.rows[chosen].reset_index(drop=True)
         return Subject(self.predictor, rows, {name: table.select(chosen) for name, table in self.tables.items()})
 
-    def _asked(self, ask: Callable[[Fusion, Batch], Tensor], change: Change) -> list[Tensor]:
-        keys = [(member, ask.__name__, change) for member in self._members]
-        if any(key not in self.memory for key in keys):
-            batch = self.predictor.batch(self._read(change), self.rows)
+    def _remembered(self, give: Callable[[Fusion, Batch], Tensor], change: Change) -> list[Tensor]:
+        keys = [(member, give.__name__, change) for member in self._members]
+        if any(key not in self.memory.answers for key in keys):
+            batch = self._batch([change])
             for key, member in zip(keys, self.predictor.bundle.members, strict=True):
-                if key not in self.memory:
-                    self.memory[key] = ask(member, batch)
-        return [self.memory[key] for key in keys]
+                if key not in self.memory.answers:
+                    self.memory.answers[key] = give(member, batch)
+        return [self.memory.answers[key] for key in keys]
 
-    def _read(self, change: Change) -> Tables:
-        return change.of({modality: self.tables[modality] for modality in self.modalities})
+    def _batch(self, changes: Sequence[Change]) -> Batch:
+        """The rows after each of several changes, one after the other, each with dialogues of its own."""
+        tables = [change.of({modality: self.tables[modality] for modality in self.modalities}) for change in changes]
+        inputs = {m: torch.cat([self._scaled(m, each[m]) for each in tables]) for m in self.modalities}
+        present = {m: torch.from_numpy(np.concatenate([each[m].present for each in tables])) for m in self.modalities}
+        context = None
+        if self._lines is not None:
+            index, speaker = self._lines
+            shifted = [torch.where(index >= 0, index + copy * len(index), -1) for copy in range(len(changes))]
+            context = Context(inputs["text"], present["text"], torch.cat(shifted), speaker.repeat(len(changes), 1))
+        return Batch(inputs, torch.stack(list(present.values()), dim=1), context)
+
+    def _scaled(self, modality: str, table: FeatureTable) -> Tensor:
+        """What the model reads of a modality; most questions leave most modalities as they are."""
+        scaler = self.predictor.bundle.scalers[modality]
+        if table is not self.tables[modality]:
+            return torch.from_numpy(scaler.transform(table))
+        key = (modality, self._scalers[modality])
+        if key not in self.memory.inputs:
+            self.memory.inputs[key] = torch.from_numpy(scaler.transform(table))
+        return self.memory.inputs[key]
+
+    @cached_property
+    def _lines(self) -> tuple[Tensor, Tensor] | None:
+        """Numbers and speakers of the lines around each row, where the model reads them."""
+        bundle = self.predictor.bundle
+        if not bundle.reads_context:
+            return None
+        lines = manifest_lines(self.rows, self.tables["text"], bundle.train.attention)
+        return torch.from_numpy(lines.index), torch.from_numpy(lines.speaker)
+
+    @cached_property
+    def _scalers(self) -> dict[str, str]:
+        """A hash of each modality's scaler."""
+        return {
+            modality: _hash(scaler_tensors({modality: scaler}))
+            for modality, scaler in self.predictor.bundle.scalers.items()
+        }
 
     @cached_property
     def _members(self) -> list[str]:
         """A hash of all that each member's answers depend on beside the features."""
         bundle = self.predictor.bundle
-        shared = hashlib.sha256(repr(bundle.train).encode())
-        for name, values in sorted(scaler_tensors(bundle.scalers).items()):
-            shared.update(name.encode() + np.ascontiguousarray(values).tobytes())
-        hashes = []
-        for member in bundle.members:
-            digest = shared.copy()
-            digest.update(member.kind.encode())
-            for name, tensor in member.state_dict().items():
-                digest.update(name.encode() + tensor.numpy().tobytes())
-            hashes.append(digest.hexdigest())
-        return hashes
+        shared = repr((bundle.train, sorted(self._scalers.items())))
+        states = [{name: tensor.numpy() for name, tensor in member.state_dict().items()} for member in bundle.members]
+        return [_hash(state, f"{shared} {member.kind}") for state, member in zip(states, bundle.members, strict=True)]
+
+
+def _hash(arrays: Mapping[str, NDArray[Any]], start: str = "") -> str:
+    digest = hashlib.sha256(start.encode())
+    for name, values in sorted(arrays.items()):
+        digest.update(name.encode() + np.ascontiguousarray(values).tobytes())
+    return digest.hexdigest()
 
 
 def together(models: Mapping[str, Predictor], rows: pd.DataFrame, tables: Tables) -> dict[str, Subject]:
     """Several models with the same rows, each member asked once whatever models it stands in."""
-    memory: dict[tuple[str, str, Change], Tensor] = {}
+    memory = Memory()
     return {name: Subject(model, rows, tables, memory) for name, model in models.items()}

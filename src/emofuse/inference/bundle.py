@@ -164,12 +164,11 @@ def _build(described: dict[str, Any], tensors: dict[str, np.ndarray[Any, Any]], 
         raise ValueError(f"labels are not unique: {described['labels']}")
     members = []
     for number, kind in enumerate(described["members"]):
-        with torch.device("meta"):  # nothing is drawn that is then overwritten
-            member = make_model(kind, dims, len(described["labels"]), train)
+        # What is drawn here is overwritten; on torch's meta device nothing is, but to load that takes longer.
+        member = make_model(kind, dims, len(described["labels"]), train)
         prefix = f"member.{number}."
-        own = {key.removeprefix(prefix): values for key, values in tensors.items() if key.startswith(prefix)}
-        # Cloned, since kernels may round by how memory is aligned, which in a file is by chance.
-        member.load_state_dict({key: torch.from_numpy(values).clone() for key, values in own.items()}, assign=True)
+        state = {key.removeprefix(prefix): torch.from_numpy(v) for key, v in tensors.items() if key.startswith(prefix)}
+        member.load_state_dict(state)
         members.append(member.eval())
     return Bundle(
         name=described["model"],

@@ -9,6 +9,8 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
+from emofuse.core.device import available_cores
+from emofuse.core.processes import processes
 from emofuse.core.tables import write_csv, write_json, write_table
 from emofuse.evaluation.findings import intervals
 from emofuse.evaluation.scoring import Scores
@@ -43,21 +45,27 @@ def write_files(folder: Path, findings: Mapping[str, Any], predictions: pd.DataF
         predictions: every model's answers for every row, as in predictions.parquet.
     """
     split = findings["on"]["split"]
+    drawings: list[tuple[Any, ...]] = []  # a function and its arguments each
     for name, model in findings["models"].items():
         title, own = f"{name}, {split}", folder / name
         answers = predictions[predictions["model"] == name]
         write_table(own / "predictions.parquet", pa.Table.from_pandas(answers, preserve_index=False))
         pairs = answers[(answers["split"] == split) & answers["label"].notna()]
         write_csv(own / "confusion.csv", pairs[["label", "predicted"]].rename(columns={"label": "actual"}))
-        confusion_picture(own / "confusion.png", title, pairs["label"], pairs["predicted"], findings["classes"])
+        actual, predicted = pairs["label"].tolist(), pairs["predicted"].tolist()
+        drawings.append((confusion_picture, own / "confusion.png", title, actual, predicted, findings["classes"]))
         bins, coverage = pd.DataFrame(model["bins"]), pd.DataFrame(model["coverage"])
         write_csv(own / "reliability.csv", bins[["confidence", "accuracy", "rows"]])
         write_csv(own / "coverage.csv", coverage)
-        reliability_picture(own / "reliability.png", title, bins, coverage)
+        drawings.append((reliability_picture, own / "reliability.png", title, bins, coverage))
     for name, subsets in findings["subsets"].items():
         table = subset_table(subsets)
         write_csv(folder / name / "subsets.csv", table)
-        subsets_picture(folder / name / "subsets.png", f"{name}, {split}", table)
+        drawings.append((subsets_picture, folder / name / "subsets.png", f"{name}, {split}", table))
+    # Drawing takes as long as all else that the evaluation does, and no picture waits for another.
+    with processes(available_cores()) as submit:
+        for drawn in [submit(*drawing) for drawing in drawings]:
+            drawn.result()
 
 
 def subset_table(subsets: list[Mapping[str, Any]]) -> pd.DataFrame:
