@@ -5,14 +5,9 @@ from __future__ import annotations
 import csv
 import os
 import shutil
-import signal
 import sys
-import threading
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from itertools import repeat
-from multiprocessing import get_context, parent_process
 from pathlib import Path
 
 import cv2
@@ -25,6 +20,7 @@ from demo_corpus.plan import SPLITS, Line, plan_corpus
 from demo_corpus.scene import film
 from demo_corpus.voice import FRAME_RATE, loudness, say
 from emofuse.core.errors import DataError
+from emofuse.core.processes import processes
 
 FOLDERS = {"train": "train_splits", "dev": "dev_splits_complete", "test": "output_repeated_splits_test"}
 COLUMNS = ("Sr No.", "Utterance", "Speaker", "Emotion", "Sentiment", "Dialogue_ID", "Utterance_ID", "Season", "Episode",
@@ -104,29 +100,11 @@ def _growing(root: Path) -> Iterator[Path]:
 
 
 def _make_clips(root: Path, lines: list[Line], seed: int, workers: int) -> list[int]:
-    # Spawned, not forked: the codecs' threads deadlock in forked processes.
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_start_worker)
-    try:
-        clips = pool.map(make_clip, repeat(root), lines, repeat(seed))
+    with processes(workers, cv2.setNumThreads, 1) as submit:
+        clips = [submit(make_clip, root, line, seed) for line in lines]
         # Where nobody watches, a line every ten seconds is enough for a log.
         seconds = 0.2 if sys.stderr.isatty() else 10.0
-        return list(tqdm(clips, "corpus", len(lines), unit="clip", mininterval=seconds))
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _start_worker() -> None:
-    cv2.setNumThreads(1)
-    # An interrupt is for the parent to handle; a worker whose parent was killed has nobody to work for.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+        return [clip.result() for clip in tqdm(clips, "corpus", unit="clip", mininterval=seconds)]
 
 
 def _write_table(path: Path, rows: list[tuple[Line, int]], seed: int) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
-from collections.abc import Iterator, Sequence
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from emofuse.core.errors import ExtractorError
 from emofuse.core.params import AudioParams, ExtractParams, Params
 from emofuse.core.reasons import Cause, Reason
 from emofuse.core.records import KEY, Clip, Extracted, Utterance
@@ -212,31 +216,101 @@ def test_metadata_is_not_cached(params: Params, run: ExtractParams, clips: list[
 
 
 class Fragile(OneByOne):
-    """The audio extractor, but its process dies on some clips, as a decoder's may."""
+    """The audio extractor, but of some clips its process dies or hangs, or it raises, as a decoder may."""
 
-    def __init__(self, params: AudioParams, deadly: str) -> None:
+    def __init__(self, params: AudioParams, deadly: str, how: str = "dies") -> None:
         self._real = AudioExtractor(params)
-        self._deadly = deadly
+        self._deadly, self._how = deadly, how
         self.names = self._real.names
 
     def warm_up(self) -> None:
         self._real.warm_up()
 
     def _one(self, utterance: Utterance, clip: Clip | None) -> Extracted:
-        if isinstance(utterance.clip, Path) and utterance.clip.name == self._deadly:
-            os._exit(11)
+        if isinstance(utterance.clip, Path) and utterance.clip.match(self._deadly):
+            if self._how == "dies":
+                os._exit(11)
+            if self._how == "is killed":
+                os.kill(os.getpid(), signal.SIGKILL)
+            if self._how == "hangs":
+                time.sleep(600)
+            raise ValueError("no such filter")
         return self._real._one(utterance, clip)
 
 
-@pytest.mark.slow
-def test_a_clip_that_kills_its_worker_is_a_row_and_the_others_are_right(params: Params, clips: list[Utterance]) -> None:
-    assert clips[2].clip is not None
+@pytest.mark.parametrize(
+    ("how", "reason"),
+    [
+        ("dies", "decoder crashed"),
+        pytest.param("is killed", "decoder crashed", marks=pytest.mark.slow),
+        pytest.param("hangs", "took longer than 8 s; raise extract.seconds", marks=pytest.mark.slow),
+        ("raises", "decoder failed: ValueError"),
+    ],
+)
+def test_a_clip_that_is_too_much_is_a_row_and_the_others_are_right(
+    params: Params, clips: list[Utterance], how: str, reason: str
+) -> None:
+    assert isinstance(clips[2].clip, Path)
     items = [(bytes([number]), clip) for number, clip in enumerate(clips[:6])]
-    found = dict(in_processes(partial(Fragile, params.audio, clips[2].clip.name), iter(items), 2))
-    whole = dict(in_processes(partial(AudioExtractor, params.audio), iter(items), 1))
-    assert found[bytes([2])].reason == "decoder crashed"
+    found = dict(in_processes(partial(Fragile, params.audio, clips[2].clip.name, how), iter(items), 8, 2))
+    whole = dict(in_processes(partial(AudioExtractor, params.audio), iter(items), 60, 1))
+    assert found[bytes([2])].reason == reason
     for key in set(whole) - {bytes([2])}:
         np.testing.assert_array_equal(found[key].values, whole[key].values)
+
+
+def test_what_was_too_much_is_tried_again_by_the_next_run(
+    params: Params, run: ExtractParams, clips: list[Utterance], tmp_path: Path
+) -> None:
+    assert isinstance(clips[2].clip, Path)
+    task = audio_task(params.audio)
+    fragile = Task("audio", params.audio, partial(Fragile, params.audio, clips[2].clip.name, "raises"), clip_content)
+    first = table(fragile, clips[:4], run, tmp_path / "audio.parquet")
+    assert "decoder failed: ValueError" in read_features("audio", keys_of(clips[:4]), tmp_path).reasons
+    assert table(task, clips[:4], run, tmp_path / "audio.parquet") != first
+    assert read_features("audio", keys_of(clips[:4]), tmp_path).present[2]
+
+
+def _no_library() -> Extractor:
+    raise ImportError("libsndfile.so.1: cannot open shared object file")
+
+
+def _no_room() -> Extractor:
+    raise OSError(28, "No space left on device")
+
+
+def _no_memory() -> Extractor:
+    os._exit(9)
+
+
+@pytest.mark.parametrize(
+    ("make", "cause"),
+    [
+        (_no_library, "ImportError: libsndfile.so.1: cannot open shared object file"),
+        (_no_room, "No space left on device"),
+        (_no_memory, "it ends its process"),
+    ],
+)
+def test_an_extractor_that_cannot_start_fails_once_with_the_cause(
+    params: Params,
+    run: ExtractParams,
+    clips: list[Utterance],
+    tmp_path: Path,
+    make: Callable[[], Extractor],
+    cause: str,
+) -> None:
+    with pytest.raises(ExtractorError, match=re.escape(cause)):
+        table(Task("audio", params.audio, make, clip_content), clips, run, tmp_path / "audio.parquet")
+    assert not (tmp_path / "audio.parquet").exists()
+
+
+@pytest.mark.parametrize("how", ["raises", "dies"])
+def test_an_extractor_that_works_on_no_clip_fails_and_blames_none(
+    params: Params, run: ExtractParams, clips: list[Utterance], tmp_path: Path, how: str
+) -> None:
+    every = Task("audio", params.audio, partial(Fragile, params.audio, "*.mp4", how), clip_content)
+    with pytest.raises(ExtractorError, match="works on none, so that no clip can be blamed"):
+        table(every, clips[:3], run, tmp_path / "audio.parquet")
 
 
 def test_clips_are_drawn_as_workers_get_free(params: Params, clips: list[Utterance]) -> None:
@@ -248,7 +322,7 @@ def test_clips_are_drawn_as_workers_get_free(params: Params, clips: list[Utteran
             drawn += 1
             yield number.to_bytes(2, "big"), clips[-1]
 
-    results = in_processes(partial(AudioExtractor, params.audio), items(), 1)
+    results = in_processes(partial(AudioExtractor, params.audio), items(), 60, 1)
     next(results)
     assert drawn < 100
     assert len(list(results)) == 399

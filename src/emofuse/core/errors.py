@@ -45,6 +45,10 @@ class EncoderError(EmofuseError):
     """Pretrained weights can't be found, verified or loaded."""
 
 
+class ExtractorError(EmofuseError):
+    """An extractor can't start, so that no clip can be blamed."""
+
+
 class RayError(EmofuseError):
     """Ray is not installed or can't be reached."""
 

@@ -187,6 +187,7 @@ class ExtractParams(Section):
     workers: Positive | None
     ray_address: str | None
     clips: str | None
+    seconds: Annotated[float, Field(gt=0)]
     cache: Path
     cache_gb: Annotated[float, Field(gt=0)]
 

@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,30 +16,36 @@ Submit = Callable[..., Future[Any]]
 
 @contextmanager
 def processes(count: int, start: Callable[..., None] | None = None, *arguments: Any) -> Iterator[Submit]:
-    """Start processes as they are needed; gives what sends a function and its arguments to one of them.
+    """Start processes; gives `submit(function, *arguments, seconds=None)`, which sends a call to one of them.
 
-    They are spawned, since a fork would copy the locks that decoders and OpenMP hold; they leave Ctrl-C to this process
-    and end with it. Whatever stops the block ends them at once: nobody waits for what is at hand.
+    What `submit` gives is a future. It raises TimeoutError where the call takes longer than `seconds`,
+    `pebble.ProcessExpired` where its process dies, and both cost that call alone: another process takes the place. It
+    raises `BrokenProcessPool` where a process ends in `start`.
+
+    Processes are spawned, since a fork would copy the locks that decoders and OpenMP hold; they leave Ctrl-C to this
+    process and end with it. Whatever stops the block ends them at once: nobody waits for what is at hand.
 
     Args:
-        count: at most so many.
+        count: of processes.
         start: called once in each, with the arguments.
     """
-    others = set(multiprocessing.active_children())
-    spawn = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(count, spawn, initializer=_begin, initargs=(start, *arguments))
+    from pebble import ProcessPool  # what is served has no need of it
 
-    def submit(function: Callable[..., Any], *given: Any) -> Future[Any]:
+    spawn = multiprocessing.get_context("spawn")
+    pool = ProcessPool(count, initializer=_begin, initargs=(start, *arguments), context=spawn)
+
+    def submit(function: Callable[..., Any], *values: Any, seconds: float | None = None) -> Future[Any]:
         with _deaf_to_interrupts():
-            return pool.submit(function, *given)
+            future: Future[Any] = pool.schedule(function, args=values, timeout=seconds)
+            return future
 
     try:
         yield submit
-        pool.shutdown()
+        pool.close()  # type: ignore[no-untyped-call]
+        pool.join()
     finally:
-        for child in set(multiprocessing.active_children()) - others:
-            child.terminate()
-        pool.shutdown(wait=False, cancel_futures=True)
+        pool.stop()  # type: ignore[no-untyped-call]
+        pool.join()
 
 
 @contextmanager

@@ -28,6 +28,7 @@ class Reason(StrEnum):
     UNDECODABLE = "can't be decoded: {}"
     CHANGED = "not the clip that ingest read; run `dvc repro -f ingest`"
     CRASHED = "decoder crashed"
+    FAILED = "decoder failed: {}"
     SLOW = "took longer than {} s; raise extract.seconds"
     OVER_LIMIT = "found {}"
     NO_TRACK = "no video or sound track"
@@ -45,11 +46,14 @@ class Reason(StrEnum):
     OTHER = "{}"
 
 
+BLAMED = frozenset({Reason.CRASHED, Reason.FAILED, Reason.SLOW})
+"""What may as well be the extractor's fault as the clip's."""
+
 NO_CLIP_GIVEN = frozenset({Reason.CLIP_NOT_GIVEN, Reason.CLIP_LINKED_OUTSIDE, Reason.CLIP_OUTSIDE, Reason.CLIP_PATH,
                            Reason.CLIP_NOT_FOUND})  # fmt: skip
 """Why a row of a table has no clip."""
 
-PASSING = frozenset({Reason.NOT_FOUND, Reason.UNREADABLE, Reason.CHANGED, Reason.CRASHED, Reason.SLOW})
+PASSING = frozenset({*BLAMED, Reason.NOT_FOUND, Reason.UNREADABLE, Reason.CHANGED})
 """What may be gone tomorrow though the clip is the same."""
 
 BROKEN = frozenset({*PASSING, *NO_CLIP_GIVEN, Reason.EMPTY, Reason.UNDECODABLE, Reason.NO_TRACK, Reason.UNKNOWN_CODEC,

@@ -41,7 +41,7 @@ class Engine:
         elif self._own_process:
             yield from in_this_process(make, rest)
         else:
-            yield from in_processes(make, rest, self._params.workers)
+            yield from in_processes(make, rest, self._params.seconds, self._params.workers)
 
 
 def _chained(first: Item, rest: Iterator[Item]) -> Iterator[Item]:

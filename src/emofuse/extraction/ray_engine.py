@@ -9,21 +9,27 @@ bound it leave Ray with 2.64), and its actors wait for a dead machine to come ba
 
 from __future__ import annotations
 
+import os
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 from uuid import uuid4
 
-from emofuse.core.errors import RayError
+from emofuse.core.errors import EmofuseError, RayError
 from emofuse.core.numerics import current, variables
 from emofuse.core.params import ExtractParams
-from emofuse.extraction.processes import CHUNK, CRASHED, WAITING, Item, Result, one_thread
+from emofuse.core.records import Extracted, Utterance
+from emofuse.extraction.processes import CRASHED, WAITING, Item, Result
+from emofuse.extraction.start import died, extracted, started, too_slow
 from emofuse.features.contract import Extractor
 
+CHUNK = 4  # items that a worker is sent at a time
 LARGE_CHUNK = 512  # items that an encoder is sent at a time, so that its batches are full
 PATIENCE = 10.0  # seconds for an answer from the address
+SLOW = "a clip that took too long"  # names the thread that works on it
 TRIES = 3  # of a task whose worker or machine dies
 
 _extractors: dict[str, Extractor] = {}  # by run; one a worker process
@@ -40,7 +46,9 @@ def in_ray(make: Callable[[], Extractor], items: Iterator[Item], run: ExtractPar
 
     Raises:
         RayError: Ray is not installed, or can't be reached.
+        ExtractorError: the extractor can't start.
     """
+    seconds = None if encoder else run.seconds
     with _connected(run) as ray:
         resources = ray.cluster_resources()
         gpus = int(resources.get("GPU", 0)) if encoder else 0
@@ -57,18 +65,21 @@ def in_ray(make: Callable[[], Extractor], items: Iterator[Item], run: ExtractPar
         try:
             while True:
                 for chunk in islice(chunks, max(0, workers * WAITING - len(sent))):
-                    sent[task.remote(name, made, chunk)] = chunk
+                    sent[task.remote(name, made, chunk, seconds)] = chunk
                 if not sent:
                     return
                 [done], _ = ray.wait(list(sent), num_returns=1)
                 chunk = sent.pop(done)
                 try:
                     yield from ray.get(done)
+                except ray.exceptions.RayTaskError as error:
+                    raise error.cause if isinstance(error.cause, EmofuseError) else error from None
                 except crash:
                     if len(chunk) == 1:
+                        _prove(ray, task, name, made, crash)
                         yield chunk[0][0], CRASHED
                     else:  # one of them is deadly; alone it shows which
-                        sent |= {task.remote(name, made, [item]): [item] for item in chunk}
+                        sent |= {task.remote(name, made, [item], seconds): [item] for item in chunk}
         finally:
             for reference in sent:
                 ray.cancel(reference, force=True)
@@ -110,10 +121,34 @@ def _knock(address: str | None) -> None:
         socket.create_connection((host, int(port)), timeout=PATIENCE).close()
 
 
-def _extract(name: str, make: Callable[[], Extractor], chunk: list[Item]) -> list[Result]:
+def _prove(ray: Any, task: Any, name: str, made: Any, crash: type[Exception]) -> None:
+    """See to it that the extractor starts, before a clip is blamed."""
+    try:
+        ray.get(task.remote(name, made, [], None))
+    except crash:
+        raise died() from None
+
+
+def _extract(name: str, make: Callable[[], Extractor], chunk: list[Item], seconds: float | None) -> list[Result]:
+    if any(thread.name == SLOW for thread in threading.enumerate()):
+        os._exit(1)  # Ray sends the task to a fresh process; this one still works on a clip that took too long
     if name not in _extractors:
-        one_thread()
         _extractors.clear()
-        _extractors[name] = make()
-    rows = _extractors[name].stream([utterance for _, utterance in chunk])
+        _extractors[name] = started(make)
+    extractor = _extractors[name]
+    if seconds is not None:
+        return [(key, _within(extractor, utterance, seconds)) for key, utterance in chunk]
+    rows = extractor.stream([utterance for _, utterance in chunk])
     return [(chunk[number][0], row) for number, row in rows]
+
+
+def _within(extractor: Extractor, utterance: Utterance, seconds: float) -> Extracted:
+    """The row of an utterance; a decoder can't be stopped, so that one that takes too long is left behind."""
+    rows: list[Extracted] = []
+    thread = threading.Thread(target=lambda: rows.append(extracted(extractor, utterance)), daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if not rows and thread.is_alive():
+        thread.name = SLOW
+        return too_slow(seconds)
+    return rows[0]

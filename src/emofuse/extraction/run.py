@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from emofuse.core.errors import ExtractorError
 from emofuse.core.params import ExtractorParams, ExtractParams
 from emofuse.core.progress import Tally, tallied
-from emofuse.core.reasons import PASSING
+from emofuse.core.reasons import BLAMED, PASSING
 from emofuse.core.records import Extracted, Utterance
 from emofuse.core.tables import write_features
 from emofuse.extraction.cache import FeatureCache
@@ -67,12 +68,16 @@ class _Work:
         self._engine = Engine(run, own_process=task.modality in ("text", "metadata"))
         self._identity = identity(task.modality, task.params) if task.content else ""
         self._kept: dict[bytes, Extracted] = {}  # what the cache can't hold
+        self._proven = False  # whether the extractor has given features of any utterance
 
     def find(self, utterances: Sequence[Utterance], tally: Tally) -> list[bytes]:
         """See to it that the row of each utterance is in the cache or kept.
 
         Returns:
             The n keys of their rows.
+
+        Raises:
+            ExtractorError: the extractor can't start, or fails on several clips and works on none.
         """
         keys: list[bytes] = []
         copies: dict[bytes, int] = {}  # of a row that is being extracted: the same clip or words stand in several rows
@@ -82,6 +87,7 @@ class _Work:
                 key, row = self._look_up(number, utterance)
                 keys.append(key)
                 if row is not None:
+                    self._proven |= row.values is not None
                     tally.add(row, cached=True)
                 elif key in copies:
                     copies[key] += 1
@@ -89,12 +95,22 @@ class _Work:
                     copies[key] = 0
                     yield key, utterance
 
+        blamed: list[Extracted] = []
         for key, row in self._engine.run(self._task.make, _missing()):
+            self._proven |= row.values is not None
+            if row.cause is not None and row.cause.reason in BLAMED:
+                blamed.append(row)
             self._keep(key, row)
             tally.add(row)
             copies_seen = copies.pop(key)
             for _ in range(copies_seen):
                 tally.add(row, cached=True)
+        if len(blamed) > 1 and not self._proven:
+            raise ExtractorError(
+                f"{self._task.modality}: the extractor fails on each of {len(blamed)} clips that it was given, as "
+                f"`{blamed[0].reason}`, and works on none, so that no clip can be blamed; see that it can run here "
+                "(memory, libraries, extract.seconds) and run the stage again"
+            )
         return keys
 
     def _look_up(self, number: int, utterance: Utterance) -> tuple[bytes, Extracted | None]:

@@ -32,7 +32,7 @@ import numpy as np
 from emofuse.core.errors import MediaError
 from emofuse.core.reasons import Reason
 from emofuse.core.records import Clip, Utterance
-from emofuse.extraction.processes import one_thread
+from emofuse.extraction.start import one_thread
 from emofuse.features.contract import Extractor
 from emofuse.features.registry import make_extractor
 from emofuse.features.visual.extractor import VisualExtractor
