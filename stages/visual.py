@@ -20,9 +20,12 @@ def make(params: VisualParams) -> Extractor:
 
 def main() -> None:
     """Extract the visual features of every utterance."""
+    from emofuse.features.visual.detectors import as_installed
+
     params = load_params()
+    visual = as_installed(params.visual)
     manifest = read_manifest()
-    task = Task("visual", params.visual, partial(make, params.visual), clip_content)
+    task = Task("visual", visual, partial(make, visual), clip_content)
     rows = utterances(manifest, params.extract.clips or params.ingest.root)
     extract(task, rows, manifest, FEATURES_DIR / "visual.parquet", params.extract)
 

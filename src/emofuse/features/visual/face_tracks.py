@@ -1,54 +1,123 @@
-"""Following faces through a clip, and choosing the one that speaks."""
+"""Joining the faces of a clip's frames to people, and telling who of them speaks."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from emofuse.features.visual.detectors import SAME, Box, overlap
+from emofuse.features.visual.detectors import SAME, Box, Detection, overlap
 
 GAP = 1.0  # seconds that a face may be lost and still be the same
+PACE = 4  # sightings by which the pace of a face is taken
+SKETCH = 24  # pixels of a face by which it is recognised
 RIVAL = 0.5  # of the heaviest track's weight: a face that may as well be the speaker's
+CERTAINTY = 4.0  # how much more likely to speak, in logits, a mouth is that agrees with the sound fully
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Sighting:
     """A face in a frame.
 
     Attributes:
         time: seconds from the clip's first frame.
-        box: where it is.
+        face: where it is.
         patch: the face and its surroundings, uint8 of shape (side, side).
         moved: mean change since the frame before of the whole face, its brow and its mouth, 0 to 1; NaN in the first.
         size: width and height of the frame, in pixels.
+        shot: number of the shot that the frame belongs to.
     """
 
     time: float
-    box: Box
+    face: Detection
     patch: NDArray[np.uint8]
     moved: tuple[float, float, float]
     size: tuple[int, int]
+    shot: int = 0
+
+    @property
+    def box(self) -> Box:
+        """The square from the brows to the chin."""
+        return self.face.box
+
+    @cached_property
+    def sketch(self) -> NDArray[np.float64]:
+        """What the face looks like, of length 1 whatever the light, float64 of shape (pixels,)."""
+        small = cv2.resize(self.patch, (SKETCH, SKETCH), interpolation=cv2.INTER_AREA).astype(np.float64).ravel()
+        small -= small.mean()
+        return small / (np.sqrt(small @ small) or 1.0)
 
 
 Track = list[Sighting]
 
 
+@dataclass(frozen=True, eq=False)
+class Person:
+    """Someone who is seen in a shot.
+
+    Attributes:
+        track: where, at most once a frame.
+        speaks: how sure it is that this one speaks, 0 to 1; the rest goes to others in the shot and to nobody seen.
+    """
+
+    track: Track
+    speaks: float
+
+
 def follow(frames: Iterable[Sequence[Sighting]]) -> list[Track]:
-    """Join sightings of one face: each goes to the track whose last place it overlaps most."""
+    """Join sightings of one face within a shot: each goes to the track where it is expected and that it looks like."""
     tracks: list[Track] = []
     for sightings in frames:
-        free = [track for track in tracks if sightings and sightings[0].time - track[-1].time <= GAP]
-        for sighting in sightings:
-            best = max(free, key=lambda track: overlap(track[-1].box, sighting.box), default=None)
-            if best is None or overlap(best[-1].box, sighting.box) < SAME:
-                tracks.append([sighting])
-            else:
-                free.remove(best)
-                best.append(sighting)
+        free = {
+            number: track
+            for number, track in enumerate(tracks)
+            if sightings and track[-1].shot == sightings[0].shot and sightings[0].time - track[-1].time <= GAP
+        }
+        pairs = [
+            (_match(track, sighting), number, place)
+            for number, track in free.items()
+            for place, sighting in enumerate(sightings)
+        ]
+        left = set(range(len(sightings)))
+        for match, number, place in sorted(pairs, key=lambda pair: (-pair[0], *pair[1:])):
+            if match and number in free and place in left:
+                free.pop(number).append(sightings[place])
+                left.remove(place)
+        tracks += [[sightings[place]] for place in sorted(left)]
     return tracks
+
+
+def _match(track: Track, sighting: Sighting) -> float:
+    """How well a sighting fits a track; 0 where it can't be the same face."""
+    place = max(overlap(box, sighting.box) for box in (track[-1].box, _expected(track, sighting.time)))
+    return place + max(0.0, float(track[-1].sketch @ sighting.sketch)) if place >= SAME else 0.0
+
+
+def _expected(track: Track, time: float) -> Box:
+    """Where a face is if it goes on as it went."""
+    first, last = track[-min(PACE, len(track))], track[-1]
+    ahead = (time - last.time) / (last.time - first.time) if last.time > first.time else 0.0
+    left, top = (round(now + ahead * (now - before)) for before, now in zip(first.box[:2], last.box[:2], strict=True))
+    return left, top, *last.box[2:]
+
+
+def people(tracks: Sequence[Track], agreement: Callable[[Track], float]) -> list[Person]:
+    """Everyone in a clip, in the order in which they come.
+
+    Args:
+        tracks: as `follow` gives them.
+        agreement: correlation of a track's mouth with the sound, NaN where unknown, which counts as none.
+    """
+    odds = [math.exp(CERTAINTY * float(np.nan_to_num(agreement(track), nan=0.0))) for track in tracks]
+    return [
+        Person(track, odd / (1 + sum(o for o, other in zip(odds, tracks, strict=True) if _together(track, other))))
+        for odd, track in zip(odds, tracks, strict=True)
+    ]
 
 
 def speaker(tracks: Sequence[Track], agreement: Callable[[Track], float]) -> Track:

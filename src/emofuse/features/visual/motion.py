@@ -55,11 +55,11 @@ class Loudness:
 
     def agreement(self, sightings: Sequence[Sighting]) -> float:
         """Correlation of what the mouth moves more than the brow with the loudness; NaN without sound or motion."""
-        known = [sighting for sighting in sightings if not math.isnan(sighting.moved[0])]
-        if len(known) < LEAST_PAIRS:
+        pairs = [sighting for sighting in sightings if not math.isnan(sighting.moved[0])]
+        if len(pairs) < LEAST_PAIRS:
             return math.nan
-        loud = self._during([sighting.time for sighting in known])
-        mouth = np.array([sighting.moved[2] - sighting.moved[1] for sighting in known])
+        loud = self._during([sighting.time for sighting in pairs])
+        mouth = np.array([sighting.moved[2] - sighting.moved[1] for sighting in pairs])
         if loud.std() < 1e-6 or mouth.std() < 1e-6:
             return math.nan
         return float(np.corrcoef(mouth, loud)[0, 1])

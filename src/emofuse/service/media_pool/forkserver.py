@@ -184,7 +184,7 @@ def _rows(
         extractor = extractors[modality]
         with timed(seconds, modality):
             if isinstance(extractor, VisualExtractor) and clip is not None:
-                row, face = extractor.watch(clip)
+                row, face, _ = extractor.watch(clip)
                 faces = _placed(face)
             else:
                 (row,) = extractor.extract([replace(utterance, clip=clip)])
