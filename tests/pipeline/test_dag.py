@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +84,17 @@ def test_stage_depends_on_every_section_of_params_that_it_names(stage: str) -> N
     listed |= {"ingest"} if "${ingest.root}" in STAGES[stage]["deps"] else set()
     assert (named & set(Params.model_fields)) - RUNTIME <= listed
     assert not listed & RUNTIME
+
+
+def test_stages_that_compute_nothing_start_without_the_libraries_that_compute() -> None:
+    names = [
+        name
+        for name in STAGES
+        if name not in ("corpus", "audio", "visual", "metadata", "train", "ensemble", "evaluate")
+    ]
+    code = f"import sys\nfor name in {names}: __import__('stages.' + name)\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert not {"torch", "transformers", "librosa", "sklearn", "optuna"} & set(done.stdout.split())
 
 
 def test_packages_hold_no_code_that_deps_would_miss() -> None:

@@ -6,17 +6,20 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+import yaml
 
+import stages.finetune
 from emofuse.core.errors import BundleError, DataError
-from emofuse.core.params import Params, TextParams
+from emofuse.core.params import FinetuneParams, IngestParams, Params, Section, TextParams, TrainParams
 from emofuse.core.reasons import Cause, Reason
 from emofuse.core.records import Extracted, FeatureTable, Line, Utterance
-from emofuse.core.tables import MANIFEST, write_json
+from emofuse.core.tables import MANIFEST, read_features, read_manifest, write_json, write_manifest
 from emofuse.features.registry import make_extractor
 from emofuse.features.text.encoder import load_encoder
 from emofuse.features.text.finetuned import FinetunedEncoder, FinetunedNetwork, answers, tokenized
@@ -28,6 +31,7 @@ from emofuse.inference.description import bundle_version, copy_bundle
 from emofuse.inference.predictor import Predictor
 from emofuse.training.finetune import FinetunedMember, finetune, finetune_manifest
 from tests.conftest import tiny_encoder
+from tests.pipeline.imports import ROOT
 
 WHO = ("my sister", "our neighbour", "the doctor", "everyone")
 HOW = ("so happy", "terribly sad", "delighted", "in tears", "over the moon", "heartbroken")  # joy and sadness in turn
@@ -236,3 +240,32 @@ def test_too_little_text_to_finetune_on_is_a_message(
 ) -> None:
     with pytest.raises(DataError, match=message):
         finetune_manifest(talk(rows), LABELS, tiny, tmp_path)
+
+
+def test_the_stage_names_the_params_that_it_reads_and_no_others(
+    tiny: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prefixes = {Params: "", IngestParams: "ingest.", TrainParams: "train."}
+    prefixes |= {TextParams: "text.", FinetuneParams: "text.finetune."}
+    read: set[str] = set()
+
+    def spy(self: Section, name: str) -> Any:
+        value = object.__getattribute__(self, name)
+        if name in type(self).model_fields and not isinstance(value, Section):
+            read.add(f"{prefixes[type(self)]}{name}")
+        return value
+
+    write_manifest(
+        talk([("train", label, f"I feel {label}") for label in LABELS * 6]), tmp_path / "data/manifest.parquet"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(stages.finetune, "load_params", lambda: tiny)
+    monkeypatch.setattr(Section, "__getattribute__", spy, raising=False)
+    stages.finetune.main()
+    monkeypatch.undo()
+    listed = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]["finetune"]["params"]
+    assert {name for name in tiny.of_results() if any(f"{name}.".startswith(f"{one}.") for one in listed)} == {
+        *read,
+        "numerics",  # by what the process is pinned to
+    }
+    assert read_features("text", read_manifest(tmp_path / "data/manifest.parquet"), tmp_path / "models/finetuned")
