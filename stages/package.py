@@ -9,7 +9,7 @@ from emofuse.core.tables import read_json, write_json
 from emofuse.inference.description import CARD, copy_bundle
 from emofuse.reporting.model_runs import champion_labels, model_runs, tracked_data
 from emofuse.service.store import store_bundle
-from emofuse.tracking import track
+from emofuse.tracking import runs_page, track
 
 
 def main() -> None:
@@ -22,6 +22,7 @@ def main() -> None:
     ids = track(list(model_runs(params)), champion, tracked_data())
     labels = champion_labels(target, champion)
     print(f"champion: {champion}, stored as {store_bundle(target, {**labels, 'mlflow_run': ids[champion]})}")
+    print(f"the models side by side (start `make ui` for the local store): {runs_page()}")
     # An out that no other stage makes. The champion's files are those of a trained model, so that in a fresh clone DVC
     # would find all outs of this stage in its cache, skip it, and nothing would be tracked.
     write_json(REPORTS_DIR / "champion.json", labels)

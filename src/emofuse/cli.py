@@ -61,8 +61,8 @@ def predict(
             return
         if not clips and not text:
             raise DataError("found nothing to answer; give clips, --text, or --csv with --out")
-        said = Utterance(text)
-        asked = [replace(said, clip=clip) for clip in clips or []] or [said]
+        line = Utterance(text)
+        asked = [replace(line, clip=clip) for clip in clips or []] or [line]
         wrong = 0
         for utterance, answer in zip(asked, answered(Predictor.load(model), asked), strict=True):
             name = str(utterance.clip or text)

@@ -55,6 +55,7 @@ EXPERIMENT = REGISTERED_MODEL = "emofuse"
 ALIAS = "champion"
 LOCAL_STORE = "sqlite:///mlflow.db"
 LOCAL_ARTIFACTS = Path("mlartifacts")
+LOCAL_PAGE = "http://127.0.0.1:5000"  # of `make ui`
 COLOR_TAG = "mlflow.runColor"  # MLflow's own; it draws colours by chance else, and often the same for two
 # One a model, the same in every run of the pipeline, for those who see few colours too (Okabe and Ito, 2008).
 COLORS = ("#999999", "#000000", "#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7")
@@ -159,6 +160,17 @@ def track(runs: list[ModelRun], champion: str, data: Dataset) -> dict[str, str]:
         best = next(run for run in runs if run.name == champion)
         _register(client, experiment, ids[champion], best.version)
         return ids
+
+
+def runs_page() -> str:
+    """Where the runs are looked at: on the server's own page, or on that which `make ui` starts for the local store.
+
+    Raises:
+        TrackingError: the server can't be reached, or refuses.
+    """
+    with _server() as client:
+        page = _shown(_store()) if _store().startswith("http") else LOCAL_PAGE
+        return f"{page.rstrip('/')}/#/experiments/{_experiment(client)}/runs"
 
 
 def run_file(run: str, path: str) -> Path:

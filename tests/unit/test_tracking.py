@@ -21,6 +21,7 @@ from emofuse.tracking import (
     REGISTERED_MODEL,
     Dataset,
     ModelRun,
+    runs_page,
     safe_names,
     track,
     track_trial,
@@ -142,6 +143,7 @@ def test_without_a_server_all_lies_where_the_readme_says(tmp_path: Path, monkeyp
     experiment = MlflowClient("sqlite:///mlflow.db").get_experiment_by_name("emofuse")
     assert experiment.artifact_location == (tmp_path / "mlartifacts").as_uri()
     assert {path.name for path in tmp_path.iterdir()} <= {"mlflow.db", "mlartifacts"}
+    assert runs_page() == f"http://127.0.0.1:5000/#/experiments/{experiment.experiment_id}/runs"
     assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
 
 

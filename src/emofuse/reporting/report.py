@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import pandas as pd
 
@@ -24,7 +23,6 @@ from emofuse.reporting.thumbnails import thumbnails
 LIBRARIES = ("emofuse", "torch", "transformers", "scikit-learn", "numpy", "scipy", "opencv-python-headless", "av")
 SLICES = 12  # shown of each model; the JSON holds all
 SYNTHETIC = "demo"  # the layout of the built-in corpus
-MLFLOW = "http://127.0.0.1:5000/#/experiments/1/runs"  # what `make ui` shows of the local store
 
 
 @dataclass(frozen=True)
@@ -106,16 +104,6 @@ def write_card(path: Path, material: Material) -> None:
     _write(path, "card.md.j2", material)
 
 
-def run_link(bundle: str) -> str:
-    """Where MLflow's page, started by `make ui`, lists the runs of a bundle."""
-    return f"{MLFLOW}?workflowType=machine_learning&searchFilter={quote(run_filter(bundle))}"
-
-
-def run_filter(bundle: str) -> str:
-    """What finds the runs of a bundle in any MLflow."""
-    return f'tags."emofuse.bundle" = "{bundle}"'
-
-
 def _write(path: Path, template: str, material: Material) -> None:
     page = render(
         template,
@@ -129,8 +117,6 @@ def _write(path: Path, template: str, material: Material) -> None:
         rivals=material.rivals(),
         slices=SLICES,
         libraries={name: version(name) for name in LIBRARIES},
-        run_link=run_link,
-        run_filter=run_filter,
     )
     with atomic_write(path) as aside:
         aside.write_text(page, encoding="utf-8")
