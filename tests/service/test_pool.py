@@ -12,6 +12,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from emofuse.core.params import Params
@@ -19,8 +20,8 @@ from emofuse.core.records import Utterance
 from emofuse.media.limits import Bounds
 from emofuse.media.windows import Look
 from emofuse.service.errors import RefusedError
-from emofuse.service.media_pool.pool import MediaPool
-from emofuse.service.media_pool.protocol import FORK, READY, SETUP, WORK, Cut, Done, ExtractJob, Setup
+from emofuse.service.media_pool.pool import MediaPool, _DiedError
+from emofuse.service.media_pool.protocol import FORK, READY, SETUP, WORK, Cut, Done, ExtractJob, MemoryJob, Setup
 from tests.conftest import write_clip
 
 BOUNDS = Bounds(streams=8, pixels=20000, seconds=2.0, frames=100)
@@ -90,7 +91,7 @@ def programs(folder: Path) -> dict[str, str]:
 def test_a_pool_that_lost_everything_tries_until_it_comes_back(
     params: Params, film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str
 ) -> None:
-    cut = Cut(film, [(0.0, 0.5)], 0.5, 0.5, tmp_path, Look(5.0, 64, 8000), BOUNDS)
+    cut = Cut(film, [(0.0, 0.5)], 0.5, 0.5, Look(5.0, 64, 8000), BOUNDS)
 
     async def work(pool: MediaPool) -> None:
         assert pool.ready
@@ -113,7 +114,7 @@ def test_a_pool_that_lost_everything_tries_until_it_comes_back(
             while not pool.ready:
                 await asyncio.sleep(0.1)
         assert (await pool.extract(job(film))).rows
-        assert (await anext(pool.cut(cut))).start == 0.0
+        assert (await anext(pool.cut(cut)))[0].end == 0.5
 
     running(params, work, queue_seconds=0.3)
 
@@ -161,7 +162,7 @@ def test_a_worker_that_hangs_ends_with_its_service(params: Params) -> None:
 def test_clients_that_hang_up_while_a_worker_is_forked_leave_none_behind(
     params: Params, film: Path, tmp_path: Path
 ) -> None:
-    long = Cut(film, [(0.0, 0.5)], 0.5, 0.5, tmp_path, Look(5.0, 64, 8000), BOUNDS)
+    long = Cut(film, [(0.0, 0.5)], 0.5, 0.5, Look(5.0, 64, 8000), BOUNDS)
 
     async def work(pool: MediaPool) -> None:
         for number in range(100):
@@ -171,7 +172,7 @@ def test_clients_that_hang_up_while_a_worker_is_forked_leave_none_behind(
                 await asyncio.sleep(number * 2e-5)
                 task.cancel()
             for task in tasks[1::2]:
-                assert (await task).start == 0.0
+                assert (await task)[0].end == 0.5
             for cut in cuts:
                 await cut.aclose()
         await asyncio.sleep(0.2)
@@ -200,6 +201,40 @@ def test_a_forkserver_whose_service_is_gone_ends_without_a_word(params: Params, 
             assert ours.recv(16) == READY
     assert forkserver.communicate(timeout=60) == (None, b"")
     assert forkserver.returncode == 0
+
+
+def test_a_window_crosses_from_worker_to_worker_as_it_was_cut(params: Params, corpus: Path) -> None:
+    clips = sorted((corpus / "output_repeated_splits_test").glob("*.mp4"), key=lambda path: path.stat().st_size)
+    look = Look(params.visual.fps, params.visual.width, params.audio.sample_rate)
+    bounds = Bounds(streams=8, pixels=10**6, seconds=60.0, frames=1000)
+
+    async def work(pool: MediaPool) -> None:
+        for clip in clips[-2:]:
+            whole = await pool.extract(job(clip))
+            ((piece, data),) = [window async for window in pool.cut(Cut(clip, [(0.0, 60.0)], 4, 4, look, bounds))]
+            assert piece.clip is not None
+            assert len(data) == piece.clip.size > 10**6
+            again = await pool.extract(MemoryJob(Utterance(), ("visual",), piece.clip, look.width), data)
+            assert again.faces == whole.faces
+            (first, _), (second, _) = whole.rows["visual"], again.rows["visual"]
+            assert first is not None and second is not None
+            np.testing.assert_allclose(second, first, atol=1e-3)
+
+    running(params, work)
+
+
+def test_a_window_larger_than_a_worker_may_be_ends_its_worker(params: Params, film: Path) -> None:
+    cut = Cut(film, [], 1.0, 1.0, Look(5.0, 64, 8000), BOUNDS)
+
+    async def work(pool: MediaPool) -> None:
+        worker = await pool._fork()
+        line = WORK.dump_json(cut) + b"\n"
+        with pytest.raises(_DiedError):
+            await worker.piece(line, most_bytes=10_000)
+        worker.close()
+        assert [piece.start async for piece, _ in pool.cut(cut)] == [0.0]
+
+    running(params, work)
 
 
 def test_a_client_that_hangs_up_frees_its_worker(params: Params, film: Path) -> None:

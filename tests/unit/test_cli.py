@@ -133,12 +133,12 @@ def test_a_video_that_breaks_off_gives_its_windows_and_no_success(
     done = run("timeline", video, "--window", 0.5, *words, "--model", bundle)
     lines = done.stdout.splitlines()
     assert done.exit_code == 2
-    assert f"{video}: can't be decoded" in done.stderr
+    assert f"{video}: damaged after " in done.stderr
     assert 1 <= len(lines) < 10
     if words:
         *answers, end = map(json.loads, lines)
         assert [answer["start"] for answer in answers] == [number / 2 for number in range(len(answers))]
-        assert end["error"].startswith("can't be decoded")
+        assert end["error"].startswith("damaged after ")
 
 
 def test_a_video_over_the_limit_gives_its_windows_and_no_success(

@@ -104,7 +104,7 @@ class Endpoints:
             await stack.enter_async_context(self._places.taken(timed=False))
             folder = stack.enter_context(self._folders.one())
             timelines = Timelines(self._answers, self._limits)
-            lines = answer_lines(timelines, await read_timeline(request, folder, self._limits), folder)
+            lines = answer_lines(timelines, await read_timeline(request, folder, self._limits))
             first = await anext(lines)  # what is no video is refused before anything is sent
             return StreamingResponse(streamed(first, lines, stack.pop_all()), media_type=NDJSON)
         raise AssertionError("unreachable")
@@ -114,9 +114,7 @@ class Endpoints:
         await socket.accept()
         try:
             async with self._lives.taken(timed=False):
-                with self._folders.one() as folder:
-                    folder.mkdir()
-                    await Live(self._answers, self._access, self._limits).serve(socket, folder)
+                await Live(self._answers, self._access, self._limits).serve(socket)
         except RefusedError as error:
             await socket.send_text(Problem(error=str(error)).model_dump_json())
         with suppress(RuntimeError, WebSocketDisconnect):  # closed already

@@ -20,7 +20,7 @@ from emofuse.service.batcher import Batcher
 from emofuse.service.clock import timed
 from emofuse.service.errors import RefusedError
 from emofuse.service.media_pool.pool import MediaPool
-from emofuse.service.media_pool.protocol import Done, ExtractJob, Glimpse
+from emofuse.service.media_pool.protocol import Done, ExtractJob, MemoryJob, PackedClip
 from emofuse.service.parsing import ParsedRequest
 from emofuse.service.schemas import DialogueContext, Face, Modality, PredictResponse
 
@@ -58,59 +58,37 @@ class Answers:
         Raises:
             RefusedError: its clip can't be decoded, is over a limit, or no worker is free.
         """
-        return await self._answer(as_utterance(request), request.files)
+        utterance = as_utterance(request)
+        seconds: dict[str, float] = {}
+        faces: list[Face] = []
+        with timed(seconds, "total"):
+            if request.files:
+                done = await self._extract(utterance, request.files, seconds)
+                rows, faces = done.extracted(), done.faces
+            else:
+                rows = {m: Extracted(None, utterance.clip_reason) for m in MEDIA if m in self._modalities}
+            prediction, spent = await self._batcher.answer(utterance, rows)
+        return as_response(prediction, seconds | spent, faces)
 
-    async def answer_clip(self, utterance: Utterance, clip: Path, start: float) -> PredictResponse:
-        """Answer a window of a long video, whose clip is the service's own, so that it need not be checked.
+    async def answer_memory(self, utterance: Utterance, clip: PackedClip, data: bytes, start: float) -> PredictResponse:
+        """Answer a window of a long video or of a live camera.
 
         Args:
             utterance: what is known of it.
             clip: the window.
+            data: its bytes.
             start: of the window, in seconds.
-        """
-        return await self._answer(utterance, {"video": clip}, start, checked=True)
-
-    async def answer_glimpse(
-        self,
-        utterance: Utterance,
-        frames: list[tuple[float, bytes]],
-        sound_start: float,
-        sound: bytes,
-        sample_rate: int,
-        folder: Path,
-    ) -> PredictResponse:
-        """Answer a window of a live camera.
-
-        Args:
-            utterance: what is known of it.
-            frames: times in seconds, and JPEG pictures.
-            sound_start: when the sound begins, by the clock of the frames.
-            sound: mono, 16 bits, signed, little endian.
-            sample_rate: of the sound, in Hz.
-            folder: where a worker may put a file.
 
         Raises:
             RefusedError: a picture can't be decoded, or no worker is free.
         """
         seconds: dict[str, float] = {}
-        starts = [time for time, _ in frames[:1]] + ([sound_start] if sound else [])
-        start = min(starts, default=0.0)
-        if sound:  # what comes before it is silence
-            sound = bytes(round((sound_start - start) * sample_rate) * 2) + sound
         with timed(seconds, "total"):
             wanted = tuple(modality for modality in SOURCES if modality in self._modalities)
-            glimpse = Glimpse(
-                utterance,
-                [(time - start, picture) for time, picture in frames],
-                sound,
-                sample_rate,
-                folder,
-                wanted,
-                self.look,
-            )
-            done = await self._done(glimpse, seconds)
+            done = await self._done(MemoryJob(utterance, wanted, clip, self.look.width), seconds, data)
             prediction, spent = await self._batcher.answer(utterance, done.extracted())
-        return as_response(prediction, seconds | spent, later(done.faces, start))
+        faces = [face.model_copy(update={"time": round(start + face.time, 3)}) for face in done.faces]
+        return as_response(prediction, seconds | spent, faces)
 
     @property
     def ready(self) -> bool:
@@ -122,44 +100,23 @@ class Answers:
         """What the extractors look at of a video."""
         return look_of(self.predictor)
 
-    async def _answer(
-        self, utterance: Utterance, files: Mapping[str, Path], start: float = 0.0, checked: bool = False
-    ) -> PredictResponse:
-        seconds: dict[str, float] = {}
-        faces: list[Face] = []
-        with timed(seconds, "total"):
-            if files:
-                done = await self._extract(utterance, files, checked, seconds)
-                rows, faces = done.extracted(), done.faces
-            else:
-                rows = {m: Extracted(None, utterance.clip_reason) for m in MEDIA if m in self._modalities}
-            prediction, spent = await self._batcher.answer(utterance, rows)
-        return as_response(prediction, seconds | spent, later(faces, start))
-
-    async def _extract(
-        self, utterance: Utterance, files: Mapping[str, Path], checked: bool, seconds: dict[str, float]
-    ) -> Done:
+    async def _extract(self, utterance: Utterance, files: Mapping[str, Path], seconds: dict[str, float]) -> Done:
         chosen = {
             modality: next((name for name in SOURCES[modality] if name in files), None)
             for modality in SOURCES
             if modality in self._modalities
         }
-        return await self._done(ExtractJob(utterance, files, chosen, checked), seconds)
+        return await self._done(ExtractJob(utterance, files, chosen), seconds)
 
-    async def _done(self, job: ExtractJob | Glimpse, seconds: dict[str, float]) -> Done:
+    async def _done(self, job: ExtractJob | MemoryJob, seconds: dict[str, float], data: bytes = b"") -> Done:
         with timed(seconds, "workers"):
-            done = await self.pool.extract(job)
+            done = await self.pool.extract(job, data)
         if done.refused:
             raise RefusedError(
                 422, f"{done.refused}, expected a clip such as mp4, mov, webm or wav; check that the file plays"
             )
         seconds.update(done.seconds)
         return done
-
-
-def later(faces: Sequence[Face], start: float) -> list[Face]:
-    """Faces of a window that starts at so many seconds, by the clock of the whole."""
-    return [face.model_copy(update={"time": round(start + face.time, 3)}) for face in faces]
 
 
 def as_utterance(request: ParsedRequest) -> Utterance:

@@ -7,9 +7,9 @@ import time
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Annotated, Literal
 
+import numpy as np
 from fastapi import WebSocket, WebSocketDisconnect
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -19,6 +19,7 @@ from emofuse.core.records import Utterance
 from emofuse.service.access import Access
 from emofuse.service.errors import RefusedError
 from emofuse.service.inference import Answers
+from emofuse.service.media_pool.protocol import PackedClip
 from emofuse.service.parsing import validated
 from emofuse.service.schemas import LiveAnswer, LiveOptions, LiveText, Problem
 
@@ -129,6 +130,17 @@ class _Recent:
         ends = [self.frames[-1][0]] if self.frames else []
         return max([*ends, self.sound_end] if self.sound else ends, default=0.0)
 
+    def packed(self) -> tuple[PackedClip, bytes, float]:
+        """The window as a clip, its bytes, and when it starts, by the client's clock."""
+        starts = [moment for moment, _ in self.frames][:1] + ([self.sound_start] if self.sound else [])
+        start, rate = min(starts), self.options.sample_rate
+        samples = np.frombuffer(bytes(self.sound), "<i2").astype("<i4") << 16
+        if len(samples):  # what comes before the sound is silence
+            samples = np.pad(samples, (round((self.sound_start - start) * rate), 0))
+        pictures = [(moment - start, 0, len(picture)) for moment, picture in self.frames]
+        clip = PackedClip(pictures, len(samples), rate, self.now - start)
+        return clip, b"".join([*(picture for _, picture in self.frames), samples.tobytes()]), start
+
 
 def _misplaced(header: _Header, newest: float) -> RefusedError:
     return RefusedError(
@@ -152,7 +164,7 @@ class Live:
         self._access = access
         self._limits = limits
 
-    async def serve(self, socket: WebSocket, folder: Path) -> None:
+    async def serve(self, socket: WebSocket) -> None:
         """Answer one session until the client leaves."""
         try:
             async with asyncio.timeout(self._limits.queue_seconds):
@@ -160,7 +172,7 @@ class Live:
             self._access.check(socket.headers, options.key)
             recent = _Recent(options, self._answers.look.fps, self._limits.live_window_bytes)
             listening = asyncio.create_task(self._listen(socket, recent))
-            telling = asyncio.create_task(self._tell(socket, recent, folder))
+            telling = asyncio.create_task(self._tell(socket, recent))
             try:
                 done, _ = await asyncio.wait({listening, telling}, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
@@ -193,7 +205,7 @@ class Live:
             elif text is not None:
                 recent.text = validated(LiveText, text).utterance[: self._limits.text]
 
-    async def _tell(self, socket: WebSocket, recent: _Recent, folder: Path) -> None:
+    async def _tell(self, socket: WebSocket, recent: _Recent) -> None:
         due = time.perf_counter()
         while True:
             # A late answer delays the next; none is made up for.
@@ -204,8 +216,7 @@ class Live:
             began, recent.arrived, now = time.perf_counter(), None, recent.now
             utterance = Utterance(text=recent.text, clip_reason=Cause(Reason.NOTHING_CAME))
             try:
-                sound = recent.sound_start, bytes(recent.sound), recent.options.sample_rate
-                answer = await self._answers.answer_glimpse(utterance, list(recent.frames), *sound, folder)
+                answer = await self._answers.answer_memory(utterance, *recent.packed())
             except RefusedError as error:
                 await socket.send_text(Problem(error=str(error)).model_dump_json())
                 continue

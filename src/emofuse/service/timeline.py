@@ -7,8 +7,8 @@ import json
 import time
 from collections import deque
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, aclosing, suppress
-from dataclasses import dataclass, replace
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import dataclass
 from pathlib import Path
 
 from fastapi import Request
@@ -16,13 +16,12 @@ from starlette.datastructures import UploadFile
 
 from emofuse.core.errors import DataError
 from emofuse.core.params import ServeParams
-from emofuse.core.reasons import Cause, Reason
 from emofuse.core.records import Utterance
 from emofuse.inference.transcript import Transcript, parse_transcript
 from emofuse.media.limits import Bounds
 from emofuse.service.errors import RefusedError
 from emofuse.service.inference import Answers
-from emofuse.service.media_pool.protocol import Cut, WindowFile
+from emofuse.service.media_pool.protocol import Cut, Piece
 from emofuse.service.parsing import FORM, field_text, file_part, kind_of, opened_form, store, validated
 from emofuse.service.schemas import Problem, TimelineAnswer, TimelineEnd, TimelineOptions
 
@@ -120,10 +119,10 @@ class Timelines:
         self._answers = answers
         self._limits = limits
 
-    async def answer(self, asked: TimelineRequest, folder: Path) -> AsyncGenerator[TimelineAnswer | TimelineEnd, None]:
+    async def answer(self, asked: TimelineRequest) -> AsyncGenerator[TimelineAnswer | TimelineEnd, None]:
         """Answer each window, in order, then say how many there were.
 
-        A few windows are worked on ahead; no more is cut than is answered, so that memory and disk stay flat.
+        A few windows are worked on ahead; no more is cut than is answered, so that memory stays flat.
 
         Raises:
             RefusedError: the video can't be decoded, or is over a limit; where that shows in its middle, the windows so
@@ -133,16 +132,17 @@ class Timelines:
         refused: RefusedError | None = None
         waiting: deque[asyncio.Task[TimelineAnswer]] = deque()
         try:
-            async with aclosing(self._answers.pool.cut(self._cut(asked, folder))) as windows:
+            async with aclosing(self._answers.pool.cut(self._cut(asked))) as windows:
                 while True:
                     try:
-                        window = await anext(windows, None)
-                    except RefusedError as error:
-                        refused, window = error, None
-                    if window is None:
+                        piece, data = await anext(windows)
+                    except StopAsyncIteration:
                         break
-                    count, end = count + 1, window.end
-                    waiting.append(asyncio.create_task(self._window(window, asked.transcript)))
+                    except RefusedError as error:
+                        refused = error
+                        break
+                    count, end = count + 1, piece.end
+                    waiting.append(asyncio.create_task(self._window(piece, data, asked.transcript)))
                     while len(waiting) > self._answers.pool.size:
                         yield await waiting.popleft()
             while waiting:
@@ -154,7 +154,7 @@ class Timelines:
             raise refused
         yield TimelineEnd(windows=count, video_seconds=end, seconds=round(time.perf_counter() - began, 3))
 
-    def _cut(self, asked: TimelineRequest, folder: Path) -> Cut:
+    def _cut(self, asked: TimelineRequest) -> Cut:
         limits, options = self._limits, asked.options
         window = options.window or limits.timeline_window
         spans = _spans(asked.transcript, limits) if options.window is None and options.hop is None else []
@@ -163,28 +163,22 @@ class Timelines:
             spans=spans,
             window=window,
             hop=options.hop or window,
-            folder=folder,
             look=self._answers.look,
             bounds=Bounds(
                 limits.streams, limits.pixels, limits.timeline_seconds, round(limits.timeline_seconds * MOST_FPS)
             ),
         )
 
-    async def _window(self, window: WindowFile, transcript: Transcript) -> TimelineAnswer:
-        utterance = transcript.during(window.start, window.end) if transcript.lines else Utterance()
-        try:
-            answer = await self._answers.answer_clip(
-                replace(utterance, clip_reason=Cause(Reason.NO_VIDEO_SENT)), window.clip, window.start
-            )
-        finally:
-            with suppress(FileNotFoundError):
-                window.clip.unlink()
-        return TimelineAnswer(start=window.start, end=window.end, text=utterance.text, **dict(answer))
+    async def _window(self, piece: Piece, data: bytes, transcript: Transcript) -> TimelineAnswer:
+        assert piece.clip is not None
+        utterance = transcript.during(piece.start, piece.end) if transcript.lines else Utterance()
+        answer = await self._answers.answer_memory(utterance, piece.clip, data, piece.start)
+        return TimelineAnswer(start=piece.start, end=piece.end, text=utterance.text, **dict(answer))
 
 
-async def answer_lines(timelines: Timelines, asked: TimelineRequest, folder: Path) -> Lines:
+async def answer_lines(timelines: Timelines, asked: TimelineRequest) -> Lines:
     """The answers as lines of JSON."""
-    async with aclosing(timelines.answer(asked, folder)) as answers:
+    async with aclosing(timelines.answer(asked)) as answers:
         async for answer in answers:
             yield answer.model_dump_json().encode() + b"\n"
 

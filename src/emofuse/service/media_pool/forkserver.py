@@ -53,12 +53,11 @@ from emofuse.service.media_pool.protocol import (
     Cut,
     Done,
     ExtractJob,
-    Glimpse,
+    MemoryJob,
+    PackedClip,
     Piece,
     Setup,
-    WindowFile,
 )
-from emofuse.service.media_pool.window_file import write_window
 from emofuse.service.schemas import MOST_FACES, Face
 
 LATE = 2  # times the time of a job: then a worker that nobody has ended ends itself
@@ -127,13 +126,13 @@ def _work(channel: socket.socket, extractors: Mapping[str, Extractor], setup: Se
                     if isinstance(work, ExtractJob):
                         done = _extract(work, extractors, setup.bounds)
                     else:
-                        done = _see(work, extractors)
+                        done = _extract_memory(work, lines.read(work.clip.size), extractors)
                     signal.alarm(0)
                     channel.sendall(DONE.dump_json(done) + b"\n")
                     continue
-                for piece in _cut(work):
+                for piece, data in _cut(work):
                     signal.alarm(0)
-                    channel.sendall(PIECE.dump_json(piece) + b"\n")
+                    channel.sendall(PIECE.dump_json(piece) + b"\n" + data)
                     if lines.readline() != NEXT:
                         return
                     signal.alarm(alarm)
@@ -162,9 +161,8 @@ def _bound(megabytes: int) -> None:
 def _extract(job: ExtractJob, extractors: Mapping[str, Extractor], bounds: Bounds) -> Done:
     seconds: dict[str, float] = {}
     try:
-        if not job.checked:
-            with timed(seconds, "check"):
-                _check(job.files, bounds)
+        with timed(seconds, "check"):
+            _check(job.files, bounds)
         clips = {name: FileClip(path) for name, path in job.files.items()}
         wanted = {modality: clips[source] if source else None for modality, source in job.modalities.items()}
         return _rows(job.utterance, wanted, extractors, seconds)
@@ -211,30 +209,43 @@ def _placed(face: Track) -> list[Face]:
     ]
 
 
-def _see(work: Glimpse, extractors: Mapping[str, Extractor]) -> Done:
+def _extract_memory(job: MemoryJob, data: bytes, extractors: Mapping[str, Extractor]) -> Done:
     seconds: dict[str, float] = {}
     try:
         with timed(seconds, "frames"):
-            frames = [(at, gray_picture(data, work.look.width)) for at, data in work.frames]
-            samples = np.frombuffer(work.sound, "<i2").astype(np.int32) << 16
-            length = max(len(samples) / work.sample_rate, frames[-1][0] if frames else 0.0)
-            clip = MemoryClip(frames, samples, work.sample_rate, length)
-        return _rows(work.utterance, dict.fromkeys(work.modalities, clip), extractors, seconds)
+            clip = _unpacked(job.clip, data, job.width)
+        return _rows(job.utterance, dict.fromkeys(job.modalities, clip), extractors, seconds)
     except Exception as error:  # as in `_extract`
         return Done({}, seconds, _reason(error))
 
 
-def _cut(work: Cut) -> Iterator[Piece]:
+def _unpacked(clip: PackedClip, data: bytes, most_width: int) -> MemoryClip:
+    shots, at = [], 0
+    for time, height, width in clip.pictures:
+        part = data[at : at + max(height, 1) * width]
+        at += len(part)
+        picture = np.frombuffer(part, np.uint8).reshape(height, width) if height else gray_picture(part, most_width)
+        shots.append((time, picture))
+    return MemoryClip(shots, np.frombuffer(data, "<i4", offset=at), clip.rate, clip.length)
+
+
+def _packed(clip: MemoryClip) -> tuple[PackedClip, bytes]:
+    pictures = [(time, *picture.shape) for time, picture in clip.shots]
+    parts = [picture.tobytes() for _, picture in clip.shots]
+    packed = PackedClip(pictures, len(clip.samples), clip.rate, clip.length)
+    return packed, b"".join([*parts, clip.samples.astype("<i4").tobytes()])
+
+
+def _cut(work: Cut) -> Iterator[tuple[Piece, bytes]]:
     spans = work.spans or even_spans(work.window, work.hop)
     try:
         check_clip(work.video, work.bounds)
-        for number, window in enumerate(cut_windows(work.video, spans, work.look, work.bounds.seconds)):
-            path = work.folder / f"{number}.nut"
-            write_window(path, window.clip, work.look)
-            yield Piece(WindowFile(window.start, window.end, path))
-        yield Piece(None)
+        for window in cut_windows(work.video, spans, work.look, work.bounds.seconds):
+            clip, data = _packed(window.clip)
+            yield Piece(clip, window.start, window.end), data
+        yield Piece(None), b""
     except Exception as error:  # as in `_extract`
-        yield Piece(None, _reason(error))
+        yield Piece(None, refused=_reason(error)), b""
 
 
 def _check(files: Mapping[str, Path], bounds: Bounds) -> None:

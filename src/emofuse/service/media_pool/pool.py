@@ -9,25 +9,14 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import ParamSpec, TypeVar
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter
 
 from emofuse.core.device import available_cores
 from emofuse.core.params import ExtractorParams, ServeParams
 from emofuse.media.limits import Bounds
 from emofuse.service.errors import RefusedError, busy
 from emofuse.service.media_pool.forkserver_client import ForkServer
-from emofuse.service.media_pool.protocol import (
-    DONE,
-    NEXT,
-    PIECE,
-    WORK,
-    Cut,
-    Done,
-    ExtractJob,
-    Glimpse,
-    Setup,
-    WindowFile,
-)
+from emofuse.service.media_pool.protocol import DONE, NEXT, PIECE, WORK, Cut, Done, ExtractJob, MemoryJob, Piece, Setup
 
 JOBS = 200  # that a worker answers before a fresh one takes its place, so that leaks of decoders don't add up
 LINE = 2**24  # bytes of the longest answer
@@ -65,33 +54,37 @@ class _Worker:
         self.jobs = 0
         self._reader, self._writer = reader, writer
 
-    async def ask(self, job: ExtractJob | Glimpse) -> Done:
-        """Have a job done.
+    async def ask(self, job: ExtractJob | MemoryJob, data: bytes = b"") -> Done:
+        """Have a job done; `data` are the bytes of a clip in memory.
 
         Raises:
             _DiedError: it ended, or gave no answer of ours.
         """
         self.jobs += 1
-        try:
-            return DONE.validate_json(await self.reply(WORK.dump_json(job) + b"\n"))
-        except ValidationError:  # no answer of ours: it is not to be trusted any more
-            raise _DiedError from None
+        return await self._reply(WORK.dump_json(job) + b"\n" + data, DONE)
 
-    async def reply(self, line: bytes) -> bytes:
-        """The line that it answers to a line.
+    async def piece(self, line: bytes, most_bytes: int) -> tuple[Piece, bytes]:
+        """The next window of a video and its bytes.
 
         Raises:
-            _DiedError: it ended.
+            _DiedError: it ended, or gave no answer of ours.
         """
-        try:
-            self._writer.write(line)
-            await self._writer.drain()
-            answer = await self._reader.readline()
-        except (ConnectionError, ValueError):  # the latter where its line has no end
-            raise _DiedError from None
-        if not answer.endswith(b"\n"):
+        piece = await self._reply(line, PIECE)
+        size = piece.clip.size if piece.clip is not None else 0
+        if not 0 <= size <= most_bytes:
             raise _DiedError
-        return answer
+        try:
+            return piece, await self._reader.readexactly(size)
+        except (ConnectionError, EOFError):
+            raise _DiedError from None
+
+    async def _reply(self, message: bytes, kind: TypeAdapter[T]) -> T:
+        try:
+            self._writer.write(message)
+            await self._writer.drain()
+            return kind.validate_json(await self._reader.readline())
+        except (ConnectionError, ValueError):  # the latter where it is no answer of ours: not to be trusted any more
+            raise _DiedError from None
 
     @property
     def gone(self) -> bool:
@@ -162,8 +155,8 @@ class MediaPool:
         assert self._forkserver is not None
         return self._forkserver.number
 
-    async def extract(self, job: ExtractJob | Glimpse) -> Done:
-        """Extract a clip.
+    async def extract(self, job: ExtractJob | MemoryJob, data: bytes = b"") -> Done:
+        """Extract a clip; `data` are the bytes of one in memory.
 
         Raises:
             RefusedError: no worker is free in time, or the clip takes too long or crashes its worker, twice.
@@ -171,7 +164,7 @@ class MediaPool:
         for _ in range(2):  # a worker may die for a reason of its own
             try:
                 async with self._lent() as worker, asyncio.timeout(self._limits.media_seconds):
-                    return await worker.ask(job)
+                    return await worker.ask(job, data)
             except TimeoutError:
                 limit = f"{self._limits.media_seconds:g} s"
                 raise RefusedError(422, f"not decoded in {limit}; send a shorter or smaller clip") from None
@@ -179,8 +172,8 @@ class MediaPool:
                 continue
         raise RefusedError(422, "crashes the decoder; check that the file plays")
 
-    async def cut(self, work: Cut) -> AsyncGenerator[WindowFile, None]:
-        """Cut a long video, in a worker of its own; a window is cut when it is asked for.
+    async def cut(self, work: Cut) -> AsyncGenerator[tuple[Piece, bytes], None]:
+        """Cut a long video, in a worker of its own; a window, with its bytes, is cut when it is asked for.
 
         Raises:
             RefusedError: the video can't be decoded or is over a limit, a window takes too long, or there is no worker.
@@ -196,14 +189,14 @@ class MediaPool:
         try:
             while True:
                 async with asyncio.timeout(self._limits.media_seconds):
-                    piece = PIECE.validate_json(await worker.reply(line))
+                    piece, data = await worker.piece(line, self._limits.worker_mb * 2**20)
                 if piece.refused:
                     raise RefusedError(422, f"video: {piece.refused}; check that the file plays")
-                if piece.window is None:
+                if piece.clip is None:
                     return
-                yield piece.window
+                yield piece, data
                 line = NEXT
-        except (TimeoutError, _DiedError, ValidationError):
+        except (TimeoutError, _DiedError):
             raise RefusedError(422, "video: crashes the decoder or is too slow to decode") from None
         finally:
             self._retire(worker)
@@ -241,8 +234,9 @@ class MediaPool:
             try:
                 await self._refill()
                 wait = WATCHED
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._wanted.wait(), wait)
+                with suppress(TimeoutError):  # wait_for would lose a cancellation that comes with the event
+                    async with asyncio.timeout(wait):
+                        await self._wanted.wait()
             except Exception as error:  # whatever it is, the next try may do better
                 _log.warning("no process that opens clips can be started: %s; trying again in %g s", error, wait)
                 await asyncio.sleep(wait)

@@ -1,4 +1,4 @@
-"""What the service asks of the processes that open uploads, and what they answer: lines of JSON."""
+"""What the service asks of the processes that open uploads, and what they answer: lines of JSON; bytes follow some."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import Base64Bytes, ConfigDict, TypeAdapter
+from pydantic import ConfigDict, TypeAdapter
 
 from emofuse.core.params import EXTRACTOR_PARAMS, ExtractorParams
 from emofuse.core.reasons import Cause
@@ -18,6 +18,7 @@ from emofuse.media.windows import Look
 from emofuse.service.schemas import Faces
 
 READY, NEXT = b"ready\n", b"next\n"
+SAMPLE = 4  # bytes
 FORK, KILL = b"f", b"k"  # what the fork server is asked
 
 
@@ -50,13 +51,11 @@ class ExtractJob:
         utterance: what is known of it, less the clip.
         files: by name.
         modalities: those that are wanted, each with the name of its file; None where it has none.
-        checked: whether the files are the service's own, so that nothing has to be checked.
     """
 
     utterance: Utterance
     files: Mapping[str, Path]
     modalities: Mapping[str, str | None]
-    checked: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,6 @@ class Cut:
         spans: start and end of each window in seconds; where there are none, `window` and `hop` make them.
         window: seconds.
         hop: seconds from one window to the next.
-        folder: where the windows are put.
         look: what is kept of the video.
         bounds: of the video.
     """
@@ -101,50 +99,59 @@ class Cut:
     spans: list[tuple[float, float]]
     window: float
     hop: float
-    folder: Path
     look: Look
     bounds: Bounds
 
 
 @dataclass(frozen=True)
-class Glimpse:
-    """A window of a live camera to extract.
+class PackedClip:
+    """A clip in memory, less its bytes, which follow the line that it stands in: the pictures, then the samples.
 
     Attributes:
-        utterance: what is known of it, less the clip.
-        frames: times in seconds, and JPEG pictures.
-        sound: mono, 16 bits, signed, little endian.
-        sample_rate: of the sound, in Hz.
-        folder: where it may put a file.
-        modalities: those that are wanted.
-        look: what is kept of it.
+        pictures: time in seconds, height and width of each, gray, a byte a pixel; of one that is compressed, such as a
+            JPEG, 0 and its bytes.
+        samples: of the sound, mono, 32 bits, signed, little endian.
+        rate: of the samples, in Hz.
+        length: seconds.
     """
 
-    utterance: Utterance
-    frames: list[tuple[float, Base64Bytes]]
-    sound: Base64Bytes
-    sample_rate: int
-    folder: Path
-    modalities: tuple[str, ...]
-    look: Look
+    pictures: list[tuple[float, int, int]]
+    samples: int
+    rate: int
+    length: float
+
+    @property
+    def size(self) -> int:
+        """The bytes that follow."""
+        return sum(max(height, 1) * width for _, height, width in self.pictures) + SAMPLE * self.samples
 
 
 @dataclass(frozen=True)
-class WindowFile:
-    """A window of a video, in seconds from its start, and its file."""
+class MemoryJob:
+    """A window of a long video or of a live camera to extract.
 
-    start: float
-    end: float
-    clip: Path
+    Attributes:
+        utterance: what is known of it, less the clip.
+        modalities: those that are wanted.
+        clip: the window.
+        width: of a picture at most, in pixels.
+    """
+
+    utterance: Utterance
+    modalities: tuple[str, ...]
+    clip: PackedClip
+    width: int
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A window, or, at the end of the video, none, and why it ended where that is an error."""
+    """A window of a video, from start to end in seconds; at its end none, and why it ended where that is an error."""
 
-    window: WindowFile | None
+    clip: PackedClip | None
+    start: float = 0.0
+    end: float = 0.0
     refused: str = ""
 
 
 SETUP, DONE, PIECE = TypeAdapter(Setup), TypeAdapter(Done), TypeAdapter(Piece)
-WORK: TypeAdapter[ExtractJob | Cut | Glimpse] = TypeAdapter(ExtractJob | Cut | Glimpse)
+WORK: TypeAdapter[ExtractJob | Cut | MemoryJob] = TypeAdapter(ExtractJob | Cut | MemoryJob)
