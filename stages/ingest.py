@@ -10,7 +10,7 @@ from emofuse.datasets.manifest import build_manifest, refuse_unfoldable
 def main() -> None:
     """Read the layout named in params.yaml; write data/manifest.parquet and data/notes.json."""
     params = load_params()
-    manifest, notes = build_manifest(params.ingest, params.seed)
+    manifest, notes = build_manifest(params.ingest, params.seed, params.extract.cache)
     refuse_unfoldable(manifest, params.train.folds, params.ingest.root)
     write_manifest(manifest)
     write_json(MANIFEST_FILE.with_name("notes.json"), notes)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,10 +20,12 @@ import pandas as pd
 import pytest
 
 from emofuse.core.errors import ExtractorError
+from emofuse.core.hashes import FileHashes
 from emofuse.core.params import AudioParams, ExtractParams, Params
 from emofuse.core.reasons import Cause, Reason
 from emofuse.core.records import KEY, Clip, Extracted, Utterance
 from emofuse.core.tables import read_features
+from emofuse.datasets.clips import content_hashes
 from emofuse.extraction.clips import OneByOne
 from emofuse.extraction.content import clip_content, text_content
 from emofuse.extraction.identity import PACKAGE, SOURCES, identity
@@ -154,10 +158,80 @@ def test_clips_are_read_over_http(params: Params, clips: list[Utterance], served
     assert gone.reason == "file not found"
 
 
+def test_a_clip_is_hashed_once_until_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[int] = []
+    monkeypatch.setattr("hashlib.file_digest", lambda file, name: taken.append(1) or hashlib.new(name, file.read()))
+    clip = tmp_path / "a.mp4"
+    clip.write_bytes(b"one")
+    old = time.time() - 100
+    monkeypatch.setattr("emofuse.core.hashes.SETTLED", -1.0)
+    os.utime(clip, (old, old))
+    assert content_hashes(tmp_path, ["a.mp4"], tmp_path / "cache") == [hashlib.sha256(b"one").hexdigest()]
+    with closing(FileHashes(tmp_path / "cache")) as hashes:
+        assert clip_content(Utterance(clip=clip), hashes) == hashlib.sha256(b"one").digest()
+        assert len(taken) == 1
+        clip.write_bytes(b"two")
+        os.utime(clip, (old, old))  # a copy that keeps size and time: its place or the time of its arrival tell
+        assert clip_content(Utterance(clip=clip), hashes) == hashlib.sha256(b"two").digest()
+        (tmp_path / "b.mp4").write_bytes(b"new")
+        os.utime(tmp_path / "b.mp4", (old, old))
+        (tmp_path / "b.mp4").replace(clip)
+        assert clip_content(Utterance(clip=clip), hashes) == hashlib.sha256(b"new").digest()
+        assert clip_content(Utterance(clip=tmp_path / "none.mp4"), hashes) == Extracted(None, Cause(Reason.NOT_FOUND))
+    assert len(taken) == 3
+
+
+@pytest.mark.parametrize("nowhere", ["file", "file/below"])
+def test_hashes_are_taken_anew_where_they_can_not_be_kept(tmp_path: Path, nowhere: str) -> None:
+    (tmp_path / "file").write_bytes(b"content")
+    for folder in (tmp_path / nowhere, None):
+        with closing(FileHashes(folder)) as hashes:
+            assert hashes.sha256(tmp_path / "file") == hashlib.sha256(b"content").hexdigest()
+
+
+def test_a_clip_elsewhere_is_fetched_once_and_is_the_one_that_ingest_read(
+    params: Params, run: ExtractParams, clips: list[Utterance], tmp_path: Path, served_folder: str
+) -> None:
+    assert isinstance(clips[0].clip, Path) and isinstance(clips[1].clip, Path)
+    digests = [hashlib.sha256(clip.read_bytes()).hexdigest() for clip in (clips[0].clip, clips[1].clip)]
+    url = f"{served_folder}/{clips[0].clip.name}"
+    one = run.model_copy(update={"workers": 1})
+    FETCHED.clear()
+    table(audio_task(params.audio), [Utterance(url=url, sha256=digests[0])], one, tmp_path / "far.parquet")
+    assert FETCHED.count(f"/{clips[0].clip.name}") == 1
+    near = table(audio_task(params.audio), clips[:1], run, tmp_path / "near.parquet")
+    assert (tmp_path / "far.parquet").read_bytes() == near
+    other = [Utterance(url=url, sha256=digests[1])]
+    table(audio_task(params.audio), other, one, tmp_path / "audio.parquet")
+    (reason,) = read_features("audio", keys_of(other), tmp_path).reasons
+    assert reason == "not the clip that ingest read; run `dvc repro -f ingest`"
+
+
+@pytest.mark.parametrize("address", ["file:///no/such/clip.mp4", "memory://none/clip.mp4", None])
+def test_the_table_tells_a_length_wherever_the_clip_is_missing(
+    params: Params, tmp_path: Path, address: str | None
+) -> None:
+    place = {"url": address} if address else {"clip": tmp_path / "none.mp4"}
+    (row,) = MetadataExtractor(params.metadata).extract([Utterance(position=0, duration=2.5, **place)])
+    assert row.values is not None and row.reason == ""
+    assert row.values[0] == 2.5
+
+
+FETCHED: list[str] = []
+
+
+class Counted(SimpleHTTPRequestHandler):
+    """Notes what is fetched from its start to its end."""
+
+    def do_GET(self) -> None:
+        FETCHED.append(self.path)
+        super().do_GET()
+
+
 @pytest.fixture
 def served_folder(tmp_path: Path) -> Iterator[str]:
     """The address of the test's folder on a server of its own."""
-    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    handler = partial(Counted, directory=str(tmp_path))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"

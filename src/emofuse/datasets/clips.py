@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
+from emofuse.core.hashes import FileHashes
 from emofuse.core.progress import progress
 from emofuse.core.reasons import Cause, Reason
 from emofuse.core.text import normal_label
@@ -81,18 +82,23 @@ def _leaves(path: str) -> bool:
     return PurePosixPath(path).is_absolute() or PureWindowsPath(path).is_absolute() or ".." in PurePosixPath(path).parts
 
 
-def content_hashes(root: Path, clips: Sequence[str | None]) -> list[str | None]:
-    """The sha256 of each clip's bytes; None where there is no clip or it can't be read."""
+def content_hashes(root: Path, clips: Sequence[str | None], cache: Path | None = None) -> list[str | None]:
+    """The sha256 of each clip's bytes; None where there is no clip or it can't be read.
+
+    Args:
+        root: the folder that holds the clips.
+        clips: paths relative to it.
+        cache: folder in which hashes are kept, for those who ask for them later.
+    """
     unique = sorted({clip for clip in clips if clip})
-    with ThreadPoolExecutor(THREADS) as pool:
-        digests = pool.map(lambda clip: _sha256(root / clip), unique)
+    with closing(FileHashes(cache)) as kept, ThreadPoolExecutor(THREADS) as pool:
+        digests = pool.map(lambda clip: _sha256(root / clip, kept), unique)
         hashes = dict(zip(unique, progress(digests, "hash", len(unique), "clip"), strict=True))
     return [hashes[clip] if clip else None for clip in clips]
 
 
-def _sha256(path: Path) -> str | None:
+def _sha256(path: Path, kept: FileHashes) -> str | None:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return kept.sha256(path)
     except OSError:
         return None

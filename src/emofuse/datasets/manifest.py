@@ -22,8 +22,13 @@ from emofuse.datasets.raw_rows import RawRows
 from emofuse.datasets.splits import cut
 
 
-def build_manifest(params: IngestParams, seed: int) -> tuple[pd.DataFrame, list[str]]:
+def build_manifest(params: IngestParams, seed: int, cache: Path | None = None) -> tuple[pd.DataFrame, list[str]]:
     """Read the data and derive what every row of the manifest carries.
+
+    Args:
+        params: where the data is, and how it is laid out.
+        seed: source of all chance.
+        cache: folder in which the clips' hashes are kept, so that extraction need not take them again.
 
     Returns:
         The manifest, and notes on the data as a whole.
@@ -41,7 +46,7 @@ def build_manifest(params: IngestParams, seed: int) -> tuple[pd.DataFrame, list[
     frame["split"], made = cut(frame, params.shares, seed) if frame["label"].notna().any() else (frame["split"], [])
     frame = _placed(frame)
     notes += _set_clocks(frame)
-    frame["clip_sha256"] = pd.Series(content_hashes(params.root, frame["clip"].tolist()), dtype=object)
+    frame["clip_sha256"] = pd.Series(content_hashes(params.root, frame["clip"].tolist(), cache), dtype=object)
     if params.drop_leaks:
         notes.append(_drop_leaks(frame))
     _refuse_hopeless(frame, params)

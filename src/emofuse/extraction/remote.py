@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from emofuse.core.errors import DataError, MediaError
@@ -13,23 +12,15 @@ from emofuse.core.records import Utterance
 
 
 @contextmanager
-def opened(utterance: Utterance) -> Iterator[Any]:
-    """An utterance's clip as a binary file, wherever it is.
+def readable(utterance: Utterance) -> Iterator[None]:
+    """Within this block, what goes wrong with reading an utterance's clip is an error of ours.
 
     Raises:
         MediaError: it is missing or can't be read.
         DataError: nothing is installed that reads such URLs.
     """
     try:
-        if utterance.url is None:
-            assert isinstance(utterance.clip, Path)
-            with utterance.clip.open("rb") as file:
-                yield file
-        else:
-            import fsspec
-
-            with fsspec.open(utterance.url, "rb") as file:
-                yield file
+        yield
     except FileNotFoundError:
         raise MediaError(Reason.NOT_FOUND) from None
     except OSError as error:
@@ -39,3 +30,13 @@ def opened(utterance: Utterance) -> Iterator[Any]:
             f"extract.clips: {utterance.url!r} can't be read: {error}; "
             "expected a folder or a URL such as s3://bucket/folder; install what fsspec needs for it (s3fs, say)"
         ) from None
+
+
+@contextmanager
+def opened(utterance: Utterance) -> Iterator[Any]:
+    """An utterance's clip that isn't on this machine, as a binary file; raises what `readable` does."""
+    with readable(utterance):
+        import fsspec
+
+        with fsspec.open(utterance.url, "rb") as file:
+            yield file

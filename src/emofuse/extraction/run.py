@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from emofuse.core.errors import ExtractorError
+from emofuse.core.hashes import FileHashes
 from emofuse.core.params import ExtractorParams, ExtractParams
 from emofuse.core.progress import Tally, tallied
 from emofuse.core.reasons import BLAMED, PASSING
@@ -37,7 +38,7 @@ class Task:
     modality: str
     params: ExtractorParams
     make: Callable[[], Extractor]
-    content: Callable[[Utterance], bytes | Extracted] | None
+    content: Callable[[Utterance, FileHashes], bytes | Extracted] | None
 
 
 def extract(task: Task, utterances: Sequence[Utterance], keys: pd.DataFrame, path: Path, run: ExtractParams) -> None:
@@ -53,8 +54,9 @@ def extract(task: Task, utterances: Sequence[Utterance], keys: pd.DataFrame, pat
         path: the Parquet table to write.
         run: how to run, and where the cache is.
     """
-    with closing(FeatureCache(run.cache, round(run.cache_gb * 2**30))) as cache:
-        work = _Work(task, cache, run)
+    cache = FeatureCache(run.cache, round(run.cache_gb * 2**30))
+    with closing(cache), closing(FileHashes(run.cache)) as hashes:
+        work = _Work(task, cache, hashes, run)
         with tallied(task.modality, len(utterances), "clip" if task.content else "row") as tally:
             found = work.find(utterances, tally)
             write_features(path, keys, work.names(), work.rows(found, utterances))
@@ -62,9 +64,10 @@ def extract(task: Task, utterances: Sequence[Utterance], keys: pd.DataFrame, pat
 
 
 class _Work:
-    def __init__(self, task: Task, cache: FeatureCache, run: ExtractParams) -> None:
+    def __init__(self, task: Task, cache: FeatureCache, hashes: FileHashes, run: ExtractParams) -> None:
         self._task = task
         self._cache = cache
+        self._hashes = hashes
         self._engine = Engine(run, own_process=task.modality in ("text", "metadata"))
         self._identity = identity(task.modality, task.params) if task.content else ""
         self._kept: dict[bytes, Extracted] = {}  # what the cache can't hold
@@ -116,7 +119,7 @@ class _Work:
     def _look_up(self, number: int, utterance: Utterance) -> tuple[bytes, Extracted | None]:
         if self._task.content is None:
             return number.to_bytes(8, "big"), None
-        content = self._task.content(utterance)
+        content = self._task.content(utterance, self._hashes)
         if isinstance(content, Extracted):
             key = b"reason:" + content.reason.encode()
             self._kept[key] = content
