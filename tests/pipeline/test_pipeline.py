@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -16,6 +19,7 @@ from typing import Any
 import httpx
 import pandas as pd
 import pytest
+import yaml
 from mlflow.tracking import MlflowClient
 
 from tests.browser import browser
@@ -71,6 +75,35 @@ def test_second_run_does_nothing(checkout: Checkout) -> None:
     done = checkout.run("dvc", "repro")
     assert "Data and pipelines are up to date" in done.stdout
     assert checkout.read("dvc.lock") == lock
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    paths = [folder] if folder.is_file() else [path for path in folder.rglob("*") if path.is_file()]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+
+
+# Of the others corpus needs nothing, and package writes to stores outside of the project.
+READERS = ("ingest", "scale", "ensemble", "submit")
+SLOW_READERS = (
+    "finetune", "text", "audio", "visual", "metadata", "data_report", "train", "tune", "evaluate", "report"
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("stage", [*READERS, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW_READERS)])
+def test_a_stage_needs_nothing_that_it_does_not_name(checkout: Checkout, stage: str, tmp_path: Path) -> None:
+    described = yaml.safe_load(checkout.read("dvc.yaml"))["stages"][stage]
+    for name in ("params.yaml", "stages/__init__.py", "src/emofuse/__init__.py", *described["deps"]):
+        source = checkout.folder / name.replace("${ingest.root}", "data/corpus")
+        target = tmp_path / source.relative_to(checkout.folder)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(source, target) if source.is_dir() else shutil.copy(source, target)
+    env = checkout.env | {"PYTHONPATH": f"{tmp_path / 'src'}{os.pathsep}{tmp_path}"}
+    command = [sys.executable, "-m", f"stages.{stage}"]
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for out in described["outs"]:
+        name = out if isinstance(out, str) else next(iter(out))
+        assert files(tmp_path / name) == files(checkout.folder / name), name
 
 
 def test_no_out_holds_a_path_of_this_machine(checkout: Checkout) -> None:
