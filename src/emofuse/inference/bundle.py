@@ -23,10 +23,12 @@ from safetensors.numpy import load, save
 
 from emofuse.core.errors import BundleError
 from emofuse.core.params import EXTRACTOR_PARAMS, TrainParams
+from emofuse.core.weights import travelling
 from emofuse.fusion.registry import make_model
 from emofuse.fusion.scaling import scaler_tensors, scalers_from_tensors
 from emofuse.fusion.trained_model import Bundle
 from emofuse.inference.description import (
+    ASSETS,
     CARD,
     DESCRIPTION,
     FINETUNED,
@@ -95,7 +97,11 @@ def load_bundle(folder: Path) -> Bundle:
                 "the file was altered: fetch it again or train again"
             )
         bundle = _build(described, load(weights), hashlib.sha256(raw).hexdigest())
-        return replace(bundle, finetuned=_encoders(folder, described)) if described["finetuned"] else bundle
+        return replace(
+            bundle,
+            finetuned=_encoders(folder, described) if described["finetuned"] else None,
+            assets=(folder / ASSETS).resolve() if described["assets"] else None,
+        )
     except (KeyError, TypeError, ValueError, ValidationError, SafetensorError, RuntimeError) as error:
         raise BundleError(f"{folder}: not a bundle of format {FORMAT}: {error}; train again") from None
 
@@ -148,6 +154,7 @@ def _describe(bundle: Bundle, weights_sha256: str, finetuned: Mapping[str, str])
         "weights": bundle.weights,
         "temperature": bundle.temperature,
         "finetuned": finetuned,
+        "assets": travelling(bundle.extractors.values()),
         "weights_sha256": weights_sha256,
     }
 

@@ -10,10 +10,12 @@ from pathlib import Path
 from uuid import uuid4
 
 from emofuse.core.errors import BundleError
+from emofuse.core.weights import TRAVELLING
 
-FORMAT = 4
+FORMAT = 5
 DESCRIPTION, WEIGHTS, CARD = "bundle.json", "weights.safetensors", "model_card.md"
 FINETUNED = "finetuned"  # folder of the finetuned text encoders
+ASSETS = "assets"  # folder of other weights that extractors need, each under its hash
 
 
 def bundle_version(folder: Path) -> str:
@@ -40,17 +42,23 @@ def encoders_folder(folder: Path) -> Path:
 
 
 def copy_bundle(source: Path, target: Path) -> None:
-    """Copy a bundle in place of what stood there, its finetuned encoders in it, so that it is whole anywhere.
+    """Copy a bundle in place of what stood there, with finetuned encoders and assets, so that it is whole anywhere.
 
     Raises:
         BundleError: there is no bundle, or its encoders are not there.
+        EncoderError: a package that holds its weights is not installed.
     """
-    names = json.loads(file_bytes(source / DESCRIPTION))["finetuned"]
+    described = json.loads(file_bytes(source / DESCRIPTION))
+    names = described["finetuned"]
     aside = target.with_name(f".{target.name}.{uuid4().hex[:8]}.tmp")
     try:
         shutil.copytree(source, aside)
         if names:
             copy_files(encoders_folder(source), names, aside / FINETUNED)
+        for digest in described["assets"]:
+            weights = TRAVELLING[digest].path(aside / ASSETS).read_bytes()
+            (aside / ASSETS).mkdir(exist_ok=True)
+            (aside / ASSETS / digest).write_bytes(weights)
         shutil.rmtree(target, ignore_errors=True)
         aside.rename(target)
     finally:

@@ -45,7 +45,7 @@ class Predictor:
         """The extractor of a modality, loaded at first use."""
         if modality not in self._extractors:
             self._extractors[modality] = make_extractor(
-                self.bundle.extractors[modality], pick_device(), self.bundle.finetuned
+                self.bundle.extractors[modality], pick_device(), self.bundle.finetuned, self.bundle.assets
             )
         return self._extractors[modality]
 

@@ -36,7 +36,8 @@ class Answers:
         self.predictor = predictor
         self.limits = limits
         self._modalities = set(predictor.bundle.extractors)
-        self.pool = MediaPool({m: p for m, p in predictor.bundle.extractors.items() if m in SOURCES}, limits)
+        extractors = {m: p for m, p in predictor.bundle.extractors.items() if m in SOURCES}
+        self.pool = MediaPool(extractors, limits, predictor.bundle.assets)
         self._batcher = Batcher(predictor, limits.batch)
 
     async def start(self) -> None:

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils._pytree import tree_leaves
 
-from emofuse.core.params import Params, TrainParams
+from emofuse.core.params import Params, TrainParams, as_extracted
 from emofuse.core.records import FeatureTable
 from emofuse.core.tables import label_order, training_rows
 from emofuse.fusion.base import Fusion
@@ -76,7 +76,7 @@ class TrainingSet:
             name=self.name,
             labels=tuple(self.labels),
             features=self.features,
-            extractors={modality: params.extractor(modality) for modality in self.features},
+            extractors={m: as_extracted(params.extractor(m), names) for m, names in self.features.items()},
             scalers=self.scalers,
             train=params.train,
             seed=params.seed,

@@ -18,7 +18,7 @@ from sklearn.svm import SVC, LinearSVC
 
 from emofuse.core.errors import DataError
 from emofuse.core.metrics import METRICS, scores, unweighted_recall
-from emofuse.core.params import ExtractorParams
+from emofuse.core.params import ExtractorParams, VisualParams
 from emofuse.core.progress import progress
 from emofuse.core.records import FeatureTable, Utterance
 from emofuse.evaluation.uncertainty import Bootstrap, Estimate
@@ -110,6 +110,10 @@ def probe(params: ExtractorParams, data: Labelled, classifiers: Sequence[str], f
     Raises:
         DataError: nothing can be extracted, or there are fewer dialogues or speakers than folds.
     """
+    if isinstance(params, VisualParams):
+        from emofuse.features.visual.detectors import as_installed
+
+        params = as_installed(params)
     extractor = make_extractor(params)
     extractor.warm_up()
     rows_extracted = progress(extractor.extract(data.utterances), "extract", len(data.utterances), "utterance")

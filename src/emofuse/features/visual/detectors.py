@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from emofuse.core.errors import EncoderError
 from emofuse.core.params import VisualParams
+from emofuse.core.weights import CENTERFACE
 
 CASCADE = Path(cv2.__file__).parent / "data" / "haarcascade_frontalface_default.xml"
 SCALE_STEP = 1.15  # between the sizes that are searched; 1.1 costs a quarter more and finds no more on real video
@@ -56,8 +57,12 @@ class Detector(Protocol):
         ...
 
 
-def make_detector(params: VisualParams) -> Detector:
+def make_detector(params: VisualParams, assets: Path | None = None) -> Detector:
     """The detector that `params` name.
+
+    Args:
+        params: of the visual features.
+        assets: folder of a bundle that may hold its weights.
 
     Raises:
         EncoderError: its weights are not there.
@@ -66,7 +71,7 @@ def make_detector(params: VisualParams) -> Detector:
         return HaarDetector(params)
     from emofuse.features.visual.centerface import CenterFace
 
-    return CenterFace(params)
+    return CenterFace(params, assets)
 
 
 def as_installed(params: VisualParams) -> VisualParams:
@@ -82,10 +87,8 @@ def as_installed(params: VisualParams) -> VisualParams:
 
 @cache
 def _missing_weights() -> str | None:
-    from emofuse.features.visual.centerface import WEIGHTS
-
     try:
-        WEIGHTS.path()
+        CENTERFACE.path()
     except EncoderError as error:
         return str(error)
     return None

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emofuse.core.errors import MediaError
-from emofuse.core.params import VisualParams
+from emofuse.core.params import FACE_SHARE, VisualParams, share_column
 from emofuse.core.reasons import Cause, Reason
 from emofuse.core.records import Clip, Extracted, Utterance
 from emofuse.extraction.clips import OneByOne
@@ -28,8 +30,9 @@ from emofuse.features.visual.motion import MOTION, Loudness, motion, moved
 GROUPS = {group.name: group for group in (PIXELS, EDGES, HOG_GROUP, MOUTH_GROUP, LBP, GABOR, MOTION)}
 SHARE = FeatureGroup(
     name="face_share",
-    columns=("face_share",),
-    formula="share of the sampled frames in which the face was found; always among the features",
+    columns=(FACE_SHARE,),
+    formula="share of the sampled frames in which the face was found; always among the features, and its name says so "
+    "where the Haar cascade found it",
     unit="1",
     source="this project",
 )
@@ -37,7 +40,8 @@ SHARE = FeatureGroup(
 
 def groups(params: VisualParams) -> tuple[FeatureGroup, ...]:
     """The groups that `params` choose, in the order of their columns."""
-    return (*(group for name, group in GROUPS.items() if name in params.groups), SHARE)
+    share = replace(SHARE, columns=(share_column(params.detector),))
+    return (*(group for name, group in GROUPS.items() if name in params.groups), share)
 
 
 class Watched(NamedTuple):
@@ -57,10 +61,10 @@ class Watched(NamedTuple):
 class VisualExtractor(OneByOne):
     """The chosen feature groups of the face that speaks, over the sampled frames of a clip."""
 
-    def __init__(self, params: VisualParams) -> None:
+    def __init__(self, params: VisualParams, assets: Path | None = None) -> None:
         self.params = params
         self.names: tuple[str, ...] = tuple(column for group in groups(params) for column in group.columns)
-        self._finder = FaceFinder(params)
+        self._finder = FaceFinder(params, assets)
 
     def warm_up(self) -> None:
         """Look for a face once, so that the detector is built."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -53,8 +54,8 @@ class FaceFinder:
     through the frames since the search before, so that searching seldom loses nothing.
     """
 
-    def __init__(self, params: VisualParams) -> None:
-        self._detector = make_detector(params)
+    def __init__(self, params: VisualParams, assets: Path | None = None) -> None:
+        self._detector = make_detector(params, assets)
 
     def look_through(self, frames: Iterable[tuple[float, Gray]]) -> Iterator[Look]:
         """The frames of a clip, each with its time and its faces."""

@@ -71,7 +71,7 @@ def main(control: socket.socket) -> None:
     if not line:  # the service is gone already
         return
     setup = SETUP.validate_json(line)
-    extractors = {modality: make_extractor(params) for modality, params in setup.params().items()}
+    extractors = {modality: make_extractor(params, assets=setup.assets) for modality, params in setup.params().items()}
     for extractor in extractors.values():
         extractor.warm_up()
     gc.collect()

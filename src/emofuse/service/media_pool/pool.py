@@ -7,6 +7,7 @@ import logging
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from pydantic import TypeAdapter
@@ -102,9 +103,12 @@ class MediaPool:
     Args:
         extractors: the params of the modalities that are extracted there.
         limits: of the clips, the workers, and their time.
+        assets: the bundle's folder of weights that extractors need.
     """
 
-    def __init__(self, extractors: Mapping[str, ExtractorParams], limits: ServeParams) -> None:
+    def __init__(
+        self, extractors: Mapping[str, ExtractorParams], limits: ServeParams, assets: Path | None = None
+    ) -> None:
         self._limits = limits
         self.size = limits.workers or available_cores()
         self._setup = Setup(
@@ -112,6 +116,7 @@ class MediaPool:
             Bounds(limits.streams, limits.pixels, limits.seconds, limits.frames),
             limits.worker_mb,
             limits.media_seconds,
+            assets,
         )
         self._workers: set[_Worker] = set()
         self._cutting: set[_Worker] = set()  # beside them: each has a long video

@@ -31,12 +31,14 @@ class Setup:
         bounds: of a clip.
         worker_mb: MiB that a worker may take beyond what the fork server has.
         job_seconds: that a worker may take for a clip.
+        assets: the bundle's folder of weights that extractors need.
     """
 
     extractors: Mapping[str, dict[str, Any]]
     bounds: Bounds
     worker_mb: int
     job_seconds: float
+    assets: Path | None = None
 
     def params(self) -> dict[str, ExtractorParams]:
         """The params of each modality's extractor."""
