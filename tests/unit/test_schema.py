@@ -102,3 +102,32 @@ def test_an_utterance_keeps_the_lines_that_count_and_no_speaker_without_a_name()
     assert (utterance.speaker, lines[0].speaker) == (None, None)
     assert utterance.clean_text == "oh no"
     assert TypeAdapter(Utterance).validate_json(TypeAdapter(Utterance).dump_json(utterance)) == utterance
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("Zo\u00eb", "Zoe\u0308 "), ("Ann Lee", "Ann\u00a0 Lee"), ("Ann", "\u200bAnn")]
+)
+def test_a_speaker_is_one_whoever_spells_the_name(one: str, other: str) -> None:
+    assert Line("hi", other) == Line("hi", one)
+    assert Utterance("hi", other).speaker == one
+
+
+def test_times_of_several_clocks_are_not_brought_together() -> None:
+    clocks = ["film", "film", "sequel", "film"]
+    rows = {
+        "split": "train",
+        "dialogue": "a",
+        "position": range(4),
+        "dialogue_length": 4,
+        "text": "hi",
+        "clock": clocks,
+    }
+    manifest = pd.DataFrame(rows | {"start": [1.0, 3.0, 0.0, 5.0], "end": [2.0, 4.0, 1.5, 6.0]})
+    given = utterances(manifest, ".")
+    assert [utterance.start for utterance in given] == [1.0, 3.0, None, 5.0]
+    assert [line.end for line in given[3].context] == [2.0, 4.0, None]
+    assert [utterance.duration for utterance in given] == [1.0, 1.0, 1.5, 1.0]
+    apart = utterances(manifest.assign(clock=["1", "2", "3", "4"]), ".")
+    assert [utterance.start for utterance in apart] == [None] * 4
+    (single,) = utterances(manifest[:1].assign(dialogue_length=1), ".")
+    assert single.start == 1.0

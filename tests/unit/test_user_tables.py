@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pandas as pd
 import pyarrow as pa
@@ -256,3 +257,45 @@ def test_what_is_no_table_is_refused_with_its_name(tmp_path: Path, raw: bytes, m
 def test_a_parquet_file_that_is_none_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"a\.parquet: can't be read"):
         read(tmp_path / "a.parquet", b"PAR1 no", "label")
+
+
+@given(st.one_of(st.binary(max_size=60), st.text(st.sampled_from('a,;\t"\n\r\u2028\0 '), max_size=60).map(str.encode)))
+def test_whatever_a_file_holds_is_a_table_or_refused(raw: bytes) -> None:
+    with TemporaryDirectory() as folder:
+        try:
+            table = read(Path(folder) / "a.csv", raw)
+        except DataError as error:
+            assert "a.csv: can't be read" in str(error)
+            return
+    assert len(table.rows) == len(table.issues) == len(table.torn)
+    assert all(len(row) == len(table.headings) for row in table.rows)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        'Ann,joy"so, he said"',  # a separator is missing ahead of the quote
+        'Ann,joy,"two\nlines, you see",',
+        'Ann,joy,"two\nlines, you see"x',
+        '"""Oh"", no"joy,x,Ann',
+    ],
+)
+def test_quotes_that_end_in_the_wrong_place_make_no_label(tmp_path: Path, row: str) -> None:
+    table = read(tmp_path / "a.csv", f'who,label,text\nAnn,joy,hi\n{row}\nAnn,joy,5" tall\n', "label", "text")
+    frame = table.as_rows({"text": "text", "label": "label"})
+    assert frame["label"].tolist() == ["joy", "", "joy"]
+    assert [bool(issues) for issues in frame["issues"]] == [False, True, False]
+
+
+@given(st.data())
+def test_a_separator_put_in_or_taken_out_makes_no_label(data: st.DataObject) -> None:
+    texts = ["hi", '"so, he said"', '"two\nlines, you see"', '5" tall']
+    rows = [f"{texts[n % 4]} {n}".replace(f'" {n}', f' {n}"') + f",{('joy', 'anger')[n % 2]},Ann" for n in range(8)]
+    whole = "\n".join(["text,label,who", *rows, ""])
+    place = data.draw(st.integers(len("text,label,who\n"), len(whole) - 1))
+    mutated = whole[:place] + whole[place + 1 :] if whole[place] == "," else f"{whole[:place]},{whole[place:]}"
+    with TemporaryDirectory() as folder:
+        frame = read(Path(folder) / "a.csv", mutated, "text", "label").as_rows({"text": "text", "label": "label"})
+    assert len(frame) == 8
+    assert set(frame["label"]) <= {"joy", "anger", ""}
+    assert (frame["label"] == "").sum() <= 1

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import ConfigDict
 
 from emofuse.core.reasons import Cause, Reason
-from emofuse.core.text import clean_text
+from emofuse.core.text import clean_text, normal_form
 
 KEY = ["split", "dialogue", "utterance"]
 SPLITS = ("train", "dev", "test")
@@ -41,8 +41,8 @@ class Line:
     end: float | None = None
 
     def __post_init__(self) -> None:
-        """Take a speaker without a name for an unknown one: two of them aren't the same person."""
-        object.__setattr__(self, "speaker", self.speaker or None)
+        """Bring the speaker's name to its normal form; without a name two lines aren't by the same person."""
+        object.__setattr__(self, "speaker", normal_form(self.speaker or "") or None)
 
     @property
     def clean_text(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -117,20 +118,25 @@ def utterances(rows: pd.DataFrame, root: Path | str) -> list[Utterance]:
     far = "://" in str(root)
     rows = rows.assign(**{name: None for name in MANIFEST.names if name not in rows}).astype(object)
     rows = rows.where(rows.notna(), None)
-    lines = [Line(row.text or "", row.speaker, row.start, row.end) for row in rows.itertuples(index=False)]
+    # Times that no other line of the dialogue shares a clock with say nothing but how long the row lasts.
+    timed = rows.duplicated(["split", "dialogue", "clock"], keep=False) | (rows["dialogue_length"].fillna(1) == 1)
+    spoken = [Line(row.text or "", row.speaker, row.start, row.end) for row in rows.itertuples(index=False)]
+    lines = [line if alike else replace(line, start=None, end=None) for line, alike in zip(spoken, timed, strict=True)]
     return [
         Utterance(
             **vars(line),
             clip=Path(root) / row.clip if row.clip and not far else None,
             url=f"{root}/{row.clip}" if row.clip and far else None,
             sha256=row.clip_sha256,
-            duration=line.lasts,
+            duration=own.lasts,
             position=None if row.position is None else int(row.position),
             dialogue_length=None if row.dialogue_length is None else int(row.dialogue_length),
             context=context,
             clip_reason=_clip_reason(() if row.issues is None else row.issues),
         )
-        for row, line, context in zip(rows.itertuples(index=False), lines, _contexts(rows, lines), strict=True)
+        for row, own, line, context in zip(
+            rows.itertuples(index=False), spoken, lines, _contexts(rows, lines), strict=True
+        )
     ]
 
 

@@ -113,17 +113,47 @@ def _record(lines: Sequence[str], start: int, separator: str, width: int | None)
     try:
         fields, whole = next(reader), lines[start : start + reader.line_num]
         # A stray quote swallows lines up to the next one; what it gives is hardly ever of the right width.
-        if len(fields) == width or not any(_strict(line, separator, width) for line in whole[1:]):
-            doubtful = len(whole) > 1 and width != 1 and all(len(line.split(separator)) == width for line in whole)
-            return Record(fields, DOUBTFUL if doubtful else ""), len(whole)
+        swallows = any(_is_row(line, separator, width) for line in whole[1:]) and _opens(whole[-1], separator)
+        if len(fields) == width or not swallows:
+            return Record(fields, _doubt(fields, whole, separator, width)), len(whole)
     except csv.Error:
         pass
     line = lines[start].rstrip("\r\n")
-    fitting = _undoubled(line, separator) if line.count('"') % 2 == 0 else []
-    return (Record(fitting, UNDOUBLED) if fitting else Record(line.split(separator), UNBALANCED)), 1
+    if reader.line_num == 1:
+        fitting = _undoubled(line, separator) if line.count('"') % 2 == 0 else []
+        return (Record(fitting, UNDOUBLED) if fitting else Record(line.split(separator), UNBALANCED)), 1
+    count = _torn_lines(lines, start, separator, width)
+    return Record("".join(lines[start : start + count]).rstrip("\r\n").split(separator), UNBALANCED), count
 
 
-def _strict(line: str, separator: str, width: int | None) -> bool:
+def _torn_lines(lines: Sequence[str], start: int, separator: str, width: int | None) -> int:
+    """Over how many lines a row goes whose first line leaves a quote open that doesn't close as it should.
+
+    One, where the quote was never meant to open a field of several lines: no quote follows, or the next one opens a
+    field of its own, or all lines up to it are rows.
+    """
+    last = next((number for number in range(start + 1, len(lines)) if '"' in lines[number]), start)
+    rows = len(lines[start].split(separator)) == width and all(
+        _is_row(line, separator, width) for line in lines[start + 1 : last + 1]
+    )
+    return 1 if last == start or rows or _opens(lines[last], separator) else last - start + 1
+
+
+def _opens(line: str, separator: str) -> bool:
+    """Whether the first quote of a line stands where a field begins."""
+    return re.match(rf'(?:[^"]*{re.escape(separator)})?"', line) is not None
+
+
+def _doubt(fields: Sequence[str], whole: Sequence[str], separator: str, width: int | None) -> str:
+    """What is odd about the quotes of a row that is well formed."""
+    if len(whole) > 1:
+        return DOUBTFUL if width != 1 and all(len(line.split(separator)) == width for line in whole) else ""
+    # One that begins inside a field and ends inside another: a separator is missing ahead of it.
+    quoted = re.search(rf'(?:^|{re.escape(separator)})"', whole[0])
+    return UNBALANCED if not quoted and sum(field.count('"') % 2 for field in fields) > 1 else ""
+
+
+def _is_row(line: str, separator: str, width: int | None) -> bool:
     """Whether a line alone is a row of the right width."""
     try:
         return len(next(csv.reader([line], delimiter=separator, strict=True), [])) == width
@@ -134,7 +164,7 @@ def _strict(line: str, separator: str, width: int | None) -> bool:
 def _undoubled(line: str, separator: str) -> list[str]:
     """Fields of a line where a quote ends a field only ahead of a separator; nothing where that doesn't come out."""
     mark = re.escape(separator)
-    field, place = re.compile(rf'(?:"(.*?)"|([^"{mark}][^{mark}]*|))({mark}|$)'), 0
+    field, place = re.compile(rf'(?:"(.*?)"|([^"{mark}]*))({mark}|$)'), 0
     fields = []
     while match := field.match(line, place):
         fields.append(match[2] if match[1] is None else match[1].replace('""', '"'))

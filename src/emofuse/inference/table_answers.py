@@ -54,8 +54,6 @@ def question_rows(table: UserTable, folder: Path) -> pd.DataFrame:
         dialogues = rows.groupby("dialogue")
         rows["position"] = dialogues.cumcount().where(rows["dialogue"].notna())
         rows["dialogue_length"] = dialogues["row"].transform("size")
-    if "speaker" in rows:
-        rows["speaker"] = rows["speaker"].map(normal_form)
     if "clip" in rows:
         clips = ClipFolder(folder)
         located = [clips.locate(clip) if isinstance(clip, str) else (None, []) for clip in rows["clip"]]
