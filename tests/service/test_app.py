@@ -225,6 +225,13 @@ def test_a_batch_is_answered_in_order_with_errors_in_their_place(client: TestCli
     assert "can't be decoded" in answers[2]["error"]
 
 
+def test_items_of_a_batch_may_name_one_file(client: TestClient, clip: bytes) -> None:
+    items = json.dumps([{"video": "a"}, {"video": "a", "utterance": "Oh no."}, {"audio": "a"}])
+    first, second, third = client.post("/predict_batch", data={"items": items}, files={"a": clip}).json()["answers"]
+    assert first["modalities"]["visual"]["present"] and second["modalities"]["visual"]["present"]
+    assert third["modalities"]["audio"]["probabilities"] == pytest.approx(first["modalities"]["audio"]["probabilities"])
+
+
 def test_a_batch_as_a_form_names_its_files(client: TestClient, clip: bytes) -> None:
     items = json.dumps([{"video": "first"}, {"utterance": "Hello"}, {"video": "second"}])
     answers = client.post("/predict_batch", data={"items": items}, files={"first": clip}).json()["answers"]

@@ -154,6 +154,13 @@ def test_a_camera_is_answered_while_it_runs(page: api.Page) -> None:
     page.get_by_role("button", name="Start camera").wait_for()
 
 
+def test_an_answer_from_nothing_says_so(page: api.Page, tmp_path: Path) -> None:
+    page.set_input_files("#file", write_clip(tmp_path / "a.mp4", tone=None))
+    page.get_by_role("button", name="Recognise").click()
+    api.expect(page.locator("#score")).to_contain_text("nothing to answer from", timeout=PATIENCE)
+    api.expect(page.locator("#status")).to_contain_text("nothing to answer from")
+
+
 def test_what_is_wrong_is_told(page: api.Page, tmp_path: Path) -> None:
     page.get_by_role("button", name="Recognise").press("Enter")  # by keyboard alone
     api.expect(page.get_by_role("alert")).to_contain_text("send at least one of video", timeout=PATIENCE)

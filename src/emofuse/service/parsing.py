@@ -221,6 +221,7 @@ def store(file: UploadFile | bytes, path: Path) -> int:
         if isinstance(file, bytes):
             target.write(file)
         else:
+            file.file.seek(0)  # another item may have named the part before
             shutil.copyfileobj(file.file, target, 2**20)
         return target.tell()
 
