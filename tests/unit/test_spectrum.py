@@ -60,4 +60,4 @@ def test_zero_crossings(samples: np.ndarray) -> None:
 def test_centroid(samples: np.ndarray) -> None:
     magnitude = spectrum.magnitudes(samples, FRAME, HOP)
     theirs = librosa.feature.spectral_centroid(S=magnitude, sr=16_000, n_fft=FRAME)
-    np.testing.assert_array_equal(spectrum.centroid(magnitude, 16_000, FRAME), theirs)
+    np.testing.assert_array_equal(spectrum.mean_frequency(magnitude, 16_000, FRAME), theirs)

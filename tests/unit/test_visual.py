@@ -31,9 +31,9 @@ from emofuse.features.visual.detectors import (
     make_detector,
     overlap,
 )
-from emofuse.features.visual.extractor import GROUPS, SHARE, VisualExtractor, groups
+from emofuse.features.visual.extractor import GROUPS, SHARE, VisualExtractor, visual_groups
 from emofuse.features.visual.face_tracks import Sighting, follow, speaker
-from emofuse.features.visual.finder import FaceFinder, Look
+from emofuse.features.visual.finder import FaceFinder, SearchedFrame
 from emofuse.features.visual.gabor import GRID as GABOR_GRID
 from emofuse.features.visual.gabor import gabor
 from emofuse.features.visual.groups import edges, hog, mean_and_peak, mouth, pixels
@@ -124,8 +124,8 @@ def test_drawn_faces_are_found_and_measured(corpus: Path, visual: VisualExtracto
 def test_groups_are_params_and_name_the_columns(corpus: Path, params: Params, chosen: list[str]) -> None:
     section = params.visual.model_copy(update={"groups": chosen})
     extractor = VisualExtractor(section)
-    assert extractor.names == tuple(column for group in groups(section) for column in group.columns)
-    assert {group.name for group in groups(section)} == {*chosen, "face_share"}
+    assert extractor.names == tuple(column for group in visual_groups(section) for column in group.columns)
+    assert {group.name for group in visual_groups(section)} == {*chosen, "face_share"}
     clip = min((corpus / "train_splits").glob("*.mp4"))
     (row,) = extractor.extract([Utterance(clip=clip)])
     assert row.values is not None and row.values.shape == (len(extractor.names),)
@@ -240,7 +240,7 @@ class Counting:
         return self._detector.near(frame, last)
 
 
-def looked_through(params: Params, frames: list[Gray]) -> tuple[list[Look], Counting]:
+def looked_through(params: Params, frames: list[Gray]) -> tuple[list[SearchedFrame], Counting]:
     finder = FaceFinder(params.visual)
     finder._detector = counting = Counting(finder._detector)
     return list(finder.look_through((number / 5, frame) for number, frame in enumerate(frames))), counting

@@ -78,17 +78,17 @@ class FeatureCache:
         if self._connection is None:
             return None
         try:
-            found = self._connection.execute(
+            entry = self._connection.execute(
                 "SELECT value, checksum, used FROM entries WHERE key = ?", (key,)
             ).fetchone()
-            if found is None or found[1] != _checksum(key, found[0]):
+            if entry is None or entry[1] != _checksum(key, entry[0]):
                 return None
-            if found[2] < self._today:
+            if entry[2] < self._today:
                 self._connection.execute("UPDATE entries SET used = ? WHERE key = ?", (self._today, key))
         except sqlite3.Error as error:
             self._give_up(error)
             return None
-        return _decoded(found[0])
+        return _decoded(entry[0])
 
     def put(self, key: bytes, modality: str, row: Extracted) -> bool:
         """Keep a row; False where it can't be kept."""
@@ -110,8 +110,8 @@ class FeatureCache:
         if self._connection is None:
             return None
         try:
-            found = self._connection.execute("SELECT names FROM names WHERE identity = ?", (identity,)).fetchone()
-            return tuple(json.loads(found[0])) if found else None
+            row = self._connection.execute("SELECT names FROM names WHERE identity = ?", (identity,)).fetchone()
+            return tuple(json.loads(row[0])) if row else None
         except (sqlite3.Error, ValueError):
             return None  # the extractor knows them too
 

@@ -58,8 +58,8 @@ def extract(task: Task, utterances: Sequence[Utterance], keys: pd.DataFrame, pat
     with closing(cache), closing(FileHashes(run.cache)) as hashes:
         work = _Work(task, cache, hashes, run)
         with tallied(task.modality, len(utterances), "clip" if task.content else "row") as tally:
-            found = work.find(utterances, tally)
-            write_features(path, keys, work.names(), work.rows(found, utterances))
+            row_keys = work.find(utterances, tally)
+            write_features(path, keys, work.names(), work.rows(row_keys, utterances))
         cache.prune()
 
 
@@ -143,9 +143,9 @@ class _Work:
 
     def names(self) -> tuple[str, ...]:
         """The feature names, without making an extractor where they are known."""
-        known = self._cache.names(self._identity) if self._identity else None
-        if known is None:
-            known = self._task.make().names
+        names = self._cache.names(self._identity) if self._identity else None
+        if names is None:
+            names = self._task.make().names
             if self._identity:
-                self._cache.put_names(self._identity, known)
-        return known
+                self._cache.put_names(self._identity, names)
+        return names

@@ -73,7 +73,7 @@ GROUPS = {
 }
 
 
-def groups(params: MetadataParams) -> tuple[FeatureGroup, ...]:
+def metadata_groups(params: MetadataParams) -> tuple[FeatureGroup, ...]:
     """The chosen groups, in the order of the columns."""
     return tuple(GROUPS[name] for name in params.groups)
 
@@ -87,7 +87,7 @@ class MetadataExtractor(OneByOne):
 
     def __init__(self, params: MetadataParams) -> None:
         self.params = params
-        self.names: tuple[str, ...] = tuple(column for group in groups(params) for column in group.columns)
+        self.names: tuple[str, ...] = tuple(column for group in metadata_groups(params) for column in group.columns)
 
     def warm_up(self) -> None:
         """Nothing loads late here."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import get_args
 
 from emofuse.core.params import (
@@ -20,12 +20,12 @@ from emofuse.core.progress import progress
 from emofuse.core.records import MODALITIES, FeatureTable, Utterance
 from emofuse.features.contract import Extractor, FeatureGroup
 
-# Modules that tell of a modality's groups of columns; each is loaded where it is asked.
+# What gives a modality's groups of columns; each is loaded where it is asked.
 GROUPS = {
-    "text": "emofuse.features.text.extractor",
-    "audio": "emofuse.features.audio.extractor",
-    "visual": "emofuse.features.visual.extractor",
-    "metadata": "emofuse.features.metadata",
+    "text": "emofuse.features.text.extractor:text_groups",
+    "audio": "emofuse.features.audio.extractor:audio_groups",
+    "visual": "emofuse.features.visual.extractor:visual_groups",
+    "metadata": "emofuse.features.metadata:metadata_groups",
 }
 
 
@@ -79,8 +79,8 @@ def extract_tables(utterances: Sequence[Utterance], params: Params) -> dict[str,
 def feature_groups(params: ExtractorParams) -> tuple[FeatureGroup, ...]:
     """The groups that these params choose, in the order of the extractor's columns."""
     modality = next(name for name, kind in EXTRACTOR_PARAMS.items() if isinstance(params, kind))
-    found: tuple[FeatureGroup, ...] = import_module(GROUPS[modality]).groups(params)
-    return found
+    groups: tuple[FeatureGroup, ...] = resolve_name(GROUPS[modality])(params)
+    return groups
 
 
 def all_groups(params: ExtractorParams) -> tuple[FeatureGroup, ...]:

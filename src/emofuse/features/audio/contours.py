@@ -31,7 +31,7 @@ def zcr(sound: Sound) -> Array:
 
 def centroid(sound: Sound) -> Array:
     """Mean frequency weighted by magnitude in Hz, shape (1, t)."""
-    return spectrum.centroid(sound.magnitude, sound.rate, sound.frame)
+    return spectrum.mean_frequency(sound.magnitude, sound.rate, sound.frame)
 
 
 def mfcc_delta(sound: Sound) -> Array:
@@ -40,23 +40,23 @@ def mfcc_delta(sound: Sound) -> Array:
     padded = np.pad(sound.mfcc, ((0, 0), (DELTA_REACH, DELTA_REACH)), mode="edge")
     frames = np.arange(sound.mfcc.shape[1]) + DELTA_REACH
     rises = np.stack([step * (padded[:, frames + step] - padded[:, frames - step]) for step in steps])
-    found: Array = rises.sum(axis=0) / np.float32(2 * sum(step**2 for step in steps))
-    return found
+    slope: Array = rises.sum(axis=0) / np.float32(2 * sum(step**2 for step in steps))
+    return slope
 
 
 def rolloff(sound: Sound) -> Array:
     """Frequencies in Hz below which so much of the power lies, shape (4, s)."""
     below = np.cumsum(sound.speech_power, axis=0)
     rows = [(below >= share * below[-1]).argmax(axis=0) for share in ROLLOFF_SHARES]
-    found: Array = (np.stack(rows) * sound.rate / sound.frame).astype(np.float32)
-    return found
+    frequencies: Array = (np.stack(rows) * sound.rate / sound.frame).astype(np.float32)
+    return frequencies
 
 
 def flatness(sound: Sound) -> Array:
     """Geometric over arithmetic mean of the power in dB, shape (1, s)."""
     mean = 10 * np.log10(np.maximum(sound.speech_power.mean(axis=0), FAINT))
-    found: Array = (sound.decibels.mean(axis=0) - mean)[None]
-    return found
+    level: Array = (sound.decibels.mean(axis=0) - mean)[None]
+    return level
 
 
 def flux(sound: Sound) -> Array:

@@ -20,7 +20,7 @@ FAINT = 1e-2  # the same of a sound that is hiss if it also goes on alike
 EVEN = 2.0  # times the level of its faint frames that the loudest of a hiss reaches; speech reaches five times
 
 
-def groups(params: AudioParams) -> tuple[FeatureGroup, ...]:
+def audio_groups(params: AudioParams) -> tuple[FeatureGroup, ...]:
     """The chosen groups, in the order of the columns."""
     return tuple(GROUPS[name].describe(name, params) for name in params.groups)
 
@@ -30,7 +30,7 @@ class AudioExtractor(OneByOne):
 
     def __init__(self, params: AudioParams) -> None:
         self.params = params
-        self.names: tuple[str, ...] = tuple(name for group in groups(params) for name in group.columns)
+        self.names: tuple[str, ...] = tuple(name for group in audio_groups(params) for name in group.columns)
 
     def warm_up(self) -> None:
         """Make what is made once, such as the filters."""

@@ -61,14 +61,14 @@ def _over_speech(
 ) -> AudioGroup:
     return AudioGroup(
         lambda params: functional_names(columns(params)),
-        lambda sound: functionals(_spoken(contour(sound), sound)),
+        lambda sound: functionals(_during_speech(contour(sound), sound)),
         OVER_SPEECH + what,
         unit,
         source,
     )
 
 
-def _spoken(contour: Array, sound: Sound) -> Array:
+def _during_speech(contour: Array, sound: Sound) -> Array:
     """The frames with speech of a contour, which may have no others."""
     return contour[:, sound.speech] if contour.shape[1] == len(sound.speech) else contour
 

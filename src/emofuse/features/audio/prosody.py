@@ -42,9 +42,9 @@ def voice(sound: Sound) -> Array:
 def rate(sound: Sound) -> Array:
     """Speaking rate and pauses, in the order of `RATE`."""
     frames = np.flatnonzero(sound.speech)
-    spoken = sound.speech[frames[0] : frames[-1] + 1]
-    seconds = len(spoken) * sound.step
-    silent, voiced = _stretches(~spoken) * sound.step, _stretches(sound.voiced) * sound.step
+    speech = sound.speech[frames[0] : frames[-1] + 1]
+    seconds = len(speech) * sound.step
+    silent, voiced = _stretches(~speech) * sound.step, _stretches(sound.voiced) * sound.step
     pauses = silent[silent > PAUSE_SECONDS]
     smooth = np.convolve(np.pad(sound.level, len(SMOOTHING) // 2, mode="edge"), SMOOTHING, "valid")
     syllables = (smooth[1:-1] > smooth[:-2]) & (smooth[1:-1] >= smooth[2:]) & sound.speech[1:-1]
@@ -52,7 +52,7 @@ def rate(sound: Sound) -> Array:
         RATE,
         {
             "speaking_time": seconds,
-            "speaking_share": spoken.mean(),
+            "speaking_share": speech.mean(),
             "pauses": len(pauses),
             "longest_pause": pauses.max(initial=0),
             "syllable_rate": syllables.sum() / seconds,

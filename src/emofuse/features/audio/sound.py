@@ -108,9 +108,9 @@ class Sound:
         power = self.speech_power[:highest].copy(order="F")
         power[self.rows(0, F0_RANGE[0] / 2)] = 0  # hum and offset
         shortest, longest = round(rate / F0_RANGE[1]), round(rate / F0_RANGE[0])
-        found = np.fft.irfft(power, size, axis=0)[: longest + 2]
-        found = found / np.maximum(found[0], FAINT) / _window_autocorrelation(size)[: longest + 2, None]
-        left, middle, right = found[shortest - 1 : longest], found[shortest : longest + 1], found[shortest + 1 :]
+        acf = np.fft.irfft(power, size, axis=0)[: longest + 2]
+        acf = acf / np.maximum(acf[0], FAINT) / _window_autocorrelation(size)[: longest + 2, None]
+        left, middle, right = acf[shortest - 1 : longest], acf[shortest : longest + 1], acf[shortest + 1 :]
         bend = np.minimum(left - 2 * middle + right, -FAINT)  # of the parabola through a peak and its neighbours
         shift = (left - right) / (2 * bend)
         top = np.where((middle >= left) & (middle >= right), middle - (left - right) * shift / 4, 0)

@@ -84,7 +84,7 @@ def zero_crossing_rate(samples: Array, frame: int, hop: int) -> NDArray[Any]:
     return changes
 
 
-def centroid(magnitude: Array, rate: int, frame: int) -> NDArray[Any]:
+def mean_frequency(magnitude: Array, rate: int, frame: int) -> NDArray[Any]:
     """Mean frequency in Hz, weighted by magnitudes of shape (frame / 2 + 1, t); shape (1, t)."""
     total = magnitude.astype(float).sum(axis=0, keepdims=True)
     total[total < np.finfo(np.float32).tiny] = 1

@@ -41,7 +41,7 @@ def load_shape(name: str) -> tuple[int, int, int]:
     """
     from transformers import AutoConfig
 
-    with _told(name):
+    with _loading(name):
         config = AutoConfig.from_pretrained(_source(name))
     return config.num_hidden_layers, config.hidden_size, getattr(config, "max_position_embeddings", 512)
 
@@ -65,7 +65,7 @@ def load_encoder(name: str, device: str, precision: str = "fp32") -> tuple[Any, 
 
     source = _source(name)
     disable_progress_bar()
-    with _told(name):
+    with _loading(name):
         # Weights are read from safetensors alone: a pickle would run code of whoever made it.
         tokenizer = AutoTokenizer.from_pretrained(source)
         model = AutoModel.from_pretrained(source, use_safetensors=True)
@@ -78,7 +78,7 @@ def _source(name: str) -> str:
 
 
 @contextmanager
-def _told(name: str) -> Iterator[None]:
+def _loading(name: str) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError) as error:

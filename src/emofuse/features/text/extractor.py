@@ -25,7 +25,7 @@ BATCH = 128  # texts; larger is no faster on a processor
 NEAR = 16  # tokens: texts whose lengths differ by less may be padded to each other
 
 
-def groups(params: TextParams) -> tuple[FeatureGroup, ...]:
+def text_groups(params: TextParams) -> tuple[FeatureGroup, ...]:
     """The chosen groups, in the order of the columns.
 
     Raises:
@@ -78,7 +78,7 @@ class TextExtractor:
         disable_progress_bar()
         self.params = params
         self._device = device
-        self.names: tuple[str, ...] = tuple(name for group in groups(params) for name in group.columns)
+        self.names: tuple[str, ...] = tuple(name for group in text_groups(params) for name in group.columns)
 
     @cached_property
     def _layers(self) -> list[int]:
@@ -102,26 +102,26 @@ class TextExtractor:
     def _features(self, utterances: Sequence[Utterance], near: int) -> Iterator[tuple[int, Extracted]]:
         words = {number: text_of(utterance, self.params) for number, utterance in enumerate(utterances)}
         yield from ((number, NO_TEXT) for number, text in words.items() if not text)
-        said = {number: text for number, text in words.items() if text}
+        texts = {number: text for number, text in words.items() if text}
         wanted = "embedding" in self.params.groups
-        for number, vector in self._embedded(said, near) if wanted else ((number, None) for number in said):
+        for number, vector in self._embedded(texts, near) if wanted else ((number, None) for number in texts):
             parts = {"embedding": vector, "cues": cues(utterances[number].text)}
             yield number, Extracted(np.concatenate([parts[name] for name in self.params.groups]))
 
-    def _embedded(self, said: Mapping[int, str], near: int) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    def _embedded(self, texts: Mapping[int, str], near: int) -> Iterator[tuple[int, NDArray[np.float32]]]:
         """The embedding of each text under its number; texts whose lengths differ by less than `near` share a batch."""
-        if not said:
+        if not texts:
             return
         tokenizer, _ = self._encoder
         longest = min(self.params.max_tokens, load_shape(self.params.encoder)[2])
-        encoded = tokenizer(list(said.values()), truncation=True, max_length=longest)["input_ids"]
-        tokens = dict(zip(said, map(torch.tensor, encoded), strict=True))
+        encoded = tokenizer(list(texts.values()), truncation=True, max_length=longest)["input_ids"]
+        tokens = dict(zip(texts, map(torch.tensor, encoded), strict=True))
 
         def steps(number: int) -> int:
             """How long a text is, in steps of `near` tokens."""
             return -(-len(tokens[number]) // near)
 
-        for _, group in groupby(sorted(said, key=steps), steps):
+        for _, group in groupby(sorted(texts, key=steps), steps):
             numbers = list(group)
             for start in range(0, len(numbers), BATCH):
                 chosen = numbers[start : start + BATCH]

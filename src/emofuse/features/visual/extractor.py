@@ -21,7 +21,7 @@ from emofuse.features.contract import FeatureGroup
 from emofuse.features.visual.alignment import MARGIN, PATCH, plain, upright
 from emofuse.features.visual.detectors import SAME, Detection, Gray, cut_out, overlap
 from emofuse.features.visual.face_tracks import Person, Sighting, Track, follow, people, speaker
-from emofuse.features.visual.finder import FaceFinder, Look
+from emofuse.features.visual.finder import FaceFinder, SearchedFrame
 from emofuse.features.visual.gabor import GABOR, gabor
 from emofuse.features.visual.groups import EDGES, HOG_GROUP, MOUTH_GROUP, PIXELS, edges, hog, mouth, pixels
 from emofuse.features.visual.lbp import LBP, lbp
@@ -38,7 +38,7 @@ SHARE = FeatureGroup(
 )
 
 
-def groups(params: VisualParams) -> tuple[FeatureGroup, ...]:
+def visual_groups(params: VisualParams) -> tuple[FeatureGroup, ...]:
     """The groups that `params` choose, in the order of their columns."""
     share = replace(SHARE, columns=(share_column(params.detector),))
     return (*(group for name, group in GROUPS.items() if name in params.groups), share)
@@ -63,7 +63,7 @@ class VisualExtractor(OneByOne):
 
     def __init__(self, params: VisualParams, assets: Path | None = None) -> None:
         self.params = params
-        self.names: tuple[str, ...] = tuple(column for group in groups(params) for column in group.columns)
+        self.names: tuple[str, ...] = tuple(column for group in visual_groups(params) for column in group.columns)
         self._finder = FaceFinder(params, assets)
 
     def warm_up(self) -> None:
@@ -93,7 +93,7 @@ class VisualExtractor(OneByOne):
 
     def sightings(self, frames: Iterable[tuple[float, Gray]]) -> Iterator[list[Sighting]]:
         """The faces of each frame, which comes with its time."""
-        before: Look | None = None
+        before: SearchedFrame | None = None
         for look in self._finder.look_through(frames):
             patches = [cut_out(look.frame, face.box, PATCH, MARGIN) for face in look.faces]
             yield [
@@ -116,7 +116,7 @@ class VisualExtractor(OneByOne):
         }
 
 
-def _change(face: Detection, patch: Gray, before: Look | None) -> tuple[float, float, float]:
+def _change(face: Detection, patch: Gray, before: SearchedFrame | None) -> tuple[float, float, float]:
     """What `moved` gives for a face that was there in the frame before too, else NaN."""
     if before is None or all(overlap(face.box, other.box) < SAME for other in before.faces):
         return math.nan, math.nan, math.nan

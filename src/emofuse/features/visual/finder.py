@@ -26,7 +26,7 @@ GRAIN = 16  # parts of a pixel to which what was measured is rounded
 
 
 @dataclass(eq=False)
-class Look:
+class SearchedFrame:
     """A frame and the faces in it.
 
     Attributes:
@@ -57,13 +57,13 @@ class FaceFinder:
     def __init__(self, params: VisualParams, assets: Path | None = None) -> None:
         self._detector = make_detector(params, assets)
 
-    def look_through(self, frames: Iterable[tuple[float, Gray]]) -> Iterator[Look]:
+    def look_through(self, frames: Iterable[tuple[float, Gray]]) -> Iterator[SearchedFrame]:
         """The frames of a clip, each with its time and its faces."""
-        waiting: list[Look] = []  # those since the last search
+        waiting: list[SearchedFrame] = []  # those since the last search
         last = searched = None
         due = 0.0
         for time, frame in frames:
-            look = Look(time, frame)
+            look = SearchedFrame(time, frame)
             cut = last is None or _cut(last, look)
             if last is not None:
                 look.shot = last.shot + cut
@@ -80,7 +80,7 @@ class FaceFinder:
             last = look
         yield from waiting
 
-    def _followed(self, last: Look, look: Look) -> list[Detection]:
+    def _followed(self, last: SearchedFrame, look: SearchedFrame) -> list[Detection]:
         faces: list[Detection] = []
         for face in last.faces:
             now = _shifted(last.frame, look.frame, face) or self._detector.near(look.frame, face)
@@ -88,7 +88,7 @@ class FaceFinder:
                 faces.append(now)
         return faces
 
-    def _search(self, look: Look, earlier: Sequence[Look]) -> None:
+    def _search(self, look: SearchedFrame, earlier: Sequence[SearchedFrame]) -> None:
         """Add the faces that are not followed yet, there and as far back as they are seen."""
         fresh = [face for face in self._detector.search(look.frame) if is_new(face, look.faces)]
         look.faces += fresh
@@ -100,13 +100,13 @@ class FaceFinder:
             before.faces += fresh
 
 
-def _cut(last: Look, look: Look) -> bool:
+def _cut(last: SearchedFrame, look: SearchedFrame) -> bool:
     if last.frame.shape != look.frame.shape:
         return True
     return float(np.abs(look.thumbnail - last.thumbnail).mean()) > CUT
 
 
-def _news(searched: Look, look: Look) -> bool:
+def _news(searched: SearchedFrame, look: SearchedFrame) -> bool:
     """Whether the picture has changed since a search elsewhere than around its faces."""
     changed = np.abs(look.thumbnail - searched.thumbnail) > NEWS
     wide, high = (places / side for places, side in zip(THUMBNAIL, look.frame.shape[::-1], strict=True))
