@@ -6,7 +6,7 @@ from emofuse.core.errors import guard
 from emofuse.core.params import load_params
 from emofuse.core.paths import REPORTS_DIR
 from emofuse.core.tables import read_json, read_manifest, read_table, write_csv, write_table
-from emofuse.evaluation.submission import submission_rows
+from emofuse.evaluation.submission import submission_names, submission_rows
 
 
 def main() -> None:
@@ -16,7 +16,7 @@ def main() -> None:
     rows = submission_rows(read_manifest(), read_table(REPORTS_DIR / "predictions.parquet").to_pandas(), champion)
     folder = REPORTS_DIR / "submission"
     write_table(folder / "predictions.parquet", pa.Table.from_pandas(rows, preserve_index=False))
-    named = {"row_id": params.ingest.id or "row", "predicted": "label"}
+    named = submission_names(params.ingest.id)
     write_csv(folder / "submission.csv", rows[list(named)].rename(columns=named))
     print(f"{len(rows)} rows predicted by {champion}")
 

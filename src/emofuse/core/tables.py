@@ -119,9 +119,12 @@ def utterances(rows: pd.DataFrame, root: Path | str) -> list[Utterance]:
     rows = rows.assign(**{name: None for name in MANIFEST.names if name not in rows}).astype(object)
     rows = rows.where(rows.notna(), None)
     # Times that no other line of the dialogue shares a clock with say nothing but how long the row lasts.
-    timed = rows.duplicated(["split", "dialogue", "clock"], keep=False) | (rows["dialogue_length"].fillna(1) == 1)
-    spoken = [Line(row.text or "", row.speaker, row.start, row.end) for row in rows.itertuples(index=False)]
-    lines = [line if alike else replace(line, start=None, end=None) for line, alike in zip(spoken, timed, strict=True)]
+    talk = ["split", "dialogue"]
+    timed = rows.duplicated([*talk, "clock"], keep=False) | ~rows.duplicated(talk, keep=False)
+    own_lines = [Line(row.text or "", row.speaker, row.start, row.end) for row in rows.itertuples(index=False)]
+    lines = [
+        line if alike else replace(line, start=None, end=None) for line, alike in zip(own_lines, timed, strict=True)
+    ]
     return [
         Utterance(
             **vars(line),
@@ -135,7 +138,7 @@ def utterances(rows: pd.DataFrame, root: Path | str) -> list[Utterance]:
             clip_reason=_clip_reason(() if row.issues is None else row.issues),
         )
         for row, own, line, context in zip(
-            rows.itertuples(index=False), spoken, lines, _contexts(rows, lines), strict=True
+            rows.itertuples(index=False), own_lines, lines, _contexts(rows, lines), strict=True
         )
     ]
 

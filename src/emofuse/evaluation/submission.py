@@ -18,3 +18,8 @@ def submission_rows(manifest: pd.DataFrame, predictions: pd.DataFrame, model: st
     answers = predictions[predictions["model"] == model].drop(columns=["model", "label"])
     wanted = manifest.loc[manifest["split"] == PREDICT, [*KEY, "source", "row", "row_id"]]
     return wanted.sort_values(["source", "row"]).merge(answers, on=KEY, how="left", validate="one_to_one")
+
+
+def submission_names(id_column: str | None) -> dict[str, str]:
+    """What the submission calls the columns of `submission_rows` that it holds: the ids as the user does, and `label`."""
+    return {"row_id": "input_label" if id_column == "label" else id_column or "row", "predicted": "label"}
