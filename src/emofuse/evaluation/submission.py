@@ -21,5 +21,5 @@ def submission_rows(manifest: pd.DataFrame, predictions: pd.DataFrame, model: st
 
 
 def submission_names(id_column: str | None) -> dict[str, str]:
-    """What the submission calls the columns of `submission_rows` that it holds: the ids as the user does, and `label`."""
+    """What the submission calls its columns of `submission_rows`: the ids as the user does, and the answer `label`."""
     return {"row_id": "input_label" if id_column == "label" else id_column or "row", "predicted": "label"}
