@@ -505,7 +505,8 @@ def test_an_answer_below_the_threshold_says_that_it_is_uncertain(bundle: Bundle,
     )
     for abstain in (0.0, 0.99):
         asked = replace(only, train=bundle.train.model_copy(update={"abstain": abstain}))
-        assert Predictor(asked).predict([Utterance()])[0].uncertain == (abstain > 0)
+        placed = Utterance(duration=2.0, position=1, dialogue_length=5)
+        assert Predictor(asked).predict([placed])[0].uncertain == (abstain > 0)
 
 
 def test_probabilities_are_pooled_over_the_members(bundle: Bundle) -> None:
