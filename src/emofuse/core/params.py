@@ -156,6 +156,11 @@ class VisualParams(Section):
     width: Annotated[int, Field(ge=64)]
     min_neighbors: Annotated[int, Field(ge=1)]
     min_face: Annotated[float, Field(gt=0, lt=1)]
+    encoder: str
+    encoder_frames: Positive
+    layers: Literal["all"] | Annotated[list[int], Field(min_length=1)]
+    pooling: Annotated[list[Literal["mean", "max"]], Field(min_length=1), AfterValidator(_once)]
+    precision: Literal["fp32", "bf16"]
 
 
 FACE_SHARE = "face_share"  # the column that says in how many of the frames there is a face
@@ -368,6 +373,7 @@ class Params(Section):
         finetune = self.text.finetune
         asked = [
             ("text.precision", self.text.precision),
+            ("visual.precision", self.visual.precision),
             ("text.finetune.precision", finetune.epochs and finetune.precision),
         ]
         rounded = [name for name, precision in asked if precision == "bf16"]

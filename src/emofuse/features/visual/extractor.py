@@ -41,7 +41,15 @@ SHARE = FeatureGroup(
 def visual_groups(params: VisualParams) -> tuple[FeatureGroup, ...]:
     """The groups that `params` choose, in the order of their columns."""
     share = replace(SHARE, columns=(share_column(params.detector),))
-    return (*(group for name, group in GROUPS.items() if name in params.groups), share)
+    return (*(group for name, group in GROUPS.items() if name in params.groups), *_encoder_groups(params), share)
+
+
+def _encoder_groups(params: VisualParams) -> tuple[FeatureGroup, ...]:
+    if params.encoder == "none":  # torch takes seconds to load
+        return ()
+    from emofuse.features.visual.encoder import encoder_groups
+
+    return encoder_groups(params)
 
 
 class Watched(NamedTuple):
@@ -87,9 +95,17 @@ class VisualExtractor(OneByOne):
             return Watched(Extracted(None, Cause(Reason.NO_FACE)), [], [])
         values = self._values(face, loudness)
         share = np.array([len(face) / len(frames)], np.float32)
-        chosen = [values[name]() for name in GROUPS if name in self.params.groups]
+        chosen = [values[name]() for name in GROUPS if name in self.params.groups] + self._encoded(face)
         features = Extracted(np.concatenate([*chosen, share]), clip.damage.get("picture"))
         return Watched(features, face, people(tracks, loudness.agreement))
+
+    def _encoded(self, face: Track) -> list[NDArray[np.float32]]:
+        if self.params.encoder == "none":
+            return []
+        from emofuse.features.visual.encoder import chosen_faces, encoded
+
+        faces = [upright(seen.patch, seen.face) for seen in chosen_faces(face, self.params.encoder_frames)]
+        return [encoded(faces, self.params)]
 
     def sightings(self, frames: Iterable[tuple[float, Gray]]) -> Iterator[list[Sighting]]:
         """The faces of each frame, which comes with its time."""

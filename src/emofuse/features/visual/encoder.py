@@ -1,0 +1,184 @@
+"""Faces as a pretrained network sees them: its hidden states, and its own classes where it is a classifier."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from emofuse.core.device import pick_device
+from emofuse.core.errors import EncoderError
+from emofuse.core.linear import through_onednn
+from emofuse.core.params import VisualParams
+from emofuse.features.contract import FeatureGroup
+from emofuse.features.pretrained import loading
+from emofuse.features.visual.alignment import FACE
+from emofuse.features.visual.detectors import Gray
+from emofuse.features.visual.face_tracks import Sighting, Track
+
+POOLED = {"mean": "mean", "max": "maximum"}
+
+
+@dataclass(frozen=True, eq=False)
+class FaceEncoder:
+    """A pretrained image encoder or classifier.
+
+    Attributes:
+        model: in evaluation mode.
+        device: that it runs on.
+        side: pixels of the pictures that it reads.
+        mean: of each colour, as it was trained with, 0 to 1.
+        std: likewise.
+        labels: its own classes; none where it is no classifier.
+        widths: of the hidden states of each layer, the embeddings first.
+    """
+
+    model: Any
+    device: str
+    side: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    labels: tuple[str, ...]
+    widths: tuple[int, ...]
+
+    @torch.inference_mode()
+    def states(self, faces: Sequence[Gray]) -> tuple[list[NDArray[np.float32]], NDArray[np.float32] | None]:
+        """The mean hidden state of each layer for n upright faces, and the probabilities of the classes.
+
+        Returns:
+            Arrays of shape (n, width), one a layer, and one of shape (n, classes), or None.
+        """
+        kind = next(self.model.parameters()).dtype
+        answer = self.model(pixel_values=self._pictures(faces).to(self.device, kind), output_hidden_states=True)
+        layers = [_over_places(state).float().cpu().numpy() for state in answer.hidden_states]
+        return layers, answer.logits.float().softmax(dim=1).cpu().numpy() if self.labels else None
+
+    def _pictures(self, faces: Sequence[Gray]) -> torch.Tensor:
+        size = (self.side, self.side)
+        scaled = [cv2.resize(face, size, interpolation=cv2.INTER_CUBIC).astype(np.float32) / 255 for face in faces]
+        colours = [(np.stack(scaled) - mean) / std for mean, std in zip(self.mean, self.std, strict=True)]
+        return torch.from_numpy(np.stack(colours, axis=1).astype(np.float32))
+
+
+def _over_places(state: torch.Tensor) -> torch.Tensor:
+    """The mean over the places of a picture: tokens (n, places, width), or a map (n, width, height, width)."""
+    return state.flatten(2).mean(dim=2) if state.ndim == 4 else state.mean(dim=1)
+
+
+@cache
+def face_encoder(name: str, precision: str) -> FaceEncoder:
+    """Load an encoder by transformers' Auto classes, once a process.
+
+    Args:
+        name: a local folder, or a name on the model hub.
+        precision: `fp32` or `bf16`.
+
+    Raises:
+        EncoderError: there is no such encoder, it reads no pictures, or it can't be loaded.
+    """
+    from transformers import AutoConfig, AutoModel, AutoModelForImageClassification
+    from transformers.image_processing_base import ImageProcessingMixin
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()
+    with loading("visual.encoder", name, "none, "):
+        config = AutoConfig.from_pretrained(name)
+        classifier = any(kind.endswith("ForImageClassification") for kind in config.architectures or ())
+        reader, _ = ImageProcessingMixin.get_image_processor_dict(name)
+        # Weights are read from safetensors alone: a pickle would run code of whoever made it.
+        kind = AutoModelForImageClassification if classifier else AutoModel
+        model = kind.from_pretrained(name, use_safetensors=True)
+    model = getattr(model, "vision_model", model)  # of a model of pictures and texts, such as CLIP
+    if model.main_input_name != "pixel_values":
+        raise EncoderError(
+            f"visual.encoder {name!r} is a {type(model).__name__}, which reads {model.main_input_name}; expected a "
+            "model that reads pictures, such as a ViT, CLIP, DINOv2 or an image classifier"
+        )
+    device = pick_device()
+    model = through_onednn(model.eval().to(device, torch.bfloat16 if precision == "bf16" else torch.float32))
+    labels = tuple(str(config.id2label[number]) for number in range(config.num_labels)) if classifier else ()
+    mean, std = (tuple(reader.get(f"image_{what}") or (0.5,) * 3) for what in ("mean", "std"))
+    encoder = FaceEncoder(model, device, _side(reader), mean, std, labels, ())
+    states, _ = encoder.states([np.zeros((FACE, FACE), np.uint8)])
+    return FaceEncoder(model, device, encoder.side, mean, std, labels, tuple(state.shape[1] for state in states))
+
+
+def _side(reader: dict[str, Any]) -> int:
+    """The side of a square picture that a processor's settings make; an upright face needs no cropping."""
+    size = (reader.get("crop_size") if reader.get("do_center_crop") else None) or reader.get("size") or 224
+    return int(size if isinstance(size, int) else size.get("height") or size.get("shortest_edge") or 224)
+
+
+def encoder_groups(params: VisualParams) -> tuple[FeatureGroup, ...]:
+    """The groups of columns that the encoder gives; none where there is no encoder.
+
+    Raises:
+        EncoderError: there is no such encoder or layer.
+    """
+    if params.encoder == "none":
+        return ()
+    encoder = face_encoder(params.encoder, params.precision)
+    pooled = " and ".join(POOLED[pooling] for pooling in params.pooling)
+    embedding = FeatureGroup(
+        "embedding",
+        tuple(
+            f"face_l{layer:02d}_{pooling}_{index:04d}"
+            for layer in _layers(params, encoder)
+            for pooling in params.pooling
+            for index in range(encoder.widths[layer])
+        ),
+        f"{pooled} over at most {params.encoder_frames} upright faces of the clip, of the mean hidden state of each "
+        "chosen layer of the encoder; layer 0 is the embeddings",
+        "1",
+        f"transformers, {params.encoder}",
+    )
+    if not encoder.labels:
+        return (embedding,)
+    expression = FeatureGroup(
+        "expression",
+        tuple(_column(number, label) for number, label in enumerate(encoder.labels)),
+        "mean over the same faces of the probability of each of the encoder's own classes",
+        "1 (0 to 1)",
+        f"transformers, {params.encoder}",
+    )
+    return embedding, expression
+
+
+def _column(number: int, label: str) -> str:
+    return f"expression_{number:02d}_{re.sub(r'[^a-z0-9]+', '_', label.casefold()).strip('_')}"
+
+
+def _layers(params: VisualParams, encoder: FaceEncoder) -> list[int]:
+    depth = len(encoder.widths)
+    wanted = range(depth) if params.layers == "all" else params.layers
+    wrong = [layer for layer in wanted if not -depth <= layer < depth]
+    if wrong:
+        raise EncoderError(
+            f"visual.layers names {wrong}, but {params.encoder!r} has layers 0 (embeddings) to {depth - 1}"
+        )
+    return [layer % depth for layer in wanted]
+
+
+def encoded(faces: Sequence[Gray], params: VisualParams) -> NDArray[np.float32]:
+    """The columns of `encoder_groups` for n upright faces, each uint8 of shape (96, 96).
+
+    A clip's faces are a batch of their own, so that its features depend on no other clip.
+    """
+    encoder = face_encoder(params.encoder, params.precision)
+    layers, classes = encoder.states(faces)
+    chosen = [layers[layer] for layer in _layers(params, encoder)]
+    parts = [state.mean(axis=0) if way == "mean" else state.max(axis=0) for state in chosen for way in params.pooling]
+    return np.concatenate([*parts, *([classes.mean(axis=0)] if classes is not None else [])]).astype(np.float32)
+
+
+def chosen_faces(track: Track, count: int) -> list[Sighting]:
+    """At most `count` sightings, spread over a clip: of each part of it the one that is surest to be a face."""
+    parts = np.array_split(np.arange(len(track)), min(count, len(track)))
+    return [track[max(part, key=lambda number: track[number].face.confidence)] for part in parts]

@@ -1,0 +1,170 @@
+"""Faces through pretrained networks, and all that keeps one from being loaded."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from transformers import (
+    BertConfig,
+    BertModel,
+    CLIPConfig,
+    CLIPModel,
+    Dinov2Config,
+    Dinov2Model,
+    ResNetConfig,
+    ResNetForImageClassification,
+    ViTConfig,
+    ViTForImageClassification,
+)
+
+from emofuse.core.errors import EncoderError, ParamsError
+from emofuse.core.params import ExtractParams, Params, VisualParams, load_params
+from emofuse.core.records import Utterance
+from emofuse.extraction.content import clip_content
+from emofuse.extraction.identity import identity
+from emofuse.extraction.run import Task, extract
+from emofuse.features.visual.detectors import Detection
+from emofuse.features.visual.encoder import chosen_faces, encoded, encoder_groups, face_encoder
+from emofuse.features.visual.extractor import VisualExtractor
+from emofuse.features.visual.face_tracks import Sighting
+
+SMALL = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+PICTURES = {"image_size": 32, "patch_size": 8}
+LABELS = {"id2label": {0: "Joy & fun", 1: "sad"}, "label2id": {"Joy & fun": 0, "sad": 1}}
+READER = '{"size": {"height": 32, "width": 32}, "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]}'
+
+
+def saved(folder: Path, kind: str) -> Path:
+    torch.manual_seed(0)
+    towers = {"text_config": SMALL | {"vocab_size": 99}, "vision_config": SMALL | PICTURES}
+    models: dict[str, Any] = {
+        "vit": lambda: ViTForImageClassification(ViTConfig(**SMALL, **PICTURES, **LABELS)),
+        "dinov2": lambda: Dinov2Model(Dinov2Config(**SMALL, **PICTURES)),
+        "clip": lambda: CLIPModel(CLIPConfig(**towers)),
+        "resnet": lambda: ResNetForImageClassification(
+            ResNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type="basic", **LABELS)
+        ),
+        "bert": lambda: BertModel(BertConfig(**SMALL, vocab_size=99)),
+    }
+    models[kind]().save_pretrained(folder)
+    (folder / "preprocessor_config.json").write_text(READER)
+    return folder
+
+
+def section(params: Params, folder: Path | str, **changes: Any) -> VisualParams:
+    return params.visual.model_copy(update={"encoder": str(folder), "groups": ["pixels"], **changes})
+
+
+def faces(count: int) -> list[np.ndarray]:
+    return list(np.random.default_rng(0).integers(0, 255, (count, 96, 96), np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("kind", "widths", "classes"),
+    [("vit", [16, 16, 16], 2), ("dinov2", [16, 16, 16], 0), ("clip", [16, 16, 16], 0), ("resnet", [8, 8, 16], 2)],
+)
+def test_any_model_of_pictures_gives_its_layers_and_its_classes(
+    params: Params, tmp_path: Path, kind: str, widths: list[int], classes: int
+) -> None:
+    chosen = section(params, saved(tmp_path / kind, kind), layers="all", pooling=["max", "mean"])
+    groups = {group.name: group for group in encoder_groups(chosen)}
+    assert len(groups["embedding"].columns) == 2 * sum(widths)
+    assert len(groups.get("expression", groups["embedding"]).columns) == (classes or 2 * sum(widths))
+    values = encoded(faces(3), chosen)
+    assert len(values) == 2 * sum(widths) + classes and np.isfinite(values).all()
+    if classes:
+        assert values[-classes:].sum() == pytest.approx(1, abs=1e-5)
+        assert groups["expression"].columns == ("expression_00_joy_fun", "expression_01_sad")
+    np.testing.assert_array_equal(values, encoded(faces(3), chosen))
+    last = encoded(faces(3), chosen.model_copy(update={"layers": [-1], "pooling": ["mean"]}))
+    np.testing.assert_array_equal(last[: widths[-1]], values[2 * sum(widths) - widths[-1] : 2 * sum(widths)])
+
+
+def test_a_model_sees_what_the_published_processing_gives(tmp_path: Path) -> None:
+    encoder = face_encoder(str(saved(tmp_path, "vit")), "fp32")
+    flat = torch.full((1, 3, 32, 32), (200 / 255 - 0.5) / 0.5)
+    with torch.inference_mode():
+        logits = ViTForImageClassification.from_pretrained(tmp_path).eval()(pixel_values=flat).logits
+    _, classes = encoder.states([np.full((96, 96), 200, np.uint8)])
+    np.testing.assert_allclose(classes, logits.softmax(dim=1), atol=1e-5)
+
+
+def test_a_layer_that_is_not_there_is_a_message(params: Params, tmp_path: Path) -> None:
+    with pytest.raises(EncoderError, match=r"visual.layers names \[7\].*layers 0 \(embeddings\) to 2"):
+        encoder_groups(section(params, saved(tmp_path, "dinov2"), layers=[0, 7]))
+
+
+def test_without_a_processor_or_safetensors_and_for_other_kinds_the_remedy_is_told(
+    params: Params, tmp_path: Path
+) -> None:
+    (saved(tmp_path / "no processor", "vit") / "preprocessor_config.json").unlink()
+    pickled = saved(tmp_path / "pickled", "vit")
+    torch.save(ViTForImageClassification.from_pretrained(pickled).state_dict(), pickled / "pytorch_model.bin")
+    (pickled / "model.safetensors").unlink()
+    torn = saved(tmp_path / "torn", "vit")
+    (torn / "model.safetensors").write_bytes((torn / "model.safetensors").read_bytes()[:500])
+    (tmp_path / "empty").mkdir()
+    for folder, message in (
+        ("no processor", "can't be loaded: .*processor"),
+        ("pickled", "safetensors alone.*save_pretrained it once"),
+        ("torn", "can't be loaded"),
+        ("empty", "can't be loaded"),
+        ("nowhere", "can't be loaded.*expected none, a folder"),
+    ):
+        with pytest.raises(EncoderError, match=message):
+            encoder_groups(section(params, tmp_path / folder))
+    with pytest.raises(EncoderError, match=r"BertModel, which reads input_ids; expected a model that reads pictures"):
+        encoder_groups(section(params, saved(tmp_path / "bert", "bert")))
+
+
+def test_without_a_network_a_hub_name_is_a_message(params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(EncoderError, match="the model hub must be in reach"):
+        encoder_groups(section(params, "nobody/such-a-vit"))
+
+
+def test_bf16_is_refused_where_bytes_must_be_the_same(tmp_path: Path) -> None:
+    text = (
+        Path("params.yaml").read_text(encoding="utf-8").replace("precision: fp32 # of the encoder", "precision: bf16 #")
+    )
+    (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(ParamsError, match=r"visual\.precision is bf16"):
+        load_params(tmp_path / "params.yaml")
+
+
+def test_the_surest_faces_are_chosen_over_the_whole_clip() -> None:
+    patch = np.zeros((144, 144), np.uint8)
+    sure = [0.5, 0.9, 0.6, 0.7, 0.4, 0.8, 0.99, 0.3]
+    track = [Sighting(n, Detection((0, 0, 9, 9), s), patch, (0, 0, 0), (448, 252)) for n, s in enumerate(sure)]
+    assert [sighting.time for sighting in chosen_faces(track, 4)] == [1, 3, 5, 6]
+    assert [sighting.time for sighting in chosen_faces(track[:2], 4)] == [0, 1]
+
+
+def test_encoded_faces_are_cached_and_the_same_with_any_number_of_workers(
+    corpus: Path, params: Params, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chosen = section(params, saved(tmp_path / "vit", "vit"))
+    clips = [Utterance(clip=clip) for clip in sorted((corpus / "train_splits").glob("*.mp4"))[:4]]
+    keys = pd.DataFrame({"split": "train", "dialogue": "0", "utterance": np.arange(len(clips))})
+    tables = []
+    for workers in (1, 2):
+        run = ExtractParams.model_validate(
+            params.extract.model_dump() | {"workers": workers, "cache": tmp_path / str(workers)}
+        )
+        task = Task("visual", chosen, partial(VisualExtractor, chosen), clip_content)
+        path = tmp_path / f"{workers}.parquet"
+        extract(task, clips, keys, path, run)
+        tables.append(path.read_bytes())
+    assert tables[0] == tables[1]
+    capsys.readouterr()
+    extract(task, clips, keys, path, run)
+    assert f"{len(clips)} from the cache" in capsys.readouterr().err
+    before = identity("visual", chosen)
+    saved(tmp_path / "vit", "dinov2")
+    assert identity("visual", chosen) != before != identity("visual", params.visual)
