@@ -27,10 +27,11 @@ TUNED = """With `text.finetune.epochs` above 0, an encoder is also trained end t
 probability that it gives each class is one more column, `text_finetuned_<class>`. A training row is answered by the one
 encoder that never met its dialogue, all other rows by the mean of all.
 """
-ENCODED = """Faces are found by CenterFace (Xu and others, arXiv 1911.03599) or, with `visual.detector: haar` or where its
-weights are not installed, by the Haar cascade of the original system; the last column is then `face_share_haar`. With
-`visual.encoder`, a few upright faces of the clip also go through a pretrained network of pictures: its hidden states
-are the columns `face_l..`, and the classes of an image classifier are the columns `expression_..`, named by its labels.
+ENCODED = """Faces are found by CenterFace (Xu and others, arXiv 1911.03599) or, with `visual.detector: haar` or where
+its weights are not installed, by the Haar cascade of the original system; the last column is then `face_share_haar`.
+With `visual.encoder`, a few upright faces of the clip also go through a pretrained network of pictures: its hidden
+states are the columns `face_l..`, and the classes of an image classifier are the columns `expression_..`,
+named by its labels.
 """
 PROBE = """## Judging features
 
