@@ -4,8 +4,9 @@ import shutil
 
 from emofuse.core.errors import guard
 from emofuse.core.params import load_params
-from emofuse.core.paths import FINETUNED_DIR
+from emofuse.core.paths import FINETUNED_DIR, TRANSCRIPTS_FILE
 from emofuse.core.tables import label_order, read_manifest, write_features, write_json
+from emofuse.datasets.transcripts import add_transcripts
 
 
 def main() -> None:
@@ -19,7 +20,7 @@ def main() -> None:
     from emofuse.features.text.finetuned import column_names
     from emofuse.training.finetune import finetune_manifest
 
-    manifest = read_manifest()
+    manifest = add_transcripts(read_manifest(), TRANSCRIPTS_FILE, params.text.transcribe)
     labels = label_order(manifest)
     scores = finetune_manifest(manifest, labels, params, FINETUNED_DIR)
     write_features(FINETUNED_DIR / "text.parquet", manifest, column_names(labels), scores)

@@ -4,8 +4,9 @@ from functools import partial
 
 from emofuse.core.errors import guard
 from emofuse.core.params import TextParams, load_params
-from emofuse.core.paths import FEATURES_DIR, FINETUNED_DIR
+from emofuse.core.paths import FEATURES_DIR, FINETUNED_DIR, TRANSCRIPTS_FILE
 from emofuse.core.tables import read_manifest, utterances
+from emofuse.datasets.transcripts import add_transcripts
 from emofuse.extraction.content import text_content
 from emofuse.extraction.run import Task, extract
 from emofuse.features.contract import Extractor
@@ -22,7 +23,7 @@ def make(params: TextParams) -> Extractor:
 def main() -> None:
     """Encode the text of every utterance."""
     params = load_params()
-    manifest = read_manifest()
+    manifest = add_transcripts(read_manifest(), TRANSCRIPTS_FILE, params.text.transcribe)
     task = Task("text", params.text, partial(make, params.text), partial(text_content, params.text))
     rows = utterances(manifest, params.extract.clips or params.ingest.root)
     path = FEATURES_DIR / "text.parquet"

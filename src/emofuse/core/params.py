@@ -144,7 +144,16 @@ class TextParams(Section):
     pooling: Annotated[list[Pooling], Field(min_length=1), AfterValidator(_once)]
     max_tokens: Annotated[int, Field(ge=8, le=512)]
     precision: Literal["fp32", "bf16"]
+    transcribe: Literal["never", "missing", "always"]
+    recogniser: str | None
+    language: str | None
     finetune: FinetuneParams
+
+    @model_validator(mode="after")
+    def _heard_by_someone(self) -> TextParams:
+        if self.transcribe == "always" and self.recogniser is None:
+            raise ValueError("transcribe is always, but recogniser is null; name one, or set transcribe to missing")
+        return self
 
 
 class VisualParams(Section):

@@ -42,11 +42,14 @@ class Reason(StrEnum):
     NO_PICTURE = "picture can't be decoded"
     NO_FACE = "no face found"
     SILENT = "silent sound track"
+    NO_SPEECH = "no speech in the sound"
+    UNCLEAR = "speech, but no words that the recogniser is sure of"
+    NOT_RECOGNISED = "recognition failed: {}"
     DAMAGED = "damaged after {} s"
     OTHER = "{}"
 
 
-BLAMED = frozenset({Reason.CRASHED, Reason.FAILED, Reason.SLOW})
+BLAMED = frozenset({Reason.CRASHED, Reason.FAILED, Reason.SLOW, Reason.NOT_RECOGNISED})
 """What may as well be the extractor's fault as the clip's."""
 
 NO_CLIP_GIVEN = frozenset({Reason.CLIP_NOT_GIVEN, Reason.CLIP_LINKED_OUTSIDE, Reason.CLIP_OUTSIDE, Reason.CLIP_PATH,

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from emofuse.core import numerics
-from emofuse.core.params import EMBEDDED, ExtractorParams, TextParams, VisualParams
+from emofuse.core.params import EMBEDDED, ExtractorParams, VisualParams
 
 PACKAGE = Path(__file__).parents[1]
 # The rooms that make the features, and the libraries that they compute with. A test compares them with the imports.
@@ -23,13 +23,25 @@ SOURCES = {
         "features/visual",
         "media",
     ),
+    "transcript": (
+        "core/linear.py",
+        "core/whisper.py",
+        "extraction/clips.py",
+        "features/pretrained.py",
+        "media",
+        "transcription",
+    ),
 }
 LIBRARIES = {
     "text": ("torch", "transformers", "tokenizers"),
     "audio": ("av", "numpy", "scipy"),
     "visual": ("av", "numpy", "opencv-python-headless"),
+    "transcript": ("av", "numpy", "scipy", "tokenizers", "torch", "transformers"),
 }
 ENCODING = ("torch", "transformers")  # of faces, where they are encoded
+HEARING = {"recogniser", "language"}  # what of text's section a transcript depends on
+# Of the other sections all but what makes columns that are not cached.
+LEFT_OUT = {"finetune", "transcribe", *HEARING}
 
 
 def identity(modality: str, params: ExtractorParams) -> str:
@@ -38,13 +50,17 @@ def identity(modality: str, params: ExtractorParams) -> str:
     What decides rounding is part of it; how it is run (workers, batches, engine) is not.
     """
     encodes = isinstance(params, VisualParams) and params.encoder != "none"
+    hearing = modality == "transcript"
+    name: str | None = getattr(params, "recogniser" if hearing else "encoder", None)
     parts = {
         "modality": modality,
-        "params": params.model_dump(mode="json", exclude={"finetune"}),  # whose columns are not cached
+        "params": params.model_dump(
+            mode="json", include=HEARING if hearing else None, exclude=LEFT_OUT - HEARING if hearing else LEFT_OUT
+        ),
         "code": [source_hash(name) for name in SOURCES[modality]],
         "libraries": [version(name) for name in (*LIBRARIES[modality], *(ENCODING if encodes else ()))],
         "numerics": numerics.numerics_identity(),
-        "encoder": encoder_identity(params.encoder) if isinstance(params, (TextParams, VisualParams)) else None,
+        "encoder": encoder_identity(name) if name else None,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,12 +54,23 @@ def extract(task: Task, utterances: Sequence[Utterance], keys: pd.DataFrame, pat
         path: the Parquet table to write.
         run: how to run, and where the cache is.
     """
+    with _begun(task, len(utterances), run) as (work, tally):
+        row_keys = work.find(utterances, tally)
+        write_features(path, keys, work.names(), work.rows(row_keys, utterances))
+
+
+def extract_rows(task: Task, utterances: Sequence[Utterance], run: ExtractParams) -> list[Extracted]:
+    """As `extract`, but give the n rows, whose lengths may differ, instead of writing them."""
+    with _begun(task, len(utterances), run) as (work, tally):
+        return list(work.rows(work.find(utterances, tally), utterances))
+
+
+@contextmanager
+def _begun(task: Task, count: int, run: ExtractParams) -> Iterator[tuple[_Work, Tally]]:
     cache = FeatureCache(run.cache, round(run.cache_gb * 2**30))
     with closing(cache), closing(FileHashes(run.cache)) as hashes:
-        work = _Work(task, cache, hashes, run)
-        with tallied(task.modality, len(utterances), "clip" if task.content else "row") as tally:
-            row_keys = work.find(utterances, tally)
-            write_features(path, keys, work.names(), work.rows(row_keys, utterances))
+        with tallied(task.modality, count, "clip" if task.content else "row") as tally:
+            yield _Work(task, cache, hashes, run), tally
         cache.prune()
 
 
@@ -68,7 +79,7 @@ class _Work:
         self._task = task
         self._cache = cache
         self._hashes = hashes
-        self._engine = Engine(run, own_process=task.modality in ("text", "metadata"))
+        self._engine = Engine(run, own_process=task.modality in ("text", "metadata", "transcript"))
         self._identity = identity(task.modality, task.params) if task.content else ""
         self._kept: dict[bytes, Extracted] = {}  # what the cache can't hold
         self._proven = False  # whether the extractor has given features of any utterance

@@ -1,0 +1,57 @@
+"""The words of a sound, and how they cross extraction, which knows only numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word as a recogniser heard it.
+
+    Attributes:
+        text: without spaces around.
+        start: seconds in the sound.
+        end: seconds in the sound.
+        confidence: 0 to 1: the geometric mean of its tokens' probabilities.
+    """
+
+    text: str
+    start: float
+    end: float
+    confidence: float
+
+
+def text_of_words(words: Sequence[Word]) -> str:
+    """The words with spaces between."""
+    return " ".join(word.text for word in words)
+
+
+def confidence_of(words: Sequence[Word]) -> float:
+    """The geometric mean of the words' confidences; 0 where there are no words."""
+    if not words:
+        return 0.0
+    return math.exp(sum(math.log(max(word.confidence, 1e-6)) for word in words) / len(words))
+
+
+def pack_words(words: Sequence[Word]) -> NDArray[np.float32]:
+    """Words as float32: their number, three numbers a word, and the code points of all, a space between.
+
+    Code points are below 2^24, so that none is rounded.
+    """
+    numbers = [(word.start, word.end, word.confidence) for word in words]
+    points = [ord(sign) for sign in text_of_words(words)]
+    return np.array([len(words), *(value for row in numbers for value in row), *points], np.float32)
+
+
+def unpack_words(values: NDArray[np.float32]) -> list[Word]:
+    """What `pack_words` packed."""
+    count = int(values[0])
+    numbers = values[1 : 1 + 3 * count].reshape(count, 3).tolist()
+    text = "".join(chr(int(point)) for point in values[1 + 3 * count :])
+    return [Word(word, *row) for word, row in zip(text.split(" ") if count else [], numbers, strict=True)]
