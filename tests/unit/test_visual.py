@@ -315,6 +315,22 @@ def test_of_two_people_the_one_who_speaks_is_surer_to(visual: VisualExtractor, t
         assert max(left.speaks, right.speaks) > 0.6 and left.speaks + right.speaks < 1
 
 
+@pytest.mark.parametrize("take", range(3))
+def test_of_two_people_who_take_turns_the_one_whose_turn_it_is_is_marked(
+    visual: VisualExtractor, tmp_path: Path, take: int
+) -> None:
+    draw = np.random.default_rng(take)
+    who = draw.choice(len(CAST), 2, replace=False)
+    for turn in (0, 1):
+        level = np.repeat(np.where(draw.random(18) < 0.25, 0, draw.uniform(0.2, 1, 18)), 4)
+        films = [drawn(int(one), level if place == turn else 0 * level) for place, one in enumerate(who)]
+        both = [np.hstack([left[:, 160:480], right[:, 160:480]]) for left, right in zip(*films, strict=True)]
+        write_clip(tmp_path / "a.mp4", both, RATE, voice(level), 16000)
+        crowd = [person for person in visual.watch(FileClip(tmp_path / "a.mp4")).people if len(person.track) > 8]
+        left, right = sorted(crowd, key=lambda person: person.track[0].box[0])
+        assert (right.speaks > left.speaks) == bool(turn)
+
+
 def test_without_sound_nobody_is_surer_to_speak(visual: VisualExtractor, tmp_path: Path) -> None:
     crowd = visual.watch(FileClip(pair(tmp_path / "a.mp4", 0, sound=False))).people
     assert [person.speaks for person in crowd] == pytest.approx([1 / 3, 1 / 3])

@@ -90,14 +90,14 @@ class VisualExtractor(OneByOne):
             return Watched(Extracted(None, error.cause), [], [])
         loudness = Loudness(clip)
         tracks = follow(frames)
-        face = speaker(tracks, loudness.agreement)
+        face = speaker(tracks, loudness.speech)
         if not face:
             return Watched(Extracted(None, Cause(Reason.NO_FACE)), [], [])
         values = self._values(face, loudness)
         share = np.array([len(face) / len(frames)], np.float32)
         chosen = [values[name]() for name in GROUPS if name in self.params.groups] + self._encoded(face)
         features = Extracted(np.concatenate([*chosen, share]), clip.damage.get("picture"))
-        return Watched(features, face, people(tracks, loudness.agreement))
+        return Watched(features, face, people(tracks, loudness.speech))
 
     def _encoded(self, face: Track) -> list[NDArray[np.float32]]:
         if self.params.encoder == "none":

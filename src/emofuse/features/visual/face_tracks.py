@@ -17,7 +17,7 @@ GAP = 1.0  # seconds that a face may be lost and still be the same
 PACE = 4  # sightings by which the pace of a face is taken
 SKETCH = 24  # pixels of a face by which it is recognised
 RIVAL = 0.5  # of the heaviest track's weight: a face that may as well be the speaker's
-CERTAINTY = 4.0  # how much more likely to speak, in logits, a mouth is that agrees with the sound fully
+CERTAINTY = 2.5  # what `speech` weighs in the odds that a face speaks
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,36 +106,36 @@ def _expected(track: Track, time: float) -> Box:
     return left, top, *last.box[2:]
 
 
-def people(tracks: Sequence[Track], agreement: Callable[[Track], float]) -> list[Person]:
+def people(tracks: Sequence[Track], speech: Callable[[Track], float]) -> list[Person]:
     """Everyone in a clip, in the order in which they come.
 
     Args:
         tracks: as `follow` gives them.
-        agreement: correlation of a track's mouth with the sound, NaN where unknown, which counts as none.
+        speech: how much a track looks like the speaker's, around 0; NaN where unknown, which counts as 0.
     """
-    odds = [math.exp(CERTAINTY * float(np.nan_to_num(agreement(track), nan=0.0))) for track in tracks]
+    odds = [math.exp(CERTAINTY * float(np.nan_to_num(speech(track), nan=0.0))) for track in tracks]
     return [
         Person(track, odd / (1 + sum(o for o, other in zip(odds, tracks, strict=True) if _together(track, other))))
         for odd, track in zip(odds, tracks, strict=True)
     ]
 
 
-def speaker(tracks: Sequence[Track], agreement: Callable[[Track], float]) -> Track:
+def speaker(tracks: Sequence[Track], speech: Callable[[Track], float]) -> Track:
     """The sightings of the face that speaks, at most one a frame.
 
     Of faces that are seen during the same time, the largest and steadiest is kept, by the sum of its widths. Others at
-    least half as weighty may as well be the speaker's: among them it is the one whose mouth agrees most with the sound.
+    least half as weighty may as well be the speaker's: among them it is the one whose mouth does.
 
     Args:
         tracks: as `follow` gives them.
-        agreement: correlation of a track's mouth with the sound, NaN where unknown.
+        speech: how much a track looks like the speaker's; NaN where unknown.
     """
     kept: Track = []
     left = sorted(tracks, key=_weight, reverse=True)
     while left:
         rivals = [one for one in left if _together(one, left[0]) and _weight(one) >= RIVAL * _weight(left[0])]
         # The heaviest is first, and max keeps the first of equals: it stays where nothing is known of the others.
-        best = max(rivals, key=lambda one: np.nan_to_num(agreement(one), nan=-1)) if len(rivals) > 1 else left[0]
+        best = max(rivals, key=lambda one: np.nan_to_num(speech(one), nan=-np.inf)) if len(rivals) > 1 else left[0]
         kept += best
         left = [one for one in left if not _together(one, best)]
     return sorted(kept, key=lambda sighting: sighting.time)

@@ -19,6 +19,7 @@ BROW = slice(round(0.15 * FACE), round(0.40 * FACE))  # rows of a face
 MOUTH = slice(round(0.65 * FACE), round(0.95 * FACE))
 MIDDLE = slice(round(0.20 * FACE), round(0.80 * FACE))  # columns of both
 SOUND_RATE = 8000  # Hz; enough for loudness
+LIVELY, RESTING = 8.0, 0.33  # weight of the mouth's share of what mouth and brow move, and that share in a listener
 LEAST_PAIRS = 4  # frames that a correlation is worth anything from
 
 MOTION = FeatureGroup(
@@ -63,6 +64,18 @@ class Loudness:
         if loud.std() < 1e-6 or mouth.std() < 1e-6:
             return math.nan
         return float(np.corrcoef(mouth, loud)[0, 1])
+
+    def speech(self, sightings: Sequence[Sighting]) -> float:
+        """How much a face looks like the speaker's, around 0; NaN without sound or motion.
+
+        Its agreement with the sound, which few frames measure badly, and how much its mouth moves beside its brow.
+        """
+        moving = np.array([sighting.moved for sighting in sightings if not math.isnan(sighting.moved[0])])
+        agreement = self.agreement(sightings)
+        if math.isnan(agreement):
+            return math.nan
+        _, brow, mouth = moving.sum(axis=0)
+        return agreement + LIVELY * (float(mouth / (mouth + brow)) - RESTING)
 
     def _during(self, times: Sequence[float]) -> NDArray[np.float64]:
         """Root mean square of the sound that was heard while each frame came about, zero beyond its end."""
