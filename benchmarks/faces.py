@@ -1,6 +1,6 @@
 """What the detectors find: stills, stills pasted into a film at many sizes, turned and half hidden.
 
-The table that `python -m benchmarks.faces --stills FOLDER --film CLIP` prints stands in docs/benchmarks.md.
+`python -m benchmarks.faces --stills FOLDER --film CLIP` prints the table; the stills lie in folders by label or in one.
 """
 
 from __future__ import annotations
