@@ -11,8 +11,10 @@ from typer.testing import CliRunner
 from demo_corpus.build import clip_path, make_clip
 from demo_corpus.plan import plan_corpus
 from emofuse.cli import app
+from emofuse.core.errors import DataError
 from emofuse.core.numerics import PINS
 from emofuse.core.params import Params
+from emofuse.core.tables import read_json, write_json
 from emofuse.doctor import checks
 from emofuse.features.audio import spectrum
 from emofuse.fusion import base
@@ -73,3 +75,14 @@ def test_the_committed_fingerprint_holds_on_this_machine(tmp_path: Path, params:
             path.parent.mkdir(exist_ok=True)
             make_clip(tmp_path, line, params.seed)
     assert [step.name for step in checks.examine(tmp_path) if not step.same] == []
+
+
+@pytest.mark.parametrize("change", [{"text": {}}, {"train": {"folds": "many"}}])
+def test_a_fingerprint_of_another_release_is_told(
+    here: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, object]
+) -> None:
+    old = read_json(checks.FINGERPRINT)
+    write_json(here / "old.json", old | {"params": old["params"] | change})
+    monkeypatch.setattr(checks, "FINGERPRINT", here / "old.json")
+    with pytest.raises(DataError, match=r"old\.json: its params of the step .* are those of another release"):
+        list(checks.examine())

@@ -437,9 +437,9 @@ def test_altered_weights_are_refused(bundle: Bundle, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format": 99}, "found bundle format 99, expected 4; install the release"),
-        ({"labels": ["one"]}, "not a bundle of format 4"),
-        ({"modalities": ["text", "smell"]}, "not a bundle of format 4"),
+        ({"format": 99}, "found bundle format 99, expected 5; install the release"),
+        ({"labels": ["one"]}, "not a bundle of format 5"),
+        ({"modalities": ["text", "smell"]}, "not a bundle of format 5"),
     ],
 )
 def test_a_description_that_does_not_fit_is_refused(

@@ -19,9 +19,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from pydantic import ValidationError
 
 from emofuse.core import numerics
 from emofuse.core.device import available_cores
+from emofuse.core.errors import DataError
 from emofuse.core.params import EXTRACTOR_PARAMS, Params, TrainParams
 from emofuse.core.records import Extracted, FeatureTable, Utterance
 from emofuse.core.tables import read_json, write_json
@@ -69,13 +71,22 @@ def machine() -> dict[str, str]:
 
 
 def examine(corpus: Path = CORPUS) -> Iterator[Step]:
-    """Run each step and compare it with the committed fingerprint; without the clips, the steps that need none."""
+    """Run each step and compare it with the committed fingerprint; without the clips, the steps that need none.
+
+    Raises:
+        DataError: the fingerprint was made by another release, whose params are others.
+    """
     committed = read_json(FINGERPRINT)
     for name, run in _steps(committed["params"], corpus).items():
         try:
             actual = run()
         except FileNotFoundError:
             actual = None
+        except ValidationError as error:
+            raise DataError(
+                f"{FINGERPRINT}: its params of the step {name} are those of another release ({error.error_count()} "
+                "differ); run `emofuse doctor --update` where the bytes are known to be right"
+            ) from None
         yield Step(name, committed["steps"].get(name, "none"), actual)
 
 
