@@ -71,13 +71,18 @@ def add_sound(
         if len(wave):
             channels = len(av.AudioLayout(layout).channels)
             samples = np.repeat(wave[None].astype(np.float32), channels, axis=0)
-            frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout=layout)
-            frame.sample_rate = rate
-            for part in av.AudioResampler(stream.codec_context.format, layout, rate).resample(frame):
-                container.mux(stream.encode(part))
+            _mux_samples(container, stream, samples, "fltp")
         container.mux(stream.encode())
 
     return write
+
+
+def _mux_samples(container: Any, stream: Any, samples: np.ndarray, form: str) -> None:
+    """Write samples, laid out as `form` says, in the stream's own format."""
+    frame = av.AudioFrame.from_ndarray(samples, format=form, layout=stream.layout.name)
+    frame.sample_rate = stream.rate
+    for part in av.AudioResampler(stream.codec_context.format, stream.layout.name, stream.rate).resample(frame):
+        container.mux(stream.encode(part))
 
 
 def write_media(path: Path, *tracks: Callable[[Any], Callable[[], None]], **options: Any) -> Path:
@@ -139,9 +144,6 @@ def write_samples(path: Path, channels: np.ndarray, codec: str = "pcm_f32le", ra
         layout = {1: "mono", 2: "stereo", 6: "5.1"}.get(len(channels), f"{len(channels)}c")
         stream = container.add_stream(codec, rate=rate, layout=layout)
         interleaved = np.ascontiguousarray(channels.T.astype(np.float32)).reshape(1, -1)
-        frame = av.AudioFrame.from_ndarray(interleaved, format="flt", layout=layout)
-        frame.sample_rate = rate
-        for part in av.AudioResampler(stream.codec_context.format, layout, rate).resample(frame):
-            container.mux(stream.encode(part))
+        _mux_samples(container, stream, interleaved, "flt")
         container.mux(stream.encode())
     return path

@@ -83,8 +83,12 @@ class Cause:
     @classmethod
     def parse(cls, text: str) -> Cause:
         """The cause that reads so; of text that none of ours reads like, `Reason.OTHER`."""
-        for reason in Reason:
-            start, hole, end = reason.partition(HOLE)
-            if match := re.fullmatch(f"{re.escape(start)}{'(.*)' if hole else ''}{re.escape(end)}", text, re.DOTALL):
-                return cls(reason, *match.groups())
-        return cls(Reason.OTHER, text)
+        return next(cls(reason, *match.groups()) for reason, form in _FORMS.items() if (match := form.fullmatch(text)))
+
+
+def _form(reason: Reason) -> re.Pattern[str]:
+    start, hole, end = reason.partition(HOLE)
+    return re.compile(f"{re.escape(start)}{'(.*)' if hole else ''}{re.escape(end)}", re.DOTALL)
+
+
+_FORMS = {reason: _form(reason) for reason in Reason}  # the last, `Reason.OTHER`, is that of any text

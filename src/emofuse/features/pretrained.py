@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Literal
 
 from safetensors import SafetensorError
 
@@ -36,3 +37,22 @@ def loading(param: str, name: str, others: str = "") -> Iterator[None]:
             f"{param} {name!r} can't be loaded: {lines[0]}; expected {others}a folder that save_pretrained wrote, or "
             f"the name of a public model (the model hub must be in reach){remedy}"
         ) from None
+
+
+def layer_numbers(param: str, layers: Literal["all"] | Sequence[int], name: str, depth: int) -> list[int]:
+    """The layers of an encoder that are pooled, counted from 0, which is its embeddings.
+
+    Args:
+        param: that names them, such as `text.layers`.
+        layers: all, or some; below 0 they are counted from the last.
+        name: the encoder.
+        depth: how many layers it has, the embeddings among them.
+
+    Raises:
+        EncoderError: one isn't there.
+    """
+    wanted = range(depth) if layers == "all" else layers
+    wrong = [layer for layer in wanted if not -depth <= layer < depth]
+    if wrong:
+        raise EncoderError(f"{param} names {wrong}, but {name!r} has layers 0 (embeddings) to {depth - 1}")
+    return [layer % depth for layer in wanted]

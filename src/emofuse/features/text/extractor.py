@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from torch.nn.utils.rnn import pad_sequence
 from transformers.utils.logging import disable_progress_bar
 
-from emofuse.core.errors import EncoderError
 from emofuse.core.params import TextParams
 from emofuse.core.records import Extracted, Utterance
 from emofuse.extraction.content import NO_TEXT, text_of
 from emofuse.features.contract import FeatureGroup
+from emofuse.features.pretrained import layer_numbers
 from emofuse.features.text.cues import CUES, cues
 from emofuse.features.text.encoder import load_encoder, load_shape
 
@@ -54,14 +54,7 @@ def chosen_layers(params: TextParams) -> list[int]:
     Raises:
         EncoderError: one isn't there.
     """
-    depth = load_shape(params.encoder)[0] + 1
-    wanted = range(depth) if params.layers == "all" else params.layers
-    wrong = [layer for layer in wanted if not -depth <= layer < depth]
-    if wrong:
-        raise EncoderError(
-            f"text.layers names {wrong}, but {params.encoder!r} has layers 0 (embeddings) to {depth - 1}"
-        )
-    return [layer % depth for layer in wanted]
+    return layer_numbers("text.layers", params.layers, params.encoder, load_shape(params.encoder)[0] + 1)
 
 
 class TextExtractor:

@@ -18,7 +18,7 @@ from emofuse.core.errors import EncoderError
 from emofuse.core.linear import through_onednn
 from emofuse.core.params import VisualParams
 from emofuse.features.contract import FeatureGroup
-from emofuse.features.pretrained import loading
+from emofuse.features.pretrained import layer_numbers, loading
 from emofuse.features.visual.alignment import FACE
 from emofuse.features.visual.detectors import Gray
 from emofuse.features.visual.face_tracks import Sighting, Track
@@ -156,14 +156,7 @@ def _column(number: int, label: str) -> str:
 
 
 def _layers(params: VisualParams, encoder: FaceEncoder) -> list[int]:
-    depth = len(encoder.widths)
-    wanted = range(depth) if params.layers == "all" else params.layers
-    wrong = [layer for layer in wanted if not -depth <= layer < depth]
-    if wrong:
-        raise EncoderError(
-            f"visual.layers names {wrong}, but {params.encoder!r} has layers 0 (embeddings) to {depth - 1}"
-        )
-    return [layer % depth for layer in wanted]
+    return layer_numbers("visual.layers", params.layers, params.encoder, len(encoder.widths))
 
 
 def encoded(faces: Sequence[Gray], params: VisualParams) -> NDArray[np.float32]:
