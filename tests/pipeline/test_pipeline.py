@@ -177,6 +177,11 @@ def test_mistakes_in_params_stop_before_anything_runs(checkout: Checkout) -> Non
         assert checkout.read("dvc.lock") == before[1]
     finally:
         (checkout.folder / "params.yaml").write_bytes(before[0])
+    # DVC takes a stage's outs away before the stage can refuse; with the mistakes mended they come back.
+    again = checkout.run("dvc", "repro")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "Running stage" not in again.stdout
+    assert checkout.read("dvc.lock") == before[1]
 
 
 def test_a_data_root_that_is_not_there_is_named(checkout: Checkout) -> None:

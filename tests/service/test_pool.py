@@ -138,7 +138,7 @@ def worker(params: Params, job_seconds: float) -> tuple[subprocess.Popen[bytes],
 
 def test_a_worker_that_hangs_ends_though_nobody_is_left_to_kill_it(params: Params, tmp_path: Path) -> None:
     film = write_clip(tmp_path / "a.mp4", seconds=8, size=(640, 360), fps=60)
-    forkserver, control, channel, _ = worker(params, job_seconds=0.2)
+    forkserver, control, channel, _ = worker(params, job_seconds=0.02)
     with control, channel:
         forkserver.kill()
         forkserver.wait()

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import math
 import os
 import resource
 import signal
@@ -116,26 +115,25 @@ def _work(channel: socket.socket, extractors: Mapping[str, Extractor], setup: Se
     try:
         _silence()
         _bound(setup.worker_mb)
-        alarm = math.ceil(setup.job_seconds * LATE)
         with channel.makefile("rb") as lines:
             while line := lines.readline():
                 # The service kills a worker that hangs, but may not live to do so: then the worker ends by itself.
-                signal.alarm(alarm)
+                signal.setitimer(signal.ITIMER_REAL, setup.job_seconds * LATE)
                 work = WORK.validate_json(line)
                 if not isinstance(work, Cut):
                     if isinstance(work, ExtractJob):
                         done = _extract(work, extractors, setup.bounds)
                     else:
                         done = _extract_memory(work, lines.read(work.clip.size), extractors)
-                    signal.alarm(0)
+                    signal.setitimer(signal.ITIMER_REAL, 0)
                     channel.sendall(DONE.dump_json(done) + b"\n")
                     continue
                 for piece, data in _cut(work):
-                    signal.alarm(0)
+                    signal.setitimer(signal.ITIMER_REAL, 0)
                     channel.sendall(PIECE.dump_json(piece) + b"\n" + data)
                     if lines.readline() != NEXT:
                         return
-                    signal.alarm(alarm)
+                    signal.setitimer(signal.ITIMER_REAL, setup.job_seconds * LATE)
     finally:
         os._exit(0)
 
