@@ -408,7 +408,7 @@ def test_an_identity_covers_every_module_that_makes_the_features(modality: str) 
     module = PACKAGE / ("transcription" if modality == "transcript" else f"features/{modality}") / "extractor.py"
     reached = {ROOT / path for path in imported_modules(module)} | {module}
     names = {path.relative_to(PACKAGE).as_posix() for path in reached}
-    rounding = {"core/linear.py", "core/whisper.py"}
+    rounding = {"core/linear.py"}
     names -= {name for name in names if name.startswith("core/") and name not in rounding} | {"extraction/remote.py"}
     if modality == "text":
         names -= {"features/contract.py"}  # types alone

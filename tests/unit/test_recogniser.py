@@ -17,12 +17,12 @@ from transformers import (
     WhisperForConditionalGeneration,
 )
 
-from emofuse.core import whisper
 from emofuse.core.errors import EncoderError, MediaError
 from emofuse.core.params import Params, TextParams
 from emofuse.core.reasons import Cause, Reason
 from emofuse.core.records import Utterance
 from emofuse.core.weights import PackagedWeights
+from emofuse.features.audio import whisper
 from emofuse.media.clip import FileClip, MemoryClip
 from emofuse.transcription.alignment import token_starts
 from emofuse.transcription.extractor import TranscriptExtractor, speech_parts

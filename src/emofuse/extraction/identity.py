@@ -25,8 +25,8 @@ SOURCES = {
     ),
     "transcript": (
         "core/linear.py",
-        "core/whisper.py",
         "extraction/clips.py",
+        "features/audio/whisper.py",
         "features/pretrained.py",
         "media",
         "transcription",

@@ -18,7 +18,7 @@ from torch.nn import functional
 from emofuse.core.errors import EncoderError
 from emofuse.core.linear import through_onednn
 from emofuse.core.params import EMBEDDED
-from emofuse.core.whisper import SAMPLES_A_POSITION, packaged_whisper, whisper_states
+from emofuse.features.audio.whisper import SAMPLES_A_POSITION, packaged_whisper, whisper_states
 from emofuse.features.pretrained import loading
 from emofuse.transcription.alignment import alignment_costs, token_starts
 from emofuse.transcription.voice_activity import RATE
