@@ -7,6 +7,7 @@ import base64
 import gzip
 import json
 import re
+import resource
 import wave
 from pathlib import Path
 from typing import Any
@@ -161,6 +162,31 @@ def test_a_form_in_which_no_file_was_chosen_sends_none(client: TestClient, kind:
     assert (nothing.status_code, nothing.json()["error"][:14]) == (422, "found neither;")
     film = client.post("/timeline", content=empty % "video" + "--b--\r\n", headers=form)
     assert (film.status_code, film.json()["error"][:15]) == (422, "found no video;")
+
+
+@pytest.mark.parametrize("path", ["/predict", "/predict_batch", "/timeline"])
+@pytest.mark.parametrize("cut", [b"--\r\n", b"\r\n--b--\r\n", b"y!\r\n--b--\r\n"])
+def test_a_form_that_breaks_off_is_refused_whole(client: TestClient, path: str, cut: bytes) -> None:
+    head = b'--b\r\nContent-Disposition: form-data; name="utterance"\r\n\r\n'
+    body = head + b"I am so happy!\r\n--b--\r\n"
+    answer = client.post(
+        path, content=body.removesuffix(cut), headers={"content-type": "multipart/form-data; boundary=b"}
+    )
+    assert (answer.status_code, "found no last boundary" in answer.json()["error"]) == (400, True)
+
+
+@pytest.mark.parametrize("path", ["/predict", "/predict_batch", "/timeline"])
+@pytest.mark.parametrize("limit", [10_000, 1_500_000])  # while it is written for the worker, while it comes in
+def test_a_disk_without_room_is_told(client: TestClient, path: str, limit: int) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    items = {"items": (None, json.dumps([{"video": "video"}]))} if path == "/predict_batch" else {}
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))  # the largest file that this process may write
+    try:
+        answer = client.post(path, files={"video": bytes(limit * 2)} | items)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (answer.status_code, answer.json()["error"][:13]) == (507, "found no room")
+    assert client.post("/predict", json={"utterance": "still there"}).status_code == 200
 
 
 def test_json_may_begin_with_a_byte_order_mark(client: TestClient) -> None:

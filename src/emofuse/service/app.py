@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,8 @@ from emofuse.service.endpoints import Endpoints, Served
 from emofuse.service.errors import RefusedError
 from emofuse.service.openapi import REFUSALS, TIMELINE_RESPONSES, batch_body, predict_body, timeline_body
 from emofuse.service.page import add_page
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a full disk, a quota, the largest file that a process may write
 
 
 def create_app(load: Callable[[], Served], limits: ServeParams) -> FastAPI:
@@ -48,6 +51,7 @@ def create_app(load: Callable[[], Served], limits: ServeParams) -> FastAPI:
     app.add_exception_handler(RefusedError, _refused)
     app.add_exception_handler(HTTPException, _other)
     app.add_exception_handler(ClientDisconnect, _gone)
+    app.add_exception_handler(OSError, _full)
     app.state.ready = endpoints.ready
     add_page(app)
     return app
@@ -65,3 +69,11 @@ async def _other(_: Request, error: Exception) -> JSONResponse:
 
 async def _gone(_: Request, __: Exception) -> JSONResponse:
     return JSONResponse({"error": "the client is gone"}, 400)  # which nobody reads
+
+
+async def _full(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, OSError)
+    if error.errno not in NO_ROOM:
+        raise error
+    message = "found no room for the upload on the service's disk; try again later, or a shorter clip"
+    return JSONResponse({"error": message}, 507)

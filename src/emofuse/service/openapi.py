@@ -21,6 +21,7 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
     422: {"model": Problem, "description": "Something in the body is not as described, over a limit, or no clip."},
     429: {"model": Problem, "description": "The key was used too often; try again after `Retry-After` seconds."},
     503: {"model": Problem, "description": "The service is busy; try again after `Retry-After` seconds."},
+    507: {"model": Problem, "description": "The service's disk has no room for the upload."},
 }
 NDJSON = "application/x-ndjson"
 TIMELINE_RESPONSES: dict[int | str, dict[str, Any]] = REFUSALS | {

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
-from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException, MultiPartParser
 
 from emofuse.core.params import ServeParams
 from emofuse.service.body import FORM_BYTES, media_type
@@ -162,17 +162,40 @@ async def opened_form(request: Request, fields: set[str] | None = None) -> Async
         RefusedError: it is broken or has other fields.
     """
     try:
-        async with request.form(max_part_size=FORM_BYTES) as form:  # closes the spooled files of an upload
-            if len(form.multi_items()) > len(form):
-                raise RefusedError(422, "found a field twice, expected each once")
-            unknown = sorted(set(form) - fields) if fields else []
-            if fields and unknown:
-                raise RefusedError(
-                    422, f"found unknown fields {', '.join(unknown)}; expected {', '.join(sorted(fields))}"
-                )
-            yield form
-    except HTTPException as error:  # what Starlette makes of a broken multipart body
-        raise RefusedError(400, f"found a broken multipart body: {error.detail}; {ASK}") from None
+        form = await _WholeForm(request.headers, request.stream(), max_part_size=FORM_BYTES).parse()
+    except MultiPartException as error:
+        raise RefusedError(400, f"found a broken multipart body: {error.message}; {ASK}") from None
+    try:
+        if len(form.multi_items()) > len(form):
+            raise RefusedError(422, "found a field twice, expected each once")
+        unknown = sorted(set(form) - fields) if fields else []
+        if fields and unknown:
+            raise RefusedError(422, f"found unknown fields {', '.join(unknown)}; expected {', '.join(sorted(fields))}")
+        yield form
+    finally:
+        await form.close()  # the spooled files of an upload
+
+
+class _WholeForm(MultiPartParser):
+    """Starlette's reader of forms, which leaves out the part that a body breaks off in, without a word."""
+
+    _ended = False
+
+    def on_end(self) -> None:
+        """Note the boundary that ends the body."""
+        self._ended = True
+
+    async def parse(self) -> FormData:
+        """The form.
+
+        Raises:
+            MultiPartException: the body is broken, or ends before its last boundary.
+        """
+        form = await super().parse()
+        if not self._ended:
+            await form.close()
+            raise MultiPartException("found no last boundary, so that what it held is not whole")
+        return form
 
 
 def file_part(form: FormData, name: str) -> UploadFile | None:
