@@ -70,8 +70,8 @@ def results_table(metrics: Mapping[str, Any], intervals: Mapping[str, Any]) -> s
     split = intervals["on"]["split"]
     lines = [
         f"| model | dev weighted F1 | {split} weighted F1 | 95% interval | less text alone | {split} macro F1 "
-        f"| {split} accuracy |",
-        "|---|---|---|---|---|---|---|",
+        f"| {split} UAR | {split} accuracy |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for name in ranked(intervals):
         dev, test = metrics[name]["dev"], metrics[name][split]
@@ -79,8 +79,9 @@ def results_table(metrics: Mapping[str, Any], intervals: Mapping[str, Any]) -> s
         interval = spread(intervals["scores"][split][name]["weighted_f1"])
         apart = difference_of(intervals["differences"], name, "text")
         less = "" if apart is None else f"{signed(apart['value'])} ({spread(apart, True)})"
-        cells = (score(dev["weighted_f1"]), score(test["weighted_f1"]), interval, less, score(test["macro_f1"]))
-        lines.append(f"| {shown} | {' | '.join(cells)} | {score(test['accuracy'])} |")
+        others = (score(test[metric]) for metric in ("macro_f1", "unweighted_recall", "accuracy"))
+        cells = (score(dev["weighted_f1"]), score(test["weighted_f1"]), interval, less, *others)
+        lines.append(f"| {shown} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

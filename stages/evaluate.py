@@ -16,7 +16,7 @@ def main() -> None:
     manifest = read_manifest()
     tables = read_all_features(manifest)
     models = {name: Predictor.load(MODELS_DIR / name) for name in MODELS}
-    scores = score_models(models, manifest, tables)
+    scores = score_models(models, manifest, tables, params.evaluate.champion_metric)
     findings = look_closely(scores, models, manifest, tables, params.evaluate, params.seed)
     write_evaluation(REPORTS_DIR, scores, findings)
     print(scores.table())

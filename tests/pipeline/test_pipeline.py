@@ -41,7 +41,7 @@ def test_metrics_hold_every_model_and_a_champion_chosen_on_dev(checkout: Checkou
     assert set(metrics) == {"ensemble", "early", "late", "attention", "text", "audio", "visual", "metadata", "majority"}
     for scores in metrics.values():
         assert set(scores) == {"dev", "test"}
-        assert set(scores["dev"]) == {"accuracy", "weighted_f1", "macro_f1"}
+        assert set(scores["dev"]) == {"accuracy", "weighted_f1", "macro_f1", "unweighted_recall"}
     served = {name: scores["dev"]["weighted_f1"] for name, scores in metrics.items() if name != "majority"}
     assert served[champion] == max(served.values())
     assert checkout.read("models/champion/bundle.json") == checkout.read(f"models/{champion}/bundle.json")
@@ -64,7 +64,8 @@ def test_the_notebook_of_the_readme_gives_the_scores_of_the_pipeline(checkout: C
     for name, scores in metrics.items():
         dev, test = (f"{scores[split]['weighted_f1']:.3f}" for split in ("dev", "test"))
         mark = "  champion" if name == champion else ""
-        assert re.search(rf"^{name} +{dev} +{test} +{scores['test']['accuracy']:.3f}{mark}$", done.stdout, re.MULTILINE)
+        others = " +".join(f"{scores['test'][metric]:.3f}" for metric in ("accuracy", "unweighted_recall"))
+        assert re.search(rf"^{name} +{dev} +{test} +{others}{mark}$", done.stdout, re.MULTILINE)
     mine, served = (json.loads(checkout.read(f"models/{name}/bundle.json")) for name in ("mine", "champion"))
     assert mine == served
     shutil.rmtree(checkout.folder / "models/mine")

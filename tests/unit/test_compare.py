@@ -114,7 +114,7 @@ def test_the_command_prints_the_table_and_writes_the_page(folder: Path) -> None:
     assert "workspace:late" in done.output
     page = (folder / "page.html").read_text()
     found = compare([read_source(name, no_run) for name in ("workspace", "workspace:late")], "test", 2000, 13)
-    apart = comparison_lines(found)[2][4].split("\n")
+    apart = comparison_lines(found)[2][5].split("\n")
     assert apart[0] in done.output and apart[1].replace(" to ", "…") in done.output
     assert apart[0] in page and apart[1] in page
 

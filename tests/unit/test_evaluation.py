@@ -16,13 +16,14 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from emofuse.core.params import Params
+from emofuse.core.params import EvaluateParams, Metric, Params
 from emofuse.core.records import MODALITIES, FeatureTable
 from emofuse.evaluation.ablations import feature_importance, features, modality_importance, subset_scores, subsets
 from emofuse.evaluation.calibration import calibration, coverage
-from emofuse.evaluation.findings import findings, intervals
+from emofuse.evaluation.findings import best_single, findings, intervals
 from emofuse.evaluation.measured import Measured, differences
 from emofuse.evaluation.mistakes import confusion_counts, mistakes
+from emofuse.evaluation.scoring import Scores
 from emofuse.evaluation.slices import find_slices, slice_scores
 from emofuse.evaluation.subject import Hidden, Shuffled, Subject, together
 from emofuse.fusion.registry import make_model
@@ -37,6 +38,7 @@ from tests.conftest import write_clip
 
 LABELS = ("anger", "joy", "neutral")
 COUNT = 240
+LOOKED = EvaluateParams(champion_metric="weighted_f1", resamples=200, slice_rows=10)
 WIDTHS = {"text": 60, "audio": 4, "visual": 3, "metadata": 2}
 
 
@@ -279,7 +281,7 @@ def found(rows: pd.DataFrame, subject: Subject) -> dict[str, Any]:
     half = said["label"].where(said.index % 2 == 0, "neutral").tolist()
     measured = of(said, {"early": subject.answer(), "text": sure(said, half)})
     subjects = together({"early": subject.predictor, "text": alone}, subject.rows, subject.tables)
-    return findings({"dev": measured, "test": measured}, subjects, "early", least=10)
+    return findings({"dev": measured, "test": measured}, subjects, "early", LOOKED)
 
 
 def material(found: dict[str, Any], layout: str = "demo") -> Material:
@@ -306,11 +308,25 @@ def test_a_fusion_is_what_reads_several_modalities_and_no_single_one(found: dict
     assert list(found["subsets"]) == ["early"]
 
 
+@pytest.mark.parametrize(("metric", "best"), [("weighted_f1", "careful"), ("unweighted_recall", "fair")])
+def test_dev_chooses_by_the_metric_that_was_asked_for(rows: pd.DataFrame, metric: Metric, best: str) -> None:
+    rare = rows["label"] == "anger"
+    # One misses the rare class, the other gives away some of the common ones for it.
+    answers = {
+        "careful": rows["label"].mask(rare, "neutral").tolist(),
+        "fair": rows["label"].mask(~rare & (rows.index % 9 < 4), "anger").tolist(),
+    }
+    probabilities = {name: sure(rows, each) for name, each in answers.items()}
+    scores = Scores(LABELS, rows.assign(split="dev"), probabilities, metric)
+    assert scores.champion == best
+    assert best_single({"dev": of(rows, probabilities)}, list(answers), metric) == best
+
+
 def test_a_fusion_of_the_one_modality_that_the_data_has_is_still_a_fusion(rows: pd.DataFrame, subject: Subject) -> None:
     models = {name: of_words(name, subject) for name in ("early", "text")}
     subjects = together(models, subject.rows, subject.tables)
     measured = of(rows, {name: asked.answer() for name, asked in subjects.items()})
-    found = findings({"dev": measured, "test": measured}, subjects, "early", least=10)
+    found = findings({"dev": measured, "test": measured}, subjects, "early", LOOKED)
     assert (found["fusions"], found["best_single"]) == (["early"], "text")
 
 
@@ -335,6 +351,7 @@ def test_the_card_says_what_it_is_for_and_how_sure_it_is(found: dict[str, Any], 
     card = (tmp_path / "card.md").read_text()
     score = found["scores"]["test"]["early"]["weighted_f1"]
     assert f"| weighted F1 | {score['value']:.3f} | {score['low']:.3f} to {score['high']:.3f} |" in card
+    assert f"| unweighted recall (UAR) | {found['scores']['test']['early']['unweighted_recall']['value']:.3f} |" in card
     for heading in ("Model", "Intended use", "Data", "Metrics", "Where it fails", "Caveats"):
         assert f"\n## {heading}\n" in card
     assert "not a reading of inner feeling" in " ".join(card.split())

@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-METRICS = ("accuracy", "weighted_f1", "macro_f1")
+from emofuse.core.params import Metric
+
+METRICS: tuple[str, ...] = get_args(Metric)
 
 
 def summary(
     actual: Sequence[str] | NDArray[np.int64], predicted: Sequence[str] | NDArray[np.int64]
 ) -> dict[str, float]:
-    """Accuracy, weighted F1 and macro F1 (over the classes that occur in either), each 0 to 1."""
+    """Accuracy, weighted F1, macro F1 (over the classes that occur in either) and unweighted recall, each 0 to 1."""
     counts = confusion(actual, predicted, sorted({*actual, *predicted}))
     return dict(zip(METRICS, scores(counts).tolist(), strict=True))
+
+
+def worded(metric: str) -> str:
+    """The name of one of `METRICS` as people write it.
+
+    >>> worded("weighted_f1")
+    'weighted F1'
+    """
+    return metric.replace("_f1", " F1").replace("_", " ")
 
 
 def confusion(
@@ -34,10 +45,11 @@ def scores(confusions: NDArray[np.float64]) -> NDArray[np.float64]:
 
     Args:
         confusions: shape (..., classes, classes), rows actual, columns predicted. A class that neither occurs nor is
-            answered in a matrix is left out of its macro F1.
+            answered in a matrix is left out of its macro F1; one that doesn't occur, of its unweighted recall, the mean
+            of the classes' recalls (UAR: Schuller et al., Interspeech 2009).
 
     Returns:
-        Shape (..., 3); 0 for a matrix without a row.
+        Shape (..., 4); 0 for a matrix without a row.
     """
     hits = np.diagonal(confusions, axis1=-2, axis2=-1)
     support = confusions.sum(axis=-1)
@@ -49,16 +61,10 @@ def scores(confusions: NDArray[np.float64]) -> NDArray[np.float64]:
             _ratio(hits.sum(axis=-1), rows),
             _ratio((f1 * support).sum(axis=-1), rows),
             _ratio(f1.sum(axis=-1), (either > 0).sum(axis=-1)),
+            _ratio(_ratio(hits, support).sum(axis=-1), (support > 0).sum(axis=-1)),
         ],
         axis=-1,
     )
-
-
-def unweighted_recall(confusions: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The mean recall of classes that occur, shape (...), of confusion matrices of shape (..., classes, classes)."""
-    support = confusions.sum(axis=-1)
-    recall = _ratio(np.diagonal(confusions, axis1=-2, axis2=-1), support)
-    return _ratio(recall.sum(axis=-1), (support > 0).sum(axis=-1))
 
 
 def per_class(actual: Sequence[str], predicted: Sequence[str], labels: Sequence[str]) -> pd.DataFrame:

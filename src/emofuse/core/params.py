@@ -21,6 +21,7 @@ from emofuse.core.text import normal_label
 
 PARAMS_FILE = Path("params.yaml")
 EMBEDDED = "embedded"  # the name of the text encoder that comes in a package
+Metric = Literal["accuracy", "weighted_f1", "macro_f1", "unweighted_recall"]
 RUNTIME = frozenset({"extract", "serve"})  # how stages and the service are run, which changes no result
 
 Positive = Annotated[int, Field(gt=0)]
@@ -281,8 +282,9 @@ class TrainParams(Section):
 
 
 class EvaluateParams(Section):
-    """How scores are looked at; it changes no model and no score."""
+    """How the champion is chosen, and scores are looked at; it changes no model and no score."""
 
+    champion_metric: Metric
     resamples: Annotated[int, Field(ge=100)]
     slice_rows: Positive
 

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from emofuse.core.metrics import per_class
+from emofuse.core.metrics import METRICS, per_class
+from emofuse.core.params import EvaluateParams, Metric
 from emofuse.core.records import MODALITIES
 from emofuse.evaluation.ablations import feature_importance, modality_importance, subset_scores
 from emofuse.evaluation.calibration import calibration, coverage
-from emofuse.evaluation.measured import WEIGHTED_F1, Measured, differences, standings
+from emofuse.evaluation.measured import Measured, differences, standings
 from emofuse.evaluation.mistakes import confusion_counts, mistakes
 from emofuse.evaluation.slices import find_slices, slice_scores
 from emofuse.evaluation.subject import Subject
@@ -19,7 +20,7 @@ from emofuse.evaluation.uncertainty import FEW, LEVEL
 
 
 def findings(
-    splits: Mapping[str, Measured], subjects: Mapping[str, Subject], champion: str, least: int
+    splits: Mapping[str, Measured], subjects: Mapping[str, Subject], champion: str, params: EvaluateParams
 ) -> dict[str, Any]:
     """Look at every model from every side.
 
@@ -27,16 +28,16 @@ def findings(
         splits: the measured splits; the last is the one that is reported on.
         subjects: the models that can be asked again, with the rows of that split.
         champion: the best on dev.
-        least: rows of the smallest slice that is shown.
+        params: by what dev chooses, and how small a slice is shown.
     """
     name, measured = list(splits.items())[-1]
     # By name: where the data has one modality alone, a fusion reads no more than that.
     fusions = [model for model in subjects if model not in MODALITIES]
-    best = best_single(splits, [model for model in subjects if model in MODALITIES])
+    best = best_single(splits, [model for model in subjects if model in MODALITIES], params.champion_metric)
     models = list(measured.probabilities)
     subsets = {model: subset_scores(subjects[model], measured) for model in fusions}
     tables = {m: table.select(subjects[champion].labelled) for m, table in subjects[champion].tables.items()}
-    slices = slice_scores(measured, find_slices(measured.rows, tables, least))
+    slices = slice_scores(measured, find_slices(measured.rows, tables, params.slice_rows))
     return {
         "on": {
             "split": name,
@@ -45,10 +46,11 @@ def findings(
             "few_dialogues": measured.bootstrap.dialogues < FEW,
             "resamples": measured.resamples,
             "level": LEVEL,
-            "least_rows": least,
+            "least_rows": params.slice_rows,
         },
         "classes": list(measured.classes),
         "champion": champion,
+        "champion_metric": params.champion_metric,
         "best_single": best,
         "fusions": fusions,
         "scores": {split: standings(part) for split, part in splits.items()},
@@ -71,14 +73,10 @@ def findings(
     }
 
 
-def best_single(splits: Mapping[str, Measured], singles: list[str]) -> str:
+def best_single(splits: Mapping[str, Measured], singles: list[str], metric: Metric) -> str:
     """The modality that is best alone, chosen on dev."""
-    return max(singles, key=lambda model: _dev(splits, model))
-
-
-def _dev(splits: Mapping[str, Measured], model: str) -> float:
-    first = next(iter(splits.values()))
-    return float(first.models[model].value[WEIGHTED_F1])
+    dev = next(iter(splits.values()))
+    return max(singles, key=lambda model: float(dev.models[model].value[METRICS.index(metric)]))
 
 
 def _classes(measured: Measured, model: str) -> list[dict[str, Any]]:
@@ -110,7 +108,7 @@ def intervals(findings: Mapping[str, Any]) -> dict[str, Any]:
     """
     references = ("text", findings["best_single"])
     return {
-        **{key: findings[key] for key in ("on", "champion", "best_single", "scores", "subsets")},
+        **{key: findings[key] for key in ("on", "champion", "champion_metric", "best_single", "scores", "subsets")},
         "differences": [
             pair
             for pair in findings["differences"]

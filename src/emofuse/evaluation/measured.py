@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from emofuse.core.metrics import METRICS
 from emofuse.evaluation.uncertainty import Bootstrap, Estimate, dialogue_keys
 
-WEIGHTED_F1 = METRICS.index("weighted_f1")  # what models are chosen and compared by
+WEIGHTED_F1 = METRICS.index("weighted_f1")  # what models are compared by
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from emofuse.core.metrics import majority_probabilities, per_class, summary
-from emofuse.core.params import EvaluateParams
+from emofuse.core.metrics import majority_probabilities, per_class, summary, worded
+from emofuse.core.params import EvaluateParams, Metric
 from emofuse.core.records import KEY, SPLITS, FeatureTable
 from emofuse.core.tables import label_order, training_rows
 from emofuse.evaluation.findings import findings
@@ -20,6 +20,8 @@ from emofuse.evaluation.measured import Measured
 from emofuse.evaluation.subject import together
 from emofuse.fusion.names import MAJORITY
 from emofuse.inference.predictor import Predictor
+
+SHOWN: tuple[Metric, ...] = ("weighted_f1", "accuracy", "unweighted_recall")  # in the table
 
 
 @dataclass(frozen=True)
@@ -30,11 +32,13 @@ class Scores:
         labels: the classes, in the order of the probabilities.
         rows: n rows of the manifest, numbered from 0.
         probabilities: of each model, shape (n, classes).
+        metric: by which dev chooses the champion.
     """
 
     labels: Sequence[str]
     rows: pd.DataFrame
     probabilities: Mapping[str, NDArray[np.float64]]
+    metric: Metric
 
     @cached_property
     def predictions(self) -> pd.DataFrame:
@@ -43,7 +47,7 @@ class Scores:
 
     @cached_property
     def metrics(self) -> dict[str, dict[str, dict[str, float]]]:
-        """Accuracy and F1 of each model on each split."""
+        """The metrics of each model on each split."""
         return {
             str(name): {str(split): summary(part["label"], part["predicted"]) for split, part in model.groupby("split")}
             for name, model in self._labelled.groupby("model")
@@ -51,9 +55,9 @@ class Scores:
 
     @property
     def champion(self) -> str:
-        """The model of the best weighted F1 on dev."""
+        """The best model on dev, the first of equals."""
         models = [name for name in self.probabilities if name != MAJORITY]
-        return max(models, key=lambda name: self.metrics[name]["dev"]["weighted_f1"])
+        return max(models, key=lambda name: self.metrics[name]["dev"][self.metric])
 
     def classes(self) -> pd.DataFrame:
         """Precision, recall and F1 of each class, a row a model, split and class."""
@@ -82,13 +86,13 @@ class Scores:
 
     def table(self) -> str:
         """The scores as text, the best on dev first."""
-        lines = [f"{'model':<12}{'dev weighted F1':>16}{'test weighted F1':>18}{'test accuracy':>15}"]
-        for name in sorted(self.metrics, key=lambda name: -self.metrics[name]["dev"]["weighted_f1"]):
-            dev, test = self.metrics[name]["dev"], self.metrics[name]["test"]
-            mark = "  champion" if name == self.champion else ""
-            lines.append(
-                f"{name:<12}{dev['weighted_f1']:>16.3f}{test['weighted_f1']:>18.3f}{test['accuracy']:>15.3f}{mark}"
-            )
+        shown = [("dev", self.metric), *(("test", metric) for metric in dict.fromkeys((self.metric, *SHOWN)))]
+        titles = [f"{split} {worded(metric)}" for split, metric in shown]
+        lines = [f"{'model':<12}" + "".join(f"  {title}" for title in titles)]
+        for name in sorted(self.metrics, key=lambda name: -self.metrics[name]["dev"][self.metric]):
+            values = [self.metrics[name][split][metric] for split, metric in shown]
+            cells = (f"  {value:>{len(title)}.3f}" for title, value in zip(titles, values, strict=True))
+            lines.append(f"{name:<12}{''.join(cells)}{'  champion' if name == self.champion else ''}")
         return "\n".join(lines)
 
     @cached_property
@@ -103,13 +107,16 @@ class Scores:
         return pd.concat([frame, pd.DataFrame(probabilities, columns=[f"p_{label}" for label in self.labels])], axis=1)
 
 
-def score_models(models: Mapping[str, Predictor], manifest: pd.DataFrame, tables: Mapping[str, FeatureTable]) -> Scores:
+def score_models(
+    models: Mapping[str, Predictor], manifest: pd.DataFrame, tables: Mapping[str, FeatureTable], metric: Metric
+) -> Scores:
     """Ask models about every row outside of the training split.
 
     Args:
         models: by name.
         manifest: every row of the data, whole dialogues.
         tables: the features of these rows, of each modality.
+        metric: by which dev chooses the champion.
     """
     labels = label_order(manifest)
     chosen = (manifest["split"] != "train").to_numpy()
@@ -118,7 +125,7 @@ def score_models(models: Mapping[str, Predictor], manifest: pd.DataFrame, tables
     train_labels = manifest.loc[training_rows(manifest), "label"].tolist()
     probabilities = {MAJORITY: majority_probabilities(train_labels, labels, len(rows))}
     probabilities |= {name: subject.answer_all() for name, subject in subjects.items()}
-    return Scores(labels, rows, probabilities)
+    return Scores(labels, rows, probabilities, metric)
 
 
 def look_closely(
@@ -134,4 +141,4 @@ def look_closely(
     last = (manifest["split"] == SPLITS[-1]).to_numpy()
     rows = manifest[last].reset_index(drop=True)
     subjects = together(models, rows, {modality: table.select(last) for modality, table in tables.items()})
-    return findings(splits, subjects, scores.champion, params.slice_rows)
+    return findings(splits, subjects, scores.champion, params)

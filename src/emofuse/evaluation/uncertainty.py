@@ -6,7 +6,7 @@ Utterances of a dialogue are alike in speaker, topic and mood, so that dialogues
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,29 +95,22 @@ class Bootstrap:
             self.dialogues, np.full(self.dialogues, 1 / self.dialogues), size=resamples
         ).astype(np.float64)
 
-    def scores(
-        self,
-        actual: NDArray[np.integer],
-        predicted: NDArray[np.integer],
-        classes: int,
-        measure: Callable[[NDArray[np.float64]], NDArray[np.float64]] = scores,
-    ) -> Estimate:
-        """What is measured on confusion matrices: by default the metrics of `METRICS`.
+    def scores(self, actual: NDArray[np.integer], predicted: NDArray[np.integer], classes: int) -> Estimate:
+        """The metrics of `METRICS`.
 
         Args:
             actual: the class of each row, shape (n,).
             predicted: the answer for each row, shape (n,).
             classes: how many there are.
-            measure: gives figures of shape (..., m) of confusion matrices of shape (..., classes, classes).
         """
         cells = (self.codes * classes + actual) * classes + predicted
         flat = np.bincount(cells, minlength=self.dialogues * classes**2).reshape(self.dialogues, -1).astype(float)
         total = flat.sum(axis=0)
         shape = (-1, classes, classes)
         return Estimate(
-            measure(total.reshape(shape))[0],
-            measure((self.counts @ flat).reshape(shape)),
-            measure((total - flat).reshape(shape)),
+            scores(total.reshape(shape))[0],
+            scores((self.counts @ flat).reshape(shape)),
+            scores((total - flat).reshape(shape)),
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from emofuse.core.errors import DataError
-from emofuse.core.metrics import METRICS
+from emofuse.core.metrics import METRICS, worded
 from emofuse.core.tables import atomic_write
 from emofuse.evaluation.comparison import Comparison
 from emofuse.reporting.pages import render, score, signed, spread
@@ -14,7 +14,7 @@ from emofuse.reporting.pages import render, score, signed, spread
 def comparison_lines(comparison: Comparison) -> list[list[str]]:
     """The table in words: a heading, then a row a source."""
     first = comparison.names[0]
-    lines = [["", *(name.replace("_f1", " F1") for name in METRICS), "less the first", "wins"]]
+    lines = [["", *(worded(name) for name in METRICS), "less the first", "wins"]]
     for name in comparison.names:
         metrics = [f"{score(each['value'])}\n{spread(each)}" for each in comparison.scores[name].values()]
         apart = comparison.difference(name, first)

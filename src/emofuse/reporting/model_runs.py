@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from emofuse.core.metrics import METRICS
 from emofuse.core.params import Params
 from emofuse.core.paths import MODELS_DIR, REPORTS_DIR
 from emofuse.core.tables import read_json
@@ -84,9 +85,8 @@ def model_run(name: str, params: Params, final: dict[str, float]) -> ModelRun:
         return ModelRun(name, {"model": name, "seed": params.seed}, final, files=tuple(files))
     folder = REPORTS_DIR / "training" / name
     folds = pd.DataFrame(read_json(folder / "folds.json"))
-    measured = ["accuracy", "weighted_f1", "macro_f1"]
-    final |= {f"cv/{metric}": float(folds[metric].mean()) for metric in measured}
-    steps = {f"fold/{metric}": list(enumerate(folds[metric].astype(float), start=1)) for metric in measured}
+    final |= {f"cv/{metric}": float(folds[metric].mean()) for metric in METRICS}
+    steps = {f"fold/{metric}": list(enumerate(folds[metric].astype(float), start=1)) for metric in METRICS}
     final |= {f"cv/{metric}": value for metric, value in read_json(folder / "calibration.json").items()}
     if name == ENSEMBLE:
         final |= {f"weight/{member}": weight for member, weight in read_json(folder / "weights.json").items()}

@@ -8,6 +8,8 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from emofuse.core.metrics import worded
+
 
 def render(template: str, folder: Path = Path(__file__).parent, **content: Any) -> str:
     """Fill a template of a folder, this one unless given; what stands in HTML and SVG is escaped."""
@@ -19,7 +21,7 @@ def render(template: str, folder: Path = Path(__file__).parent, **content: Any) 
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"score": score, "signed": signed, "spread": spread, "points": points}
+    environment.filters |= {"score": score, "signed": signed, "spread": spread, "points": points, "worded": worded}
     return environment.get_template(template).render(**content)
 
 

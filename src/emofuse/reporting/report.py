@@ -62,9 +62,9 @@ class Material:
         return [name for name in wanted if name != self.findings["champion"]]
 
     def ranked(self) -> list[str]:
-        """Models, the best weighted F1 on dev first."""
+        """Models, the best on dev first."""
         dev = next(iter(self.findings["scores"].values()))
-        return sorted(dev, key=lambda name: -dev[name]["weighted_f1"]["value"])
+        return sorted(dev, key=lambda name: -dev[name][self.findings["champion_metric"]]["value"])
 
     def subset_rows(self) -> list[list[Mapping[str, Any]]]:
         """What each fusion, in order, scores from each subset of the modalities, the best of the first on top."""

@@ -83,6 +83,7 @@ class Fold:
     accuracy: float
     weighted_f1: float
     macro_f1: float
+    unweighted_recall: float
     rows: int
 
     @classmethod

@@ -17,7 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, LinearSVC
 
 from emofuse.core.errors import DataError
-from emofuse.core.metrics import METRICS, scores, unweighted_recall
+from emofuse.core.metrics import METRICS
 from emofuse.core.params import ExtractorParams, VisualParams
 from emofuse.core.progress import progress
 from emofuse.core.records import FeatureTable, Utterance
@@ -36,7 +36,7 @@ CLASSIFIERS: dict[str, Callable[[int], object]] = {
 }
 ALL = "all"
 RESAMPLES = 2000
-SCORES = ("accuracy", "unweighted_recall", "weighted_f1")
+SCORES = ("accuracy", "unweighted_recall", "weighted_f1")  # of `METRICS`, as the table shows them
 Strings = NDArray[np.str_]
 
 
@@ -128,7 +128,7 @@ def probe(params: ExtractorParams, data: Labelled, classifiers: Sequence[str], f
 
     def measured(answers: Strings) -> Estimate:
         """The scores of answers to the held-out rows."""
-        return bootstrap.scores(codes[scored], np.searchsorted(labels, answers), len(labels), _scored)
+        return bootstrap.scores(codes[scored], np.searchsorted(labels, answers), len(labels))
 
     majority = measured(_answers("majority", values, data.labels, parts)[scored])
     rows = [ProbeRow("majority class", "majority", 0, None, _as_json(majority), {})]
@@ -147,15 +147,8 @@ def probe(params: ExtractorParams, data: Labelled, classifiers: Sequence[str], f
     return Probe(rows, len(scored), len(data.labels) - len(scored), int((~table.present).sum()))
 
 
-def _scored(confusions: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The figures of `SCORES`, shape (..., 3)."""
-    figures = scores(confusions)
-    accuracy, weighted_f1 = (figures[..., METRICS.index(name)] for name in ("accuracy", "weighted_f1"))
-    return np.stack([accuracy, unweighted_recall(confusions), weighted_f1], axis=-1)
-
-
 def _as_json(estimate: Estimate) -> dict[str, dict[str, float | None]]:
-    return {name: estimate.to_json(index) for index, name in enumerate(SCORES)}
+    return {name: estimate.to_json(METRICS.index(name)) for name in SCORES}
 
 
 def _choices(groups: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
