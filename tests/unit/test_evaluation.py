@@ -54,6 +54,7 @@ def rows() -> pd.DataFrame:
             "position": number % 6,
             "dialogue_length": 6,
             "speaker": np.where(number % 4 < 2, "Ross", "Rachel"),
+            "intensity": np.where(number % 2 == 0, "strong", ""),
             "text": "well I never",
             "clip": None,
             "label": chance.choice(LABELS, size=COUNT, p=[0.2, 0.3, 0.5]),
@@ -182,6 +183,7 @@ def test_slices_are_named_counted_and_sorted_from_the_worst(
     assert [each["weighted_f1"]["value"] for each in told] == sorted(each["weighted_f1"]["value"] for each in told)
     found = {(kind, value): int(chosen.sum()) for kind, value, chosen in slices}
     assert found[("position", "first line")] == found[("position", "last line")] == COUNT // 6
+    assert found[("intensity", "strong")] == COUNT // 2
     assert found[("missing", "visual")] == COUNT - tables["visual"].present.sum()
     shifted = [a != b for a, b in zip(rows["label"][1:], rows["label"], strict=False)]
     shifts = sum(shift for number, shift in enumerate(shifted, start=1) if number % 6)

@@ -235,14 +235,14 @@ def test_the_layout_that_the_docs_build_works(
     params: Params, tmp_path: Path, clip: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = (ROOT / "docs/datasets/own-layout.md").read_text(encoding="utf-8")
-    (tmp_path / "folders.py").write_text(page.split("```python\n")[1].split("```")[0], encoding="utf-8")
+    (tmp_path / "by_speaker.py").write_text(page.split("```python\n")[1].split("```")[0], encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setitem(LAYOUTS, "folders", "folders:read_folders")
+    monkeypatch.setitem(LAYOUTS, "by_speaker", "by_speaker:read_by_speaker")
     for number in range(12):
-        path = tmp_path / ("joy", "fear")[number % 2] / f"{number}.mp4"
+        path = tmp_path / f"s{number // 2}" / f"{('joy', 'fear')[number % 2]}_{number}.mp4"
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(clip)
-    manifest, _ = build_manifest(ingest(params, tmp_path, "folders"), SEED)
+    manifest, _ = build_manifest(ingest(params, tmp_path, "by_speaker"), SEED)
     assert list(manifest.columns) == MANIFEST.names
     assert manifest["label"].value_counts().to_dict() == {"joy": 6, "fear": 6}
 

@@ -11,10 +11,19 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from emofuse.core.errors import ParamsError, guard, listed
-from emofuse.core.layouts import LAYOUTS
+from emofuse.core.layouts import LAYOUTS, WITH_SETS
 from emofuse.core.numerics import Mode
 from emofuse.core.records import CONTEXT_LINES
 from emofuse.core.text import normal_label
@@ -100,6 +109,7 @@ class IngestParams(Section):
 
     layout: str
     root: Path
+    set: str | None
     shares: ShareParams
     labels: dict[str, str | None]
     drop_leaks: bool
@@ -112,6 +122,13 @@ class IngestParams(Section):
         if layout not in LAYOUTS:
             raise ValueError(f"expected one of {', '.join(LAYOUTS)}")
         return layout
+
+    @field_validator("set")
+    @classmethod
+    def _has_sets(cls, name: str | None, info: ValidationInfo) -> str | None:
+        if name is not None and info.data.get("layout") not in WITH_SETS:
+            raise ValueError(f"only the layouts {', '.join(WITH_SETS)} have sets by name; set it to null")
+        return name
 
     @field_validator("labels")
     @classmethod

@@ -57,6 +57,7 @@ class ManifestRow(BaseModel):
         position: 0-based rank in the dialogue; None where the row stands alone.
         dialogue_length: utterances in the dialogue; None where the row stands alone.
         label: None where unlabelled.
+        intensity: of the emotion, in the corpus's own word; empty where unknown.
         row_id: names the row in a submission.
         source: the file that holds the row.
         row: its number there, from 1, the header not counted.
@@ -79,6 +80,7 @@ class ManifestRow(BaseModel):
     position: Rank
     dialogue_length: Length
     label: Annotated[str | None, Field(min_length=1), AsRead("")]
+    intensity: Annotated[str, AsRead("")]
     row_id: Annotated[str, AsRead(None)]
     source: Annotated[str, AsRead("")]
     row: Annotated[int, Field(ge=0), AsRead(None)]

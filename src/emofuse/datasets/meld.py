@@ -42,7 +42,7 @@ def read_meld(params: IngestParams) -> RawRows:
         DataError: the root or a CSV is missing, or a CSV can't be read or lacks a column.
     """
     root = existing(params.root, f"the folder that holds {SPLITS['train'][0]}")
-    tables = {split: _find(root, name) for split, (name, _) in SPLITS.items()}
+    tables = {split: find_below(root, name) for split, (name, _) in SPLITS.items()}
     absent = [SPLITS[split][0] for split, path in tables.items() if path is None]
     if absent:
         raise DataError(
@@ -51,7 +51,7 @@ def read_meld(params: IngestParams) -> RawRows:
         )
     notes: list[str] = []
     frames = [
-        read_meld_table(root, Part(split, path, _find(root, SPLITS[split][1]), params.id), notes)
+        read_meld_table(root, Part(split, path, find_below(root, SPLITS[split][1]), params.id), notes)
         for split, path in tables.items()
         if path is not None
     ]
@@ -130,7 +130,8 @@ def _clips_of(frame: pd.DataFrame, root: Path, part: Part, notes: list[str]) -> 
     return pd.Series(paths, dtype=object)
 
 
-def _find(root: Path, name: str) -> Path | None:
+def find_below(root: Path, name: str) -> Path | None:
+    """A file or folder of this name in a folder or up to two below it; None where there is none."""
     paths = (path for pattern in (name, f"*/{name}", f"*/*/{name}") for path in sorted(root.glob(pattern)))
     return next(paths, None)
 

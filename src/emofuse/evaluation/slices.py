@@ -58,6 +58,7 @@ def _values(rows: pd.DataFrame, tables: Mapping[str, FeatureTable]) -> Iterator[
     place = rows["position"].astype(float) / (length - 1).clip(lower=1)
     words = rows["text"].fillna("").str.split().str.len().astype(float)
     yield "speaker", rows["speaker"].mask(rows["speaker"] == "")
+    yield "intensity", rows["intensity"].mask(rows["intensity"] == "")
     yield "dialogue", pd.cut(length, [0, 5, 10, 15, np.inf], labels=LENGTHS)
     yield "position", pd.cut(place, [-1, 0, 0.5, 0.999, 1], labels=PLACES)
     yield "text", pd.cut(words, [-1, 0, 3, 8, 15, np.inf], labels=WORDS)
