@@ -16,11 +16,13 @@ from emofuse.core.paths import MODELS_DIR
 from emofuse.core.progress import progress
 from emofuse.evaluation.probe.command import probe_command
 from emofuse.extraction.cache import FeatureCache
+from emofuse.fetch.command import fetch_command
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Emotion recognition in filmed dialogues.")
 cache = typer.Typer(no_args_is_help=True, help="What was extracted once, so that it is not extracted again.")
 app.add_typer(cache, name="cache")
 app.command("probe")(probe_command)
+app.command("fetch")(fetch_command)
 
 Model = Annotated[Path, typer.Option(help="the folder of a bundle")]
 JsonLines = Annotated[bool, typer.Option("--json", help="a line of JSON each, not a table")]

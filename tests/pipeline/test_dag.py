@@ -42,7 +42,7 @@ def test_stage_depends_on_the_rooms_that_it_imports_from(stage: str) -> None:
 ROOMS = (
     {"core"},
     {"media", "datasets"},
-    {"features", "extraction", "transcription"},
+    {"features", "extraction", "transcription", "fetch"},
     {"fusion"},
     {"training"},
     {"inference"},

@@ -18,6 +18,7 @@ from emofuse.datasets import values
 from emofuse.datasets.clips import ClipFolder, content_hashes
 from emofuse.datasets.contract import validate
 from emofuse.datasets.duplicates import find_duplicates
+from emofuse.datasets.provenance import provenance_notes
 from emofuse.datasets.raw_rows import RawRows
 from emofuse.datasets.splits import cut
 
@@ -39,7 +40,7 @@ def build_manifest(params: IngestParams, seed: int, cache: Path | None = None) -
     """
     read: Callable[[IngestParams], RawRows] = resolve_name(LAYOUTS[params.layout])
     raw = read(params)
-    frame, notes = raw.completed(), list(raw.notes)
+    frame, notes = raw.completed(), [*provenance_notes(params.root), *raw.notes]
     if frame.empty:
         raise DataError(f"{params.root}: found no rows, expected at least one utterance a split")
     _read_values(frame, params)

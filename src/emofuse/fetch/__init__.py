@@ -1,0 +1,1 @@
+"""Corpora brought from their official addresses: checked, unpacked with care, recorded."""
