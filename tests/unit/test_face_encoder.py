@@ -141,7 +141,7 @@ def test_bf16_is_refused_where_bytes_must_be_the_same(tmp_path: Path) -> None:
 def test_the_surest_faces_are_chosen_over_the_whole_clip() -> None:
     patch = np.zeros((144, 144), np.uint8)
     sure = [0.5, 0.9, 0.6, 0.7, 0.4, 0.8, 0.99, 0.3]
-    track = [Sighting(n, Detection((0, 0, 9, 9), s), patch, (0, 0, 0), (448, 252)) for n, s in enumerate(sure)]
+    track = [Sighting(n, Detection((0, 0, 9, 9), s), patch, patch, (0, 0, 0), (448, 252)) for n, s in enumerate(sure)]
     assert [sighting.time for sighting in chosen_faces(track, 4)] == [1, 3, 5, 6]
     assert [sighting.time for sighting in chosen_faces(track[:2], 4)] == [0, 1]
 

@@ -183,7 +183,7 @@ def test_the_network_finds_a_turned_face_and_alignment_turns_it_upright(network:
     def difference(one: Gray, other: Gray) -> float:
         return float(np.abs(hog([one]) - hog([other])).mean())
 
-    mended = difference(*(upright(patch, face) for patch, face in zip(patches, faces, strict=True)))
+    mended = difference(*(upright(face)(patch) for patch, face in zip(patches, faces, strict=True)))
     assert mended < 0.8 * difference(*map(plain, patches))
 
 
@@ -394,7 +394,7 @@ def test_overlap_is_intersection_over_union() -> None:
 
 def test_a_face_without_landmarks_is_left_as_it_stands() -> None:
     patch = np.random.default_rng(0).integers(0, 255, (PATCH, PATCH), np.uint8)
-    face = upright(patch, Detection((0, 0, 96, 96)))
+    face = upright(Detection((0, 0, 96, 96)))(patch)
     assert face.shape == (FACE, FACE)
     assert (face == plain(patch)).all()
 
@@ -464,7 +464,7 @@ def test_the_peak_is_the_frame_that_differs_most() -> None:
 
 def seen(time: float, box: tuple[int, int, int, int], moved: float = 0.0) -> Sighting:
     patch = np.random.default_rng(box[2]).integers(0, 255, (PATCH, PATCH), np.uint8)
-    return Sighting(time, Detection(box), patch, (moved, moved, moved), (448, 252))
+    return Sighting(time, Detection(box), patch, patch, (moved, moved, moved), (448, 252))
 
 
 def test_faces_are_followed_and_a_cut_starts_new_ones() -> None:
@@ -486,7 +486,8 @@ def test_faces_of_one_shot_after_another_are_all_kept() -> None:
 
 
 def test_a_face_that_is_seen_once_has_no_motion() -> None:
-    once = Sighting(0, Detection((0, 0, 9, 9)), np.zeros((PATCH, PATCH), np.uint8), (np.nan,) * 3, (448, 252))
+    flat = np.zeros((PATCH, PATCH), np.uint8)
+    once = Sighting(0, Detection((0, 0, 9, 9)), flat, flat, (np.nan,) * 3, (448, 252))
     assert np.isnan(motion([once], np.nan)).all()
     assert len(motion([once], np.nan)) == len(MOTION.columns)
 

@@ -190,13 +190,16 @@ def _whole_frames(container: InputContainer, stream: VideoStream | AudioStream, 
         MediaError: the track is damaged, or ends before its time; this comes after the frames before.
     """
     rate = float(stream.average_rate or GUESSED_RATE) if isinstance(stream, VideoStream) else stream.sample_rate
+    tracks = [*video_streams(container), *container.streams.audio]
+    ticks = {track.index: float(track.time_base or 0) for track in tracks}  # seconds; fractions take long to multiply
     count = 0
     furthest = 0.0  # of all tracks, seconds
     try:
-        for packet in container.demux([*video_streams(container), *container.streams.audio]):
-            if packet.pts is not None and packet.time_base:
-                furthest = max(furthest, float((packet.pts + (packet.duration or 0)) * packet.time_base))
-            if packet.stream.index != stream.index:
+        for packet in container.demux(tracks):
+            number = packet.stream.index
+            if packet.pts is not None:
+                furthest = max(furthest, (packet.pts + (packet.duration or 0)) * ticks[number])
+            if number != stream.index:
                 continue
             for frame in stream.decode(packet):
                 if frame.is_corrupt and not count:

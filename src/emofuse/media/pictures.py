@@ -31,12 +31,19 @@ def gray_picture(data: bytes, width: int) -> NDArray[np.uint8]:
     return narrowed(picture.astype(np.uint8, copy=False), width)
 
 
+def resized(picture: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
+    """A picture of another size; halved as often as that goes, which is quicker than one mean over uneven areas."""
+    while picture.shape[1] >= 2 * width and picture.shape[0] >= 2 * height:
+        half = picture.shape[1] // 2, picture.shape[0] // 2
+        picture = cv2.resize(picture, half, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    return cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR_EXACT).astype(np.uint8, copy=False)
+
+
 def narrowed(picture: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
     """A picture no wider than `width`, aspect ratio kept."""
     if picture.shape[1] <= width:
         return picture
-    size = width, max(1, round(picture.shape[0] * width / picture.shape[1]))
-    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    return resized(picture, width, max(1, round(picture.shape[0] * width / picture.shape[1])))
 
 
 def gray(frame: av.VideoFrame, width: int) -> NDArray[np.uint8]:
@@ -45,8 +52,8 @@ def gray(frame: av.VideoFrame, width: int) -> NDArray[np.uint8]:
     shades, full = _brightness(frame)
     shown = shades.shape[turns % 2 - 1]
     if shown > width:
-        size = [max(1, round(side * width / shown)) for side in shades.shape]
-        shades = cv2.resize(shades, (size[1], size[0]), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+        high, wide = (max(1, round(side * width / shown)) for side in shades.shape)
+        shades = resized(shades, wide, high)
     if not full:
         shades = cv2.LUT(shades, FULL_RANGE).astype(np.uint8, copy=False)
     return np.ascontiguousarray(np.rot90(shades, turns))

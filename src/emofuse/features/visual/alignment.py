@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 
@@ -15,20 +17,18 @@ PATCH = round(FACE * (1 + 2 * MARGIN))
 PLACES = np.array([[27.5, 38.4], [68.5, 38.4], [48.0, 60.9], [31.5, 78.6], [64.5, 78.6]])
 
 
-def upright(patch: Gray, face: Detection) -> Gray:
-    """The face of a patch as it stands upright, uint8 of shape (96, 96).
+def upright(face: Detection) -> Callable[[Gray], Gray]:
+    """What turns a patch of a face upright, to uint8 of shape (96, 96).
 
     The similarity that brings its landmarks nearest to their places, by least squares (Umeyama, PAMI 1991); a face
-    without landmarks is left as it stands.
-
-    Args:
-        patch: as `cut_out` gives it with `PATCH` and `MARGIN`.
-        face: whose patch it is.
+    without landmarks is left as it stands. A patch is as `cut_out` gives it with `PATCH` and `MARGIN`.
     """
     if face.landmarks is None:
-        return plain(patch)
+        return plain
     turn = similarity(in_patch(face.landmarks, face.box))
-    return cv2.warpAffine(patch, turn, (FACE, FACE), borderMode=cv2.BORDER_REPLICATE).astype(np.uint8, copy=False)
+    return lambda patch: cv2.warpAffine(patch, turn, (FACE, FACE), borderMode=cv2.BORDER_REPLICATE).astype(
+        np.uint8, copy=False
+    )
 
 
 def plain(patch: Gray) -> Gray:

@@ -12,14 +12,16 @@ from numpy.typing import NDArray
 from emofuse.core.params import VisualParams
 from emofuse.core.weights import CENTERFACE
 from emofuse.features.visual.detectors import SAME, Box, Detection, Gray, cut_out, is_new, overlap, with_margin
+from emofuse.media.pictures import resized
 
 OUTPUTS = ("537", "538", "539", "540")  # heat, log of height and width, offset of the middle, landmarks
 CELL = 4  # pixels of a picture that one place of the outputs stands for
 STRIDE = 32  # sides of a picture are multiples of it
-SEARCH, CLOSE = 448, 160  # longest side of the frame in a search, and in one for a face that fills it; pixels
+SEARCH, LEAST = 448, 160  # longest side of the frame in a search: at most, and for a smaller one; pixels
+CLOSE, ROOM = 104, 28  # the same in a search for a face that fills it, and what is black on each side of it; pixels
 CROP, CROP_MARGIN = 96, 0.35  # side of the picture of a known face's surroundings, and their share of it on each side
 SURE = 0.4  # least heat of a new face: in the search, or where it is looked at once more because it is less there
-DOUBTFUL, STILL_SURE = 0.15, 0.15  # least heat of a face that is looked at once more, and of one that is followed
+DOUBTFUL, STILL_SURE = 0.06, 0.15  # least heat of a face that is looked at once more, and of one that is followed
 SQUARE, RISE = 0.88, 0.037  # side of the square from brows to chin, and how far its middle lies up, by the box's height
 NETS = 6  # sizes of picture whose networks are kept
 GRAIN = 16  # parts of a pixel that landmarks are rounded to
@@ -34,30 +36,29 @@ class CenterFace:
         self._nets: OrderedDict[tuple[int, ...], cv2.dnn.Net] = OrderedDict()
 
     def search(self, frame: Gray) -> list[Detection]:
-        """All faces of a frame, largest first; a face too large for the network is looked for in a smaller picture."""
-        least = self._min_face * min(frame.shape)
-        faces = self._confirmed(frame, SEARCH, least)
-        if not faces and max(frame.shape) > CLOSE:
-            faces = self._confirmed(frame, CLOSE, least)
+        """All faces of a frame, largest first; for one that fills it, it is made small and given a margin."""
+        longest = max(frame.shape)
+        whole = self._search(frame, min(SEARCH / longest, max(1.0, LEAST / longest)), 0)
+        faces = self._confirmed(frame, whole) or self._confirmed(frame, self._search(frame, CLOSE / longest, ROOM))
         return sorted(faces, key=lambda face: (-face.box[2], *face.box))
 
-    def _confirmed(self, frame: Gray, longest: int, least: float) -> list[Detection]:
+    def _confirmed(self, frame: Gray, candidates: list[Detection]) -> list[Detection]:
+        least = self._min_face * min(frame.shape)
         faces: list[Detection] = []
-        for face in self._search(frame, longest):
+        for face in candidates:
             sure = face if face.confidence >= SURE else self.near(frame, face)
             if sure is not None and sure.confidence >= SURE and sure.box[2] >= least and is_new(sure, faces):
                 faces.append(sure)
         return faces
 
-    def _search(self, frame: Gray, longest: int) -> list[Detection]:
-        ratio = min(longest / max(frame.shape), max(1.0, CLOSE / max(frame.shape)))
+    def _search(self, frame: Gray, ratio: float, room: int) -> list[Detection]:
+        """What may be a face of a frame that is reduced by `ratio`, with so many black pixels around it."""
         height, width = (max(1, round(side * ratio)) for side in frame.shape)
-        small = cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA if ratio < 1 else cv2.INTER_LINEAR)
-        room = [-side % STRIDE for side in (height, width)]
-        picture = cv2.copyMakeBorder(small, 0, room[0], 0, room[1], cv2.BORDER_CONSTANT)
-        return [
-            _placed(face, 1 / ratio, (0, 0)) for face in self._faces(picture.astype(np.uint8, copy=False), DOUBTFUL)
-        ]
+        small = resized(frame, width, height)
+        down, right = (room + -(side + 2 * room) % STRIDE for side in (height, width))
+        picture = cv2.copyMakeBorder(small, room, down, room, right, cv2.BORDER_CONSTANT).astype(np.uint8, copy=False)
+        corner = -round(room / ratio), -round(room / ratio)
+        return [_placed(face, 1 / ratio, corner) for face in self._faces(picture, DOUBTFUL)]
 
     def near(self, frame: Gray, last: Detection) -> Detection | None:
         """A face that was seen in the frame before, looked for around its last place."""
@@ -70,18 +71,19 @@ class CenterFace:
     def _faces(self, picture: Gray, sure: float) -> list[Detection]:
         """The faces of a picture whose sides are multiples of `STRIDE`, surest first, in its pixels."""
         heat, size, offset, points = (output[0] for output in self._forward(picture))
+        y, x = np.nonzero(heat[0] > sure)
+        order = np.argsort(-heat[0, y, x], kind="stable")
+        y, x = y[order], x[order]
+        sizes = np.exp(size[::-1, y, x].astype(np.float64)) * CELL  # (width and height, faces)
+        middles = (np.stack([x, y]) + 0.5 + offset[::-1, y, x]) * CELL
+        sides = SQUARE * sizes[1]
+        corners = middles - sides / 2 - [np.zeros(len(x)), RISE * sizes[1]]
+        boxes = np.round([*corners, sides]).astype(int).T.tolist()
+        landmarks = (middles - sizes / 2 + points[:, y, x].reshape(5, 2, -1)[:, ::-1] * sizes).transpose(2, 0, 1)
         faces: list[Detection] = []
-        places = np.argwhere(heat[0] > sure)
-        for y, x in places[np.argsort(-heat[0][heat[0] > sure], kind="stable")]:
-            height, width = np.exp(size[:, y, x].astype(np.float64)) * CELL
-            middle = (np.array([x, y]) + 0.5 + offset[::-1, y, x]) * CELL
-            corner = middle - np.array([width, height]) / 2
-            landmarks = corner + points[:, y, x].reshape(5, 2)[:, ::-1] * [width, height]
-            side = SQUARE * height
-            left, top = middle - [side / 2, side / 2 + RISE * height]
-            box = round(left), round(top), round(side), round(side)
-            face = Detection(box, float(heat[0, y, x]), landmarks)
-            if box[2] and is_new(face, faces):
+        for number, (left, top, side) in enumerate(boxes):
+            face = Detection((left, top, side, side), float(heat[0, y[number], x[number]]), landmarks[number])
+            if side and is_new(face, faces):
                 faces.append(face)
         return faces
 

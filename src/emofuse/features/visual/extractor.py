@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -104,36 +103,33 @@ class VisualExtractor(OneByOne):
             return []
         from emofuse.features.visual.encoder import chosen_faces, encoded
 
-        faces = [upright(seen.patch, seen.face) for seen in chosen_faces(face, self.params.encoder_frames)]
+        faces = [seen.aligned for seen in chosen_faces(face, self.params.encoder_frames)]
         return [encoded(faces, self.params)]
 
     def sightings(self, frames: Iterable[tuple[float, Gray]]) -> Iterator[list[Sighting]]:
         """The faces of each frame, which comes with its time."""
         before: SearchedFrame | None = None
         for look in self._finder.look_through(frames):
-            patches = [cut_out(look.frame, face.box, PATCH, MARGIN) for face in look.faces]
-            yield [
-                Sighting(look.time, face, patch, _change(face, patch, before), look.frame.shape[::-1], look.shot)
-                for face, patch in zip(look.faces, patches, strict=True)
-            ]
+            yield [_sighting(look, face, before) for face in look.faces]
             before = look
 
     def _values(self, face: Track, loudness: Loudness) -> Mapping[str, Callable[[], NDArray[np.float32]]]:
-        faces = [plain(sighting.patch) for sighting in face]
-        turned = cache(lambda: [upright(sighting.patch, sighting.face) for sighting in face])
+        faces, turned = [plain(sighting.patch) for sighting in face], [sighting.aligned for sighting in face]
         return {
             "pixels": lambda: pixels(faces),
             "edges": lambda: edges(faces),
-            "hog": lambda: hog(turned()),
-            "mouth": lambda: mouth(turned()),
-            "lbp": lambda: lbp(turned()),
-            "gabor": lambda: gabor(turned()),
+            "hog": lambda: hog(turned),
+            "mouth": lambda: mouth(turned),
+            "lbp": lambda: lbp(turned),
+            "gabor": lambda: gabor(turned),
             "motion": lambda: motion(face, loudness.agreement(face)),
         }
 
 
-def _change(face: Detection, patch: Gray, before: SearchedFrame | None) -> tuple[float, float, float]:
-    """What `moved` gives for a face that was there in the frame before too, else NaN."""
-    if before is None or all(overlap(face.box, other.box) < SAME for other in before.faces):
-        return math.nan, math.nan, math.nan
-    return moved(upright(patch, face), upright(cut_out(before.frame, face.box, PATCH, MARGIN), face))
+def _sighting(look: SearchedFrame, face: Detection, before: SearchedFrame | None) -> Sighting:
+    patch, turn = cut_out(look.frame, face.box, PATCH, MARGIN), upright(face)
+    aligned = turn(patch)
+    change = math.nan, math.nan, math.nan
+    if before is not None and any(overlap(face.box, other.box) >= SAME for other in before.faces):
+        change = moved(aligned, turn(cut_out(before.frame, face.box, PATCH, MARGIN)))
+    return Sighting(look.time, face, patch, aligned, change, look.frame.shape[::-1], look.shot)

@@ -28,6 +28,7 @@ class Sighting:
         time: seconds from the clip's first frame.
         face: where it is.
         patch: the face and its surroundings, uint8 of shape (side, side).
+        aligned: the face as it stands upright, uint8 of shape (96, 96).
         moved: mean change since the frame before of the whole face, its brow and its mouth, 0 to 1; NaN in the first.
         size: width and height of the frame, in pixels.
         shot: number of the shot that the frame belongs to.
@@ -36,6 +37,7 @@ class Sighting:
     time: float
     face: Detection
     patch: NDArray[np.uint8]
+    aligned: NDArray[np.uint8]
     moved: tuple[float, float, float]
     size: tuple[int, int]
     shot: int = 0
