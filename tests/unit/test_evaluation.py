@@ -358,6 +358,8 @@ def test_the_card_says_what_it_is_for_and_how_sure_it_is(found: dict[str, Any], 
         assert f"\n## {heading}\n" in card
     assert "not a reading of inner feeling" in " ".join(card.split())
     assert "None" not in card
+    write_card(tmp_path / "meld.md", material(found, layout="meld"))
+    assert "bind what was learnt from it; they are GPL-3.0: https" in (tmp_path / "meld.md").read_text()
 
 
 def test_a_thumbnail_is_small_and_the_same_each_time(tmp_path: Path) -> None:

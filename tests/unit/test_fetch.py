@@ -13,7 +13,7 @@ import tarfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -22,7 +22,7 @@ import pytest
 from typer.testing import CliRunner
 
 from emofuse.cli import app
-from emofuse.core.layouts import LAYOUTS
+from emofuse.core.layouts import LAYOUTS, LICENCES
 from emofuse.core.params import Params
 from emofuse.datasets.manifest import build_manifest
 from emofuse.datasets.provenance import SOURCE_FILE, read_provenance
@@ -125,7 +125,7 @@ def publish(
     """Make a corpus `mine` of one file that the server has."""
     server.files[name] = content
     files = (Remote(f"{server.url}/{name}", name, checksum),)
-    source = Source("Mine (Me, 2026)", "for all: https://example.org/licence", "folders", files, "of my page")
+    source = Source("Mine (Me, 2026)", "ravdess", files, "of my page")
     monkeypatch.setitem(SOURCES, "mine", source)
 
 
@@ -151,7 +151,7 @@ def test_nothing_comes_before_the_licence_is_accepted(
     publish(monkeypatch, server, "a.zip", zipped({"joy/1.wav": b"sound"}))
     code, output = fetch(tmp_path, "--root", str(tmp_path))
     assert code == 2
-    assert "licence: for all: https://example.org/licence" in output
+    assert f"licence: {LICENCES['ravdess']}" in output
     assert "nothing was fetched; read the licence, and where you keep to it, add --accept-licence" in output
     assert server.requests == []
 
@@ -171,7 +171,7 @@ def test_a_corpus_is_brought_unpacked_and_recorded_once(
     (file,) = record.files
     assert (file.path, file.url, file.bytes) == ("a", f"{server.url}/a.zip", len(packed))
     assert (file.sha256, file.checksum) == (hashlib.sha256(packed).hexdigest(), MD5)
-    assert output.index("licence:") < output.index("5.1 MB") < output.index("-S ingest.layout=folders")
+    assert output.index("licence:") < output.index("5.1 MB") < output.index("-S ingest.layout=ravdess")
     code, output = fetch(tmp_path)
     assert (code, len(server.requests)) == (0, 1)
     assert f"{tmp_path}/a: is there" in output
@@ -276,6 +276,20 @@ def test_without_a_checksum_it_says_so_and_records_what_came(
     assert left(tmp_path) == ["words.json"]
 
 
+@pytest.mark.parametrize("listed", [MD5, "md5:" + "0" * 32, None])
+def test_checksums_are_taken_from_the_record_that_lists_them(
+    monkeypatch: pytest.MonkeyPatch, server: Server, tmp_path: Path, listed: str | None
+) -> None:
+    publish(monkeypatch, server, "a.zip", zipped({"joy/1.wav": NOISE}))
+    monkeypatch.setitem(SOURCES, "mine", replace(SOURCES["mine"], record=f"{server.url}/record"))
+    if listed:
+        server.files["record"] = json.dumps({"files": [{"key": "a.zip", "checksum": listed}]}).encode()
+    code, output = fetch(tmp_path)
+    assert code == (2 if listed not in (MD5, None) else 0)
+    said = {MD5: f"as its publisher says ({MD5})", None: "it was held to none"}
+    assert said.get(listed, f"expected {listed}") in output
+
+
 def test_a_file_that_the_server_lacks_is_told(monkeypatch: pytest.MonkeyPatch, server: Server, tmp_path: Path) -> None:
     publish(monkeypatch, server, "a.zip", b"")
     server.files.clear()
@@ -311,7 +325,7 @@ from emofuse.fetch.bring import bring
 from emofuse.fetch.sources import Remote, Source
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), resource.RLIM_INFINITY))
 with guard():
-    bring(Source("t", "l", "folders", (Remote(sys.argv[1], "a.tar.gz"),)), Path(sys.argv[2]), print)
+    bring(Source("t", "ravdess", (Remote(sys.argv[1], "a.tar.gz"),)), Path(sys.argv[2]), print)
 """
 
 
@@ -430,7 +444,7 @@ def test_one_of_several_files_that_fails_leaves_the_others(
     publish(monkeypatch, server, "a.zip", zipped({"joy/1.wav": b"a"}))
     server.files["b.zip"] = zipped({"fear/1.wav": b"b"})
     files = tuple(Remote(f"{server.url}/{name}", name) for name in ("a.zip", "c.zip", "b.zip"))
-    monkeypatch.setitem(SOURCES, "mine", Source("Mine", "mine", "folders", files))
+    monkeypatch.setitem(SOURCES, "mine", Source("Mine", "ravdess", files))
     assert fetch(tmp_path)[0] == 2
     assert left(tmp_path) == ["a/joy/1.wav"]
     server.files["c.zip"] = zipped({"joy/2.wav": b"c"})
@@ -451,7 +465,7 @@ def test_what_was_brought_is_read_and_told_in_the_data_report(
     assert fetch(tmp_path / "root")[0] == 0
     manifest, notes = build_manifest(ingest(params, tmp_path / "root", "ravdess"), SEED)
     assert len(manifest) == len(files)
-    assert notes[0] == "Mine (Me, 2026); for all: https://example.org/licence"
+    assert notes[0] == f"Mine (Me, 2026); {LICENCES['ravdess']}"
     held = rf"sha256 {sha256}, held to its publisher's md5:{md5}"
     assert re.fullmatch(rf"speech came from {server.url}/speech\.zip on \d{{4}}-\d\d-\d\d, {held}", notes[1])
     (tmp_path / "root" / SOURCE_FILE).write_text('{"a user": "file of that name"}')
@@ -462,6 +476,7 @@ def test_what_was_brought_is_read_and_told_in_the_data_report(
 def test_every_source_is_whole() -> None:
     for name, source in SOURCES.items():
         assert source.layout in LAYOUTS, name
+        assert source.record.startswith("https://zenodo.org/api/records/") or not source.record
         assert bool(source.files) != bool(source.ask), name
         assert source.title and source.licence
         for remote in source.files:

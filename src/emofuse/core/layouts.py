@@ -20,5 +20,18 @@ LAYOUTS = {
     "iemocap_six": "emofuse.datasets.iemocap:read_iemocap_six",
     "emorynlp": "emofuse.datasets.emorynlp:read_emorynlp",
 }
+# The terms of the corpora that are known by name, which bind what is learnt from them.
+LICENCES = {
+    "meld": "GPL-3.0: https://github.com/declare-lab/MELD",
+    "ravdess": "CC BY-NC-SA 4.0, not for commercial use: https://creativecommons.org/licenses/by-nc-sa/4.0/",
+    "crema_d": "Open Database License 1.0, contents under the Database Contents License 1.0: "
+    "https://opendatacommons.org/licenses/odbl/1-0/",
+    "emodb": "free to use, http://emodb.bilderbar.info; audEERING publishes it as CC0 1.0",
+    "savee": "for research, after registration: http://kahlan.eps.surrey.ac.uk/savee",
+    "tess": "CC BY-NC-ND 4.0, not for commercial use and not to be passed on changed: https://doi.org/10.5683/SP2/E8H2MF",
+    "iemocap": "for research, by request: https://sail.usc.edu/iemocap",
+    "iemocap_six": "for research, by request: https://sail.usc.edu/iemocap",
+    "emorynlp": "Apache-2.0: https://github.com/emorynlp/emotion-detection",
+}
 # Of these `ingest.set` names the test rows.
 WITH_SETS = ("ravdess", "crema_d", "emodb", "savee", "tess", "iemocap", "iemocap_six")

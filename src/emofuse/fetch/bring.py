@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pooch
 
 from emofuse.core.errors import DataError
 from emofuse.datasets.provenance import FetchedFile, Provenance, read_provenance
-from emofuse.fetch.download import download
+from emofuse.fetch.download import download, listed_checksums
 from emofuse.fetch.sources import Remote, Source
 from emofuse.fetch.unpack import unpack
 
@@ -30,7 +31,9 @@ def bring(source: Source, root: Path, say: Callable[[str], None]) -> None:
         DataError: something can't be had, checked, unpacked or written, or stands in the way.
     """
     record = read_provenance(root) or Provenance(title=source.title, licence=source.licence)
-    for remote in source.files:
+    listed = listed_checksums(source.record) if source.record else {}
+    for named in source.files:
+        remote = replace(named, checksum=named.checksum or listed.get(named.path))
         target = root / remote.target
         recorded = any(file.path == remote.target for file in record.files)
         if recorded and target.exists():

@@ -128,6 +128,16 @@ def download(remote: Remote, folder: Path) -> Path:
         raise full(folder, error) from None
 
 
+def listed_checksums(record: str) -> dict[str, str]:
+    """What a record of Zenodo lists: `md5:...` by the name of a file; nothing where it can't be read."""
+    try:
+        with requests.get(record, timeout=PATIENCE) as response:
+            response.raise_for_status()
+            return {str(file["key"]): str(file["checksum"]) for file in response.json()["files"]}
+    except (requests.RequestException, ValueError, KeyError, TypeError):
+        return {}
+
+
 def _reason(error: requests.RequestException) -> str:
     inner = error.args[0] if error.args else error
     return f"{getattr(inner, 'reason', None) or inner}"[:200]

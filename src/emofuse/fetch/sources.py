@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from emofuse.core.layouts import LICENCES
+
 ARCHIVES = (".zip", ".tar.gz", ".tgz", ".tar")
 EMOBOX = "https://raw.githubusercontent.com/emo-box/EmoBox/fdc57b07574ee03ac9e6e952d51ce0df374e0303/data"
 ZENODO = "https://zenodo.org/records/1188976/files"
@@ -37,19 +39,24 @@ class Source:
 
     Attributes:
         title: what its authors call it, and whom to cite.
-        licence: its terms in a line, and where they stand.
         layout: of `ingest.layout`.
         files: what is brought; none where its authors give it on request alone.
         checksums: where those of the files come from.
+        record: of Zenodo's interface, where it lists the MD5 of each file; asked for files without a checksum here.
         ask: where to ask for it.
     """
 
     title: str
-    licence: str
     layout: str
     files: tuple[Remote, ...] = ()
     checksums: str = "none could be found; what comes is recorded"
+    record: str = ""
     ask: str = ""
+
+    @property
+    def licence(self) -> str:
+        """Its terms in a line, and where they stand."""
+        return LICENCES[self.layout]
 
 
 def _emobox(corpus: str, folds: int) -> tuple[Remote, ...]:
@@ -62,12 +69,10 @@ def _zenodo(name: str, checksum: str | None = None) -> Remote:
     return Remote(f"{ZENODO}/{name}?download=1", name, checksum)
 
 
-BY_NC_SA = "CC BY-NC-SA 4.0, not for commercial use: https://creativecommons.org/licenses/by-nc-sa/4.0/"
 RAVDESS = "RAVDESS (Livingstone and Russo, PLoS ONE 13(5), 2018)"
 SOURCES = {
     "ravdess": Source(
         RAVDESS + ", speech as sound, 208 MB",
-        BY_NC_SA,
         "ravdess",
         (
             _zenodo("Audio_Speech_Actors_01-24.zip", "md5:bc696df654c87fed845eb13823edef8a"),
@@ -77,15 +82,14 @@ SOURCES = {
     ),
     "ravdess_video": Source(
         RAVDESS + ", speech as video, about 13 GB",
-        BY_NC_SA,
         "ravdess",
         (*(_zenodo(f"Video_Speech_Actor_{n:02}.zip") for n in range(1, 25)), *_emobox("ravdess", 6)),
+        "of the archives: what https://zenodo.org/records/1188976 lists now",
+        record="https://zenodo.org/api/records/1188976",
     ),
     "crema_d": Source(
-        "CREMA-D (Cao et al., IEEE Transactions on Affective Computing 5(4), 2014), sound, about 600 MB",
-        "Open Database License 1.0, contents under the Database Contents License 1.0: "
-        "https://opendatacommons.org/licenses/odbl/1-0/. The authors ask users to fill out the form that "
-        "https://github.com/CheyneyComputerScience/CREMA-D names",
+        "CREMA-D (Cao et al., IEEE Transactions on Affective Computing 5(4), 2014), sound, about 600 MB; the "
+        "authors ask its users to fill out the form that github.com/CheyneyComputerScience/CREMA-D names",
         "crema_d",
         (
             Remote(f"{MIRROR}/{CREMA_D}/crema-d-mirror-{CREMA_D}.tar.gz?path=AudioWAV", "crema-d-mirror.tar.gz"),
@@ -94,13 +98,11 @@ SOURCES = {
     ),
     "emodb": Source(
         "EmoDB (Burkhardt et al., Interspeech 2005), 40 MB",
-        "free to use, http://emodb.bilderbar.info; audEERING publishes it as CC0 1.0",
         "emodb",
         (Remote("http://emodb.bilderbar.info/download/download.zip", "emodb.zip"), *_emobox("emodb", 5)),
     ),
     "tess": Source(
         "TESS (Pichora-Fuller and Dupuis, University of Toronto), about 270 MB",
-        "CC BY-NC-ND 4.0, not for commercial use and not to be passed on changed: https://doi.org/10.5683/SP2/E8H2MF",
         "tess",
         (
             Remote(
@@ -112,7 +114,6 @@ SOURCES = {
     ),
     "emorynlp": Source(
         "EmoryNLP (Zahiri and Choi, AAAI Workshop on Affective Content Analysis, 2018), words, 5 MB",
-        "Apache-2.0: https://github.com/emorynlp/emotion-detection",
         "emorynlp",
         tuple(
             Remote(f"https://raw.githubusercontent.com/emorynlp/emotion-detection/master/json/{name}", name)
@@ -121,19 +122,16 @@ SOURCES = {
     ),
     "meld": Source(
         "MELD (Poria et al., ACL 2019), about 10 GB",
-        "GPL-3.0: https://github.com/declare-lab/MELD",
         "meld",
-        (Remote("http://web.eecs.umich.edu/~mihalcea/downloads/MELD.Raw.tar.gz", "MELD.Raw.tar.gz"),),
+        (Remote("https://web.eecs.umich.edu/~mihalcea/downloads/MELD.Raw.tar.gz", "MELD.Raw.tar.gz"),),
     ),
     "savee": Source(
         "SAVEE (Jackson and Haq, University of Surrey, 2014)",
-        "for research, after registration",
         "savee",
         ask="http://kahlan.eps.surrey.ac.uk/savee/Download.html",
     ),
     "iemocap": Source(
         "IEMOCAP (Busso et al., Language Resources and Evaluation 42, 2008)",
-        "for research, by request",
         "iemocap",
         ask="https://sail.usc.edu/iemocap/iemocap_release.htm",
     ),

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from emofuse.core.layouts import LICENCES
 from emofuse.core.params import Params
 from emofuse.core.paths import MODELS_DIR, REPORTS_DIR
 from emofuse.core.tables import atomic_write, read_json
@@ -49,6 +50,11 @@ class Material:
     def synthetic(self) -> bool:
         """Whether the data is the built-in corpus."""
         return bool(self.data["dataset"]["layout"] == SYNTHETIC)
+
+    @property
+    def licence(self) -> str | None:
+        """The terms of the data, where it is a corpus that is known by name."""
+        return LICENCES.get(self.data["dataset"]["layout"])
 
     @property
     def headline(self) -> Mapping[str, float]:
