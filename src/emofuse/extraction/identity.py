@@ -8,13 +8,21 @@ from importlib.metadata import version
 from pathlib import Path
 
 from emofuse.core import numerics
-from emofuse.core.params import EMBEDDED, ExtractorParams, VisualParams
+from emofuse.core.params import EMBEDDED, AudioParams, ExtractorParams, VisualParams
 
 PACKAGE = Path(__file__).parents[1]
 # The rooms that make the features, and the libraries that they compute with. A test compares them with the imports.
 SOURCES = {
     "text": ("core/linear.py", "extraction/content.py", "features/pretrained.py", "features/text"),
-    "audio": ("extraction/clips.py", "features/audio", "features/contract.py", "media"),
+    "audio": (
+        "core/linear.py",
+        "extraction/clips.py",
+        "features/audio",
+        "features/contract.py",
+        "features/pretrained.py",
+        "media",
+        "transcription/voice_activity.py",
+    ),
     "visual": (
         "core/linear.py",
         "extraction/clips.py",
@@ -38,7 +46,7 @@ LIBRARIES = {
     "visual": ("av", "numpy", "opencv-python-headless"),
     "transcript": ("av", "numpy", "scipy", "tokenizers", "torch", "transformers"),
 }
-ENCODING = ("torch", "transformers")  # of faces, where they are encoded
+ENCODING = ("torch", "transformers")  # of sounds and faces, where they are encoded
 HEARING = {"recogniser", "language"}  # what of text's section a transcript depends on
 # Of the other sections all but what makes columns that are not cached.
 LEFT_OUT = {"finetune", "transcribe", *HEARING}
@@ -49,7 +57,9 @@ def identity(modality: str, params: ExtractorParams) -> str:
 
     What decides rounding is part of it; how it is run (workers, batches, engine) is not.
     """
-    encodes = isinstance(params, VisualParams) and params.encoder != "none"
+    encodes = isinstance(params, AudioParams | VisualParams) and (
+        params.encoder != "none" or "activity" in params.groups
+    )
     hearing = modality == "transcript"
     name: str | None = getattr(params, "recogniser" if hearing else "encoder", None)
     parts = {

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from emofuse.core.device import pick_device
 from emofuse.core.errors import ExtractorError
 from emofuse.core.hashes import FileHashes
-from emofuse.core.params import ExtractorParams, ExtractParams
+from emofuse.core.params import AudioParams, ExtractorParams, ExtractParams
 from emofuse.core.progress import Tally, tallied
 from emofuse.core.reasons import BLAMED, PASSING
 from emofuse.core.records import Extracted, Utterance
@@ -74,12 +75,18 @@ def _begun(task: Task, count: int, run: ExtractParams) -> Iterator[tuple[_Work, 
         cache.prune()
 
 
+def _in_batches(task: Task) -> bool:
+    """Whether the extractor is better run once for many utterances than once a core."""
+    encodes = isinstance(task.params, AudioParams) and task.params.encoder != "none"
+    return task.modality in ("text", "metadata", "transcript") or (encodes and pick_device() == "cuda")
+
+
 class _Work:
     def __init__(self, task: Task, cache: FeatureCache, hashes: FileHashes, run: ExtractParams) -> None:
         self._task = task
         self._cache = cache
         self._hashes = hashes
-        self._engine = Engine(run, own_process=task.modality in ("text", "metadata", "transcript"))
+        self._engine = Engine(run, own_process=_in_batches(task))
         self._identity = identity(task.modality, task.params) if task.content else ""
         self._kept: dict[bytes, Extracted] = {}  # what the cache can't hold
         self._proven = False  # whether the extractor has given features of any utterance

@@ -52,7 +52,7 @@ def make_extractor(
         case AudioParams():
             from emofuse.features.audio.extractor import AudioExtractor
 
-            return AudioExtractor(params)
+            return AudioExtractor(params, assets)
         case VisualParams():
             from emofuse.features.visual.extractor import VisualExtractor
 

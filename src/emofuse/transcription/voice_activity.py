@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,15 +18,10 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from emofuse.core.weights import PackagedWeights
+from emofuse.core.params import ACTIVITY_RATE
+from emofuse.core.weights import SILERO
 
-SILERO = PackagedWeights(
-    package="silero_vad",
-    file="data/silero_vad_16k.safetensors",
-    sha256="c59271c284ae9c8335d795d60e0bfdb71aaaceec578d9bd9ffc1b8153c319ea1",
-    remedy="install the extra: pip install 'emofuse[transcribe]'",
-)
-RATE = 16000  # Hz
+RATE = ACTIVITY_RATE
 STEP = 512  # samples that a probability is for
 CONTEXT = 64  # samples before them that are looked at too
 BINS = 129  # frequencies of the network's own Fourier transform
@@ -80,23 +76,27 @@ class SileroNetwork(nn.Module):
 
 
 @cache
-def load_network() -> SileroNetwork:
+def load_network(assets: Path | None = None) -> SileroNetwork:
     """The network with its weights.
+
+    Args:
+        assets: folder of a bundle that may hold the weights which the package holds otherwise.
 
     Raises:
         EncoderError: the package is not installed, or its weights are not the published ones.
     """
     network = SileroNetwork()
-    network.load_state_dict(load_file(SILERO.path()))
+    network.load_state_dict(load_file(SILERO.path(assets)))
     return network.eval()
 
 
 @torch.inference_mode()
-def speech_probabilities(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+def speech_probabilities(samples: NDArray[np.float32], assets: Path | None = None) -> NDArray[np.float32]:
     """How probable speech is in each step of `STEP_SECONDS`.
 
     Args:
         samples: mono at `RATE`, shape (samples,), in [-1, 1].
+        assets: as in `load_network`.
 
     Returns:
         float32 of shape (n,), n = samples / STEP rounded up.
@@ -104,7 +104,7 @@ def speech_probabilities(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     Raises:
         EncoderError: as `load_network`.
     """
-    network, state = load_network(), None
+    network, state = load_network(assets), None
     count = -(-len(samples) // STEP)
     padded = functional.pad(torch.from_numpy(samples), (CONTEXT, count * STEP - len(samples)))
     parts = [torch.zeros(0)]

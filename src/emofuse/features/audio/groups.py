@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from emofuse.core.params import AudioParams
 from emofuse.features.audio import contours
 from emofuse.features.audio import prosody as speaking
+from emofuse.features.audio.activity import ACTIVITY, activity
 from emofuse.features.audio.functionals import functional_names, functionals
 from emofuse.features.audio.sound import Sound
 from emofuse.features.contract import FeatureGroup, statistic_names, statistics
@@ -159,5 +160,14 @@ GROUPS = {
         "standard deviation of the voiced stretches",
         "s, 1/s",
         "syllable nuclei: de Jong and Wempe, Behavior Research Methods 2009; GeMAPS",
+    ),
+    "activity": AudioGroup(
+        lambda _: ACTIVITY,
+        activity,
+        "by the probability of speech in each 32 ms: time from the first to the last speech and the share of it that "
+        "is speech; pauses a second, the longest and their mean; mean and standard deviation of the stretches between "
+        "them, and of the probability",
+        "s, 1/s, share and probability 1",
+        "Silero VAD 6 (MIT), whose weights come with the extra transcribe",
     ),
 }

