@@ -24,16 +24,16 @@ def activity(sound: Sound) -> NDArray[np.float32]:
     if not len(steps):
         return np.full(len(ACTIVITY), np.nan, np.float32)
     probabilities = probabilities[steps[0] : steps[-1] + 1]
-    spoken = probabilities >= LIKELY
-    seconds = len(spoken) * STEP_SECONDS
-    edges = np.flatnonzero(np.diff(spoken)) + 1
-    runs = np.diff([0, *edges, len(spoken)]) * STEP_SECONDS  # speech and pauses in turn, speech first and last
+    speech = probabilities >= LIKELY
+    seconds = len(speech) * STEP_SECONDS
+    edges = np.flatnonzero(np.diff(speech)) + 1
+    runs = np.diff([0, *edges, len(speech)]) * STEP_SECONDS  # speech and pauses in turn, speech first and last
     stretches, pauses = runs[::2], runs[1::2]
     return ordered(
         ACTIVITY,
         {
             "activity_time": seconds,
-            "activity_share": spoken.mean(),
+            "activity_share": speech.mean(),
             "activity_pause_rate": len(pauses) / seconds,
             "activity_longest_pause": pauses.max(initial=0),
             "activity_pause_mean": pauses.mean() if len(pauses) else 0,
