@@ -12,7 +12,7 @@ import pooch
 
 from emofuse.core.errors import DataError
 from emofuse.datasets.provenance import FetchedFile, Provenance, read_provenance
-from emofuse.fetch.download import download, listed_checksums
+from emofuse.fetch.download import download, full, listed_checksums
 from emofuse.fetch.sources import Remote, Source
 from emofuse.fetch.unpack import unpack
 
@@ -41,20 +41,29 @@ def bring(source: Source, root: Path, say: Callable[[str], None]) -> None:
             continue
         if target.exists():
             raise DataError(f"{target}: is there, but not by fetch; move it away, or leave fetch out and use it")
-        brought = download(remote, root / ASIDE)
-        entry = _entry(remote, brought)
+        entry = _entry(remote, download(remote, root / ASIDE))
         others = [file for file in record.files if file.path != remote.target]
         record = record.model_copy(update={"files": [*others, entry]})
+        _place(remote, root, record)
+        say(f"{target}: {entry.bytes / 1e6:.1f} MB, sha256 {entry.sha256}; {_held_to(remote)}")
+    shutil.rmtree(root / ASIDE, ignore_errors=True)
+
+
+def _place(remote: Remote, root: Path, record: Provenance) -> None:
+    """Put what was brought where it belongs, whole, and write the record."""
+    brought, target = root / ASIDE / remote.local, root / remote.target
+    try:
         ready = brought
         if remote.target != remote.path:
-            ready = brought.with_name(f"{target.name}.unpacked")
+            ready = brought.with_name(f"{brought.name}.unpacked")
             unpack(brought, ready)
         # Recorded first: what is recorded and not there is brought again, what is there and not recorded is a user's.
         record.write(root)
         target.parent.mkdir(parents=True, exist_ok=True)
         ready.replace(target)
-        say(f"{target}: {entry.bytes / 1e6:.1f} MB, sha256 {entry.sha256}; {_held_to(remote)}")
-    shutil.rmtree(root / ASIDE, ignore_errors=True)
+        brought.unlink(missing_ok=True)
+    except OSError as error:
+        raise full(root, error) from None
 
 
 def _entry(remote: Remote, brought: Path) -> FetchedFile:

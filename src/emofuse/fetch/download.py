@@ -96,15 +96,14 @@ def download(remote: Remote, folder: Path) -> Path:
         DataError: it can't be had now; the message says what to do, and what has come stays where that helps.
     """
     pooch.get_logger().setLevel(logging.ERROR)  # what happens is told here
-    name = remote.path.replace("/", "_")
-    part = folder / f"{name}.part"
-    folder.mkdir(parents=True, exist_ok=True)
+    part = folder / f"{remote.local}.part"
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         return Path(
             pooch.retrieve(
                 remote.url,
                 remote.checksum,
-                fname=name,
+                fname=remote.local,
                 path=folder,
                 downloader=ResumedDownload(part, remote.checksum is not None),
             )

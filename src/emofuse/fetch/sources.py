@@ -28,6 +28,11 @@ class Remote:
     checksum: str | None = None
 
     @property
+    def local(self) -> str:
+        """The name of the file itself, before it is put in its place."""
+        return self.path.replace("/", "_")
+
+    @property
     def target(self) -> str:
         """What it becomes below the data root."""
         return next((self.path.removesuffix(end) for end in ARCHIVES if self.path.endswith(end)), self.path)
