@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 
 from benchmarks.timing import Figure, seconds
+from emofuse.core.apart import dialogue_keys
 from emofuse.core.errors import DataError
 from emofuse.core.params import PARAMS_FILE, Params
 from emofuse.core.paths import FEATURES_DIR, MANIFEST_FILE, MODELS_DIR
@@ -20,7 +21,7 @@ from emofuse.core.records import MODALITIES, Extracted, FeatureTable
 from emofuse.core.rows import MANIFEST
 from emofuse.core.tables import write_features, write_manifest
 from emofuse.evaluation.subject import together
-from emofuse.evaluation.uncertainty import Bootstrap, dialogue_keys
+from emofuse.evaluation.uncertainty import Bootstrap
 from emofuse.features.registry import make_extractor
 from emofuse.fusion.names import ENSEMBLE, FUSIONS, MODELS, TRAINED
 from emofuse.fusion.scaling import fit_scalers
@@ -33,6 +34,7 @@ ROWS = {"train": (9989, 1038), "dev": (1109, 114), "test": (2610, 280)}  # MELD'
 LABELS = ("anger", "disgust", "fear", "joy", "neutral", "sadness", "surprise")
 SHARES = (0.12, 0.02, 0.03, 0.17, 0.48, 0.07, 0.11)
 SPEAKERS = 40
+MEMBERS = 5  # of a model
 FITTED = 1000  # rows that scalers are fitted on here: their cost belongs to another stage
 
 
@@ -99,7 +101,7 @@ def _project(params: Params, manifest: pd.DataFrame, folder: Path) -> dict[str, 
     for name in TRAINED:
         torch.manual_seed(1)
         data = training_set(name, manifest, tables, scalers, params.train)
-        bundles[name] = data.bundle([data.fresh(params.train).eval() for _ in range(params.train.folds)], params)
+        bundles[name] = data.bundle([data.fresh(params.train).eval() for _ in range(MEMBERS)], params)
     members = [member for name in FUSIONS for member in bundles[name].members]
     bundles[ENSEMBLE] = replace(bundles[FUSIONS[0]], name=ENSEMBLE, members=members)
     for name, bundle in bundles.items():

@@ -98,13 +98,14 @@ def _jobs(train: Any, generator: Any) -> Any:
 
     from emofuse.fusion.base import Batch
     from emofuse.fusion.registry import make_model
+    from emofuse.training.folds import Origins
     from emofuse.training.loop import Rows, jobs
 
     inputs = {name: torch.randn(ROWS, width, generator=generator) for name, width in WIDTHS.items()}
     batch = Batch(inputs, torch.ones(ROWS, len(WIDTHS), dtype=torch.bool))
     rows = Rows(batch, torch.arange(ROWS) % CLASSES)
     make = partial(make_model, "early", WIDTHS, CLASSES, train)
-    return jobs(make, rows, [str(row // 10) for row in range(ROWS)], train, 13)
+    return jobs(make, rows, Origins([str(row // 10) for row in range(ROWS)]), train, 13)
 
 
 if __name__ == "__main__":

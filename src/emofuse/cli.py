@@ -179,9 +179,8 @@ def compare_command(
         answers = [read_source(name, _run_file) for name in sources]
         result = compare(answers, split, params.evaluate.resamples, params.seed)
         head, *rows = comparison_lines(result)
-        title = (
-            f"{result.rows} {split} rows in {result.dialogues} dialogues, 95% intervals; less and wins: of weighted F1"
-        )
+        rows_of = f"{result.rows} {split} rows in {result.groups} {result.drawn}"
+        title = f"{rows_of}, 95% intervals; less and wins: of weighted F1"
         table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
         for column in head:
             table.add_column(column, justify="left" if column == "" else "right", overflow="fold")

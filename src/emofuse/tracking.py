@@ -113,10 +113,12 @@ class Dataset:
     Attributes:
         description: its `name`, `hash`, `layout`, and counts; `splits` holds the rows of each split.
         figures: the data report's headline, such as `data/leaking_rows`, kept as params.
+        apart: who of test is in train, in words.
     """
 
     description: Mapping[str, Any]
     figures: Mapping[str, float]
+    apart: str = ""
 
     def as_inputs(self) -> list[DatasetInput]:
         """The splits in MLflow's terms."""
@@ -316,6 +318,7 @@ def _track_one(client: MlflowClient, experiment: str, run: ModelRun, data: Datas
         COLOR_TAG: color,
         NAMES_TAG: json.dumps(renamed, ensure_ascii=False)[:MAX_TAG_VAL_LENGTH] if renamed else "",
         "emofuse.model": run.name,
+        "emofuse.apart": data.apart[:MAX_TAG_VAL_LENGTH],
     }
     run_id = str(client.create_run(experiment, tags={k: v for k, v in tags.items() if v}).info.run_id)
     now = int(time.time() * 1000)

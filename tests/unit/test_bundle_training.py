@@ -100,6 +100,19 @@ def test_models_that_are_trained_side_by_side_are_those_that_are_trained_alone(
         assert (each.folds, each.history) == (same.folds, same.history)
 
 
+def test_one_speaker_is_left_out_at_a_time_when_asked(
+    manifest: pd.DataFrame, tables: Mapping[str, FeatureTable], quick: Params
+) -> None:
+    params = quick.model_copy(update={"train": quick.train.model_copy(update={"folds": "speaker", "seeds": 2})})
+    scalers = fit_scalers(manifest, tables, params.scale)
+    with pytest.raises(DataError, match="speaker 'Rachel' stands in a group with every other row"):
+        train_bundle("text", manifest, tables, scalers, params)
+    grouped = manifest.assign(group="speaker " + manifest["speaker"])
+    (trained,) = train_bundles(("text",), grouped, tables, scalers, params)
+    assert [fold.rows for fold in trained.folds] == [60, 56] * 2
+    assert (trained.held_out.probabilities.argmax(axis=1) == trained.held_out.targets).mean() > 0.7
+
+
 def test_an_ensemble_answers_with_the_weighted_pool_of_its_models(
     manifest: pd.DataFrame, tables: Mapping[str, FeatureTable], trained: list[TrainedBundle]
 ) -> None:

@@ -48,7 +48,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_difference_is_of_the_rows_that_both_have() -> None:
     short = answers(range(0, 60, 2), rows=60)
     found = compare([ModelAnswers("one", answers()), ModelAnswers("two", short)], "test", 200, 1)
-    assert (found.rows, found.left_out, found.dialogues) == (60, 60, 15)
+    assert (found.rows, found.left_out, found.groups, found.drawn) == (60, 60, 15, "dialogues")
     apart = found.difference("two", "one")
     assert apart is not None
     assert apart["high"] < 0 and apart["wins"] == 0

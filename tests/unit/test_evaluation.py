@@ -292,6 +292,8 @@ def material(found: dict[str, Any], layout: str = "demo") -> Material:
         | {"clips": 8, "splits": {"train": 5, "test": 4}},
         "warnings": ["something is odd"],
         "faults": [],
+        "apart": {"by": "dialogue", "headline": "2 of 2 test speakers are in train.", "leaks": True}
+        | {"shared": {"test": {"speakers": 2, "speakers_in_train": 2}}},
         "duplicates": {},
         "modalities": {"test": {"text": {"present": 4}}},
     }
@@ -336,6 +338,7 @@ def test_the_page_asks_for_nothing_and_runs_nothing_that_was_said(found: dict[st
     write_report(tmp_path / "report.html", material(found))
     page = (tmp_path / "report.html").read_text()
     assert "The built-in corpus is synthetic" in page
+    assert '<p class="warning">2 of 2 test speakers are in train.</p>' in page
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert" in page
     loaded = re.findall(r"(?:src|url\(|<link[^>]*href)=?[\"'(]?([^\"')> ]+)", page)
@@ -357,6 +360,7 @@ def test_the_card_says_what_it_is_for_and_how_sure_it_is(found: dict[str, Any], 
     for heading in ("Model", "Intended use", "Data", "Metrics", "Where it fails", "Caveats"):
         assert f"\n## {heading}\n" in card
     assert "not a reading of inner feeling" in " ".join(card.split())
+    assert "are cut by dialogue.\n**2 of 2 test speakers are in train.**" in card
     assert "None" not in card
     write_card(tmp_path / "meld.md", material(found, layout="meld"))
     assert "bind what was learnt from it; they are GPL-3.0: https" in (tmp_path / "meld.md").read_text()

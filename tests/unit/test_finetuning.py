@@ -30,6 +30,7 @@ from emofuse.inference.bundle import load_bundle, save_bundle
 from emofuse.inference.description import bundle_version, copy_bundle
 from emofuse.inference.predictor import Predictor
 from emofuse.training.finetune import FinetunedMember, finetune, finetune_manifest
+from emofuse.training.folds import Origins
 from tests.conftest import tiny_encoder
 from tests.pipeline.imports import ROOT
 
@@ -54,7 +55,7 @@ def text(params: Params) -> TextParams:
 def found(text: TextParams, params: Params) -> list[FinetunedMember]:
     train = params.train.model_copy(update={"folds": 2})
     rows = [said(f"{who} is {how}") for who in WHO for how in HOW]
-    return list(finetune(rows, np.tile([0, 1], 12), 2, [who for who in WHO for _ in HOW], text, train, seed=1))
+    return list(finetune(rows, np.tile([0, 1], 12), 2, Origins([who for who in WHO for _ in HOW]), text, train, seed=1))
 
 
 @pytest.fixture(scope="module")

@@ -107,7 +107,7 @@ def test_a_table_of_texts_and_labels_is_enough(params: Params, tmp_path: Path) -
     assert shares["test"] == pytest.approx(0.15, abs=0.05)
     assert manifest["position"].isna().all()
     assert manifest["dialogue"].is_unique
-    assert len(notes) == 2
+    assert len(notes) == 3 and "kept apart in splits and folds: rows" in notes[0]
     for _, part in manifest.groupby("split"):
         assert part["label"].value_counts(normalize=True)["joy"] == pytest.approx(0.5, abs=0.1)
 
@@ -219,7 +219,7 @@ def test_training_rows_that_leak_are_dropped_when_asked(params: Params, tmp_path
         ({"text": [], "label": []}, "found no rows"),
         (
             {"text": ["a"], "label": ["joy"]},
-            "found 1 training rows in 1 dialogues, at most 1 of a label",
+            "found 1 training rows in 1 rows, at most 1 of a label",
         ),
     ],
 )

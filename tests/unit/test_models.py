@@ -36,7 +36,7 @@ from emofuse.inference.description import bundle_version
 from emofuse.inference.predictor import Predictor
 from emofuse.training.augmentation import augment, draw
 from emofuse.training.calibration import apply_temperature, log_pool
-from emofuse.training.folds import dialogue_folds
+from emofuse.training.folds import Origins, member_folds
 from emofuse.training.loop import Rows, train
 from tests.conftest import ingest
 
@@ -204,7 +204,7 @@ def test_training_learns_what_can_be_learned(name: str, params: Params) -> None:
     if len(model_modalities(name)) == 1:
         rows = replace(rows, batch=replace(rows.batch, mask=rows.batch.mask[:, :1]))
     quick = params.train.model_copy(update={"folds": 3, "steps": 60})
-    trained = train(lambda: fresh(name, params), rows, dialogues, quick, seed=1)
+    trained = train(lambda: fresh(name, params), rows, Origins(dialogues), quick, seed=1)
     scores = [fold.weighted_f1 for fold in trained.folds]
     learnable = name in (*FUSIONS, "text", "audio")
     assert (np.mean(scores) > 0.75) == learnable
@@ -222,7 +222,7 @@ def test_a_withheld_modality_costs_little_more_than_one_never_had(name: str, wit
     hidden = torch.tensor([modality == withheld for modality in DIMS])
     never = replace(rows, batch=rows.batch.hide(hidden.expand(480, -1)))
     scores = []
-    for trained in (train(lambda: fresh(name, params), part, dialogues, quick, 1) for part in (rows, never)):
+    for trained in (train(lambda: fresh(name, params), part, Origins(dialogues), quick, 1) for part in (rows, never)):
         with torch.inference_mode():
             answers = [m(asked.batch.hide(hidden.expand(1000, -1))).softmax(dim=1) for m in trained.members]
         scores.append(f1_score(asked.targets, torch.stack(answers).mean(dim=0).argmax(dim=1), average="weighted"))
@@ -235,7 +235,8 @@ def test_training_twice_gives_the_same_bits(name: str, params: Params) -> None:
     rows, dialogues = separable(120)
     rows = replace(rows, batch=with_lines(rows.batch, params))
     first, second = (
-        train(lambda: make_model(name, DIMS, 3, quick), rows, dialogues, params=quick, seed=5).members for _ in range(2)
+        train(lambda: make_model(name, DIMS, 3, quick), rows, Origins(dialogues), params=quick, seed=5).members
+        for _ in range(2)
     )
     for one, other in zip(first, second, strict=True):
         for key, value in one.state_dict().items():
@@ -246,7 +247,13 @@ def test_what_is_kept_is_an_average_over_steps(params: Params) -> None:
     rows, dialogues = separable(240)
     quick = params.train.model_copy(update={"folds": 2, "epochs": 20, "steps": 1, "batch_size": 16})
     rough, smooth = (
-        train(lambda: fresh("early", params), rows, dialogues, quick.model_copy(update={"averaging": share}), seed=1)
+        train(
+            lambda: fresh("early", params),
+            rows,
+            Origins(dialogues),
+            quick.model_copy(update={"averaging": share}),
+            seed=1,
+        )
         for share in (0.0, 0.3)
     )
     losses = [[epoch.held_out_loss for epoch in kind.history[:20]] for kind in (rough, smooth)]
@@ -266,7 +273,11 @@ def test_attention_learns_what_only_the_line_before_tells(params: Params) -> Non
     context = manifest_lines(frame, words, params.train.attention).scaled(scaler)
     quick = params.train.model_copy(update={"folds": 2, "steps": 120})
     trained = train(
-        lambda: fresh("attention", params), Rows(replace(rows.batch, context=context), targets), dialogues, quick, 1
+        lambda: fresh("attention", params),
+        Rows(replace(rows.batch, context=context), targets),
+        Origins(dialogues),
+        quick,
+        1,
     )
     assert min(fold.accuracy for fold in trained.folds) > 0.6  # the row's own features tell the first of six
 
@@ -278,7 +289,7 @@ def test_no_dialogue_stands_on_both_sides_of_a_fold(seed: int, folds: int) -> No
     dialogues = [str(number) for number in rng.integers(0, 30, 200)]
     targets = rng.integers(0, 4, 200)
     held = []
-    for fit, out in dialogue_folds(targets, dialogues, folds, seed):
+    for fit, out in member_folds(targets, Origins(dialogues), folds, seed):
         assert not {dialogues[i] for i in fit} & {dialogues[i] for i in out}
         held.extend(out)
     assert sorted(held) == list(range(200))
@@ -286,7 +297,7 @@ def test_no_dialogue_stands_on_both_sides_of_a_fold(seed: int, folds: int) -> No
 
 def test_fewer_dialogues_than_folds_is_a_message() -> None:
     with pytest.raises(DataError, match=r"found 2 dialogues in the train split, expected at least train\.folds = 3"):
-        list(dialogue_folds(np.array([0, 1]), ["a", "b"], 3, 0))
+        list(member_folds(np.array([0, 1]), Origins(["a", "b"]), 3, 0))
 
 
 def test_class_weights_run_from_none_to_full_balance() -> None:
@@ -300,11 +311,11 @@ def test_class_weights_run_from_none_to_full_balance() -> None:
 def test_held_out_answers_are_of_members_that_never_met_the_dialogue(params: Params) -> None:
     rows, dialogues = separable(120)
     quick = params.train.model_copy(update={"folds": 2, "seeds": 2, "steps": 10, "epochs": 1})
-    trained = train(lambda: fresh("early", params), rows, dialogues, quick, seed=3)
+    trained = train(lambda: fresh("early", params), rows, Origins(dialogues), quick, seed=3)
     assert len(trained.members) == 4
     answers = np.zeros((2, 120, 3))
     for shift in range(2):
-        splits = dialogue_folds(rows.targets.numpy(), dialogues, 2, 3 + shift)
+        splits = member_folds(rows.targets.numpy(), Origins(dialogues), 2, 3 + shift)
         for member, (_, held) in zip(trained.members[2 * shift :], splits, strict=False):
             with torch.inference_mode():
                 answer = member.eval()(rows.batch.rows(torch.from_numpy(held))).double().softmax(dim=1)

@@ -19,8 +19,8 @@ from emofuse.datasets.contract import validate
 ROW: dict[str, Any] = {
     "split": "train", "dialogue": "7", "utterance": 3, "clip": "a/b.mp4", "clip_sha256": "0" * 64, "text": "Hi!",
     "clean_text": "hi", "speaker": "Ann", "start": 1.5, "end": 2.0, "clock": "film", "position": 1,
-    "dialogue_length": 2, "label": "joy", "intensity": "strong", "row_id": "u3", "source": "t.csv",
-    "row": 4, "issues": ["odd"],
+    "dialogue_length": 2, "group": "speaker Ann", "label": "joy", "intensity": "strong", "row_id": "u3",
+    "source": "t.csv", "row": 4, "issues": ["odd"],
 }  # fmt: skip
 
 

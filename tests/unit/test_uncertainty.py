@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix
 
+from emofuse.core.apart import dialogue_keys
 from emofuse.core.metrics import METRICS, scores, summary
-from emofuse.evaluation.uncertainty import Bootstrap, dialogue_keys
+from emofuse.evaluation.uncertainty import Bootstrap
 
 CLASSES = 7
 # Frequencies like MELD's, and how likely an answer is right by class.

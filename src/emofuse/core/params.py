@@ -31,6 +31,7 @@ from emofuse.core.text import normal_label
 PARAMS_FILE = Path("params.yaml")
 EMBEDDED = "embedded"  # the name of an encoder that comes in a package
 Metric = Literal["accuracy", "weighted_f1", "macro_f1", "unweighted_recall"]
+Apart = Literal["auto", "dialogue", "speaker", "both", "row"]
 ACTIVITY_RATE = 16000  # Hz: of sounds in which voice activity is looked for
 RUNTIME = frozenset({"extract", "serve"})  # how stages and the service are run, which changes no result
 
@@ -112,6 +113,7 @@ class IngestParams(Section):
     layout: str
     root: Path
     set: str | None
+    apart: Apart
     shares: ShareParams
     labels: dict[str, str | None]
     drop_leaks: bool
@@ -292,7 +294,7 @@ class AttentionParams(Section):
 class TrainParams(Section):
     """Cross-validated training, shared by all models."""
 
-    folds: Annotated[int, Field(ge=2)]
+    folds: Annotated[int, Field(ge=2)] | Literal["speaker"]
     seeds: Positive
     epochs: Positive
     steps: Positive

@@ -56,6 +56,7 @@ class ManifestRow(BaseModel):
         clock: what its times are counted on: only times of one clock can be compared.
         position: 0-based rank in the dialogue; None where the row stands alone.
         dialogue_length: utterances in the dialogue; None where the row stands alone.
+        group: what it is kept apart from other rows by: its dialogue or speaker, or what links several of them.
         label: None where unlabelled.
         intensity: of the emotion, in the corpus's own word; empty where unknown.
         row_id: names the row in a submission.
@@ -79,6 +80,7 @@ class ManifestRow(BaseModel):
     clock: Annotated[str, Field(min_length=1), AsRead(None)]
     position: Rank
     dialogue_length: Length
+    group: Annotated[str, Field(min_length=1)]
     label: Annotated[str | None, Field(min_length=1), AsRead("")]
     intensity: Annotated[str, AsRead("")]
     row_id: Annotated[str, AsRead(None)]

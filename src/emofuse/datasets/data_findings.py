@@ -12,12 +12,18 @@ from emofuse.core.params import share_column
 from emofuse.core.reasons import BROKEN, Cause
 from emofuse.core.records import KEY, SPLITS, FeatureTable
 from emofuse.datasets.duplicates import KINDS, Duplicates, find_duplicates
+from emofuse.datasets.groups import kept_apart
 
 QUANTILES = {"least": 0.0, "5%": 0.05, "median": 0.5, "95%": 0.95, "most": 1.0}
 
 
 def data_findings(
-    manifest: pd.DataFrame, tables: Mapping[str, FeatureTable], notes: Sequence[str], layout: str, name: str, folds: int
+    manifest: pd.DataFrame,
+    tables: Mapping[str, FeatureTable],
+    notes: Sequence[str],
+    layout: str,
+    name: str,
+    folds: int | str,
 ) -> dict[str, Any]:
     """All that the data report says, as JSON.
 
@@ -27,11 +33,13 @@ def data_findings(
         notes: on the data as a whole, from reading it.
         layout: how the data is laid out.
         name: what the data is called.
-        folds: of cross-validation; classes with fewer training rows are named.
+        folds: `train.folds`; classes with fewer training rows are named.
     """
     duplicates = list(find_duplicates(manifest))
+    least = 2 if isinstance(folds, str) else folds
     report: dict[str, Any] = {
         "dataset": _dataset(manifest, layout, name),
+        "apart": kept_apart(manifest),
         "notes": list(notes),
         "labels": _counts(manifest, "label"),
         "speakers": _counts(manifest, "speaker"),
@@ -40,11 +48,11 @@ def data_findings(
         "order": _order(manifest),
         "duplicates": {kind: _duplicates(manifest, kind, duplicates) for kind in KINDS},
         "shared_dialogues": _shared(manifest),
-        "small_classes": _small(manifest, folds),
+        "small_classes": _small(manifest, least),
         "unseen_labels": _unseen(manifest),
         "faults": _faults(manifest, tables),
     }
-    report["warnings"] = _warnings(report, folds)
+    report["warnings"] = _warnings(report, least)
     if share_column("haar") in tables["visual"].names:
         report["warnings"].append(
             "faces were found by the Haar cascade, which misses more of them than CenterFace; set visual.detector and "
@@ -59,6 +67,8 @@ def headline(report: Mapping[str, Any]) -> dict[str, float]:
         "data/rows": report["dataset"]["rows"],
         "data/labelled": report["dataset"]["labelled"],
         "data/dialogues": report["dataset"]["dialogues"],
+        "data/test_speakers": report["apart"]["shared"]["test"]["speakers"],
+        "data/test_speakers_in_train": report["apart"]["shared"]["test"]["speakers_in_train"],
         "data/faulty_rows": len(report["faults"]),
         "data/leaking_rows": sum(kind["leaking_rows"] for kind in report["duplicates"].values()),
         "data/conflicting_groups": sum(kind["conflicting"] for kind in report["duplicates"].values()),
@@ -70,7 +80,7 @@ def headline(report: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _dataset(manifest: pd.DataFrame, layout: str, name: str) -> dict[str, Any]:
-    content = manifest.drop(columns="issues").to_json(orient="split", index=False)
+    content = manifest.drop(columns=["issues", "group"]).to_json(orient="split", index=False)
     return {
         "name": name,
         "layout": layout,
@@ -167,9 +177,9 @@ def _shared(manifest: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def _small(manifest: pd.DataFrame, folds: int) -> dict[str, int]:
+def _small(manifest: pd.DataFrame, least: int) -> dict[str, int]:
     counts = manifest.loc[manifest["split"] == "train", "label"].value_counts()
-    return {str(label): int(n) for label, n in counts.items() if n < folds}
+    return {str(label): int(n) for label, n in counts.items() if n < least}
 
 
 def _unseen(manifest: pd.DataFrame) -> dict[str, int]:
@@ -192,7 +202,7 @@ def _faults(manifest: pd.DataFrame, tables: Mapping[str, FeatureTable]) -> list[
     return faults
 
 
-def _warnings(report: Mapping[str, Any], folds: int) -> list[str]:
+def _warnings(report: Mapping[str, Any], least: int) -> list[str]:
     """What a user should act on, a sentence each."""
     warnings = []
     for kind, same in report["duplicates"].items():
@@ -205,7 +215,7 @@ def _warnings(report: Mapping[str, Any], folds: int) -> list[str]:
             warnings.append(f"{same['conflicting']} groups of rows are the same ({kind}) but are labelled differently")
     for label, count in report["small_classes"].items():
         warnings.append(
-            f"class {label!r} has {count} training rows, fewer than train.folds = {folds}: merge or drop it with "
+            f"class {label!r} has {count} training rows, fewer than train.folds = {least}: merge or drop it with "
             "ingest.labels"
         )
     for label, count in report["unseen_labels"].items():
@@ -218,6 +228,12 @@ def _warnings(report: Mapping[str, Any], folds: int) -> list[str]:
             f"{len(shared)} dialogues of one table stand in several splits, such as {shared[0]}: context leaks "
             "from train to dev or test; cut the splits by dialogue, or unset ingest.table.split"
         )
+    for split, counts in report["apart"]["shared"].items():
+        if counts["groups_in_train"]:
+            warnings.append(
+                f"{counts['groups_in_train']} groups of {split} are in train too, by {report['apart']['by']}: the "
+                "split that the data brings is kept; unset ingest.table.split to have it cut by ingest.apart"
+            )
     for modality in next(iter(report["modalities"].values())):
         if not any(split[modality]["present"] for split in report["modalities"].values()):
             warnings.append(f"no row has {modality}: models do without it")

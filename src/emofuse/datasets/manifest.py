@@ -8,6 +8,7 @@ from pkgutil import resolve_name
 
 import pandas as pd
 
+from emofuse.core.apart import PLURALS, group_kind
 from emofuse.core.errors import DataError
 from emofuse.core.layouts import LAYOUTS
 from emofuse.core.params import IngestParams
@@ -18,6 +19,7 @@ from emofuse.datasets import values
 from emofuse.datasets.clips import ClipFolder, content_hashes
 from emofuse.datasets.contract import validate
 from emofuse.datasets.duplicates import find_duplicates
+from emofuse.datasets.groups import group_rows
 from emofuse.datasets.provenance import provenance_notes
 from emofuse.datasets.raw_rows import RawRows
 from emofuse.datasets.splits import cut
@@ -44,6 +46,7 @@ def build_manifest(params: IngestParams, seed: int, cache: Path | None = None) -
     if frame.empty:
         raise DataError(f"{params.root}: found no rows, expected at least one utterance a split")
     _read_values(frame, params)
+    frame["group"], chosen = group_rows(frame, params.apart)
     frame["split"], made = cut(frame, params.shares, seed) if frame["label"].notna().any() else (frame["split"], [])
     frame = _placed(frame)
     notes += _set_clocks(frame)
@@ -53,7 +56,7 @@ def build_manifest(params: IngestParams, seed: int, cache: Path | None = None) -
     _refuse_hopeless(frame, params)
     manifest = frame[MANIFEST.names]
     validate(manifest)
-    return manifest, notes + made
+    return manifest, [*notes, chosen, *made]
 
 
 def _read_values(frame: pd.DataFrame, params: IngestParams) -> None:
@@ -153,7 +156,7 @@ def _say(frame: pd.DataFrame, rows: pd.Series, issue: str) -> None:
     frame["issues"] = [[*issues, issue] if bad else issues for issues, bad in zip(frame["issues"], rows, strict=True)]
 
 
-def refuse_unfoldable(manifest: pd.DataFrame, folds: int, root: Path) -> None:
+def refuse_unfoldable(manifest: pd.DataFrame, folds: int | str, root: Path) -> None:
     """Refuse data that can't be cross-validated before hours go into what is extracted from it.
 
     Args:
@@ -162,11 +165,20 @@ def refuse_unfoldable(manifest: pd.DataFrame, folds: int, root: Path) -> None:
         root: `ingest.root`, to name the data by.
 
     Raises:
-        DataError: the training split has fewer dialogues, or fewer rows of every class, than folds.
+        DataError: the training split has fewer groups, or fewer rows of every class, than folds; or, where one speaker
+            is left out at a time, rows without a speaker or of fewer than two.
     """
     rows = manifest[(manifest["split"] == "train") & manifest["label"].notna()]
+    if isinstance(folds, str):
+        speakers, unnamed = set(rows["speaker"]) - {""}, int((rows["speaker"] == "").sum())
+        if unnamed or len(speakers) < 2:
+            raise DataError(
+                f"{root}: the train split has {len(speakers)} speakers and {unnamed} labelled rows without one, "
+                "expected two or more and a speaker in each row for train.folds = speaker; set it to a number"
+            )
+        return
     least = {
-        "dialogues with labelled rows": rows["dialogue"].nunique(),
+        f"{PLURALS[group_kind(rows['group'])]} with labelled rows": rows["group"].nunique(),
         "labelled rows of its largest class": rows["label"].value_counts().max(),
     }
     for what, count in least.items():

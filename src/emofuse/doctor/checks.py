@@ -32,6 +32,7 @@ from emofuse.fusion.base import Batch
 from emofuse.fusion.registry import make_model
 from emofuse.fusion.scaling import Scaler, scaler_tensors
 from emofuse.training.calibration import fit_temperature
+from emofuse.training.folds import Origins
 from emofuse.training.loop import Rows, Trained, train
 
 FINGERPRINT = Path(__file__).with_name("fingerprint.json")
@@ -153,7 +154,7 @@ def _trained(kind: str, params: TrainParams) -> Trained:
     batch = Batch(inputs, torch.ones(rows, len(dims), dtype=torch.bool))
     dialogues = [str(row // 4) for row in range(rows)]
     make = partial(make_model, kind, dims, CLASSES, params)
-    return train(make, Rows(batch, torch.from_numpy(targets)), dialogues, params, SEED)
+    return train(make, Rows(batch, torch.from_numpy(targets)), Origins(dialogues), params, SEED)
 
 
 def _training(kind: str, params: dict[str, Any]) -> str:

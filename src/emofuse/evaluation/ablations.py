@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from emofuse.core.apart import dialogue_keys
 from emofuse.evaluation.measured import WEIGHTED_F1, Measured
 from emofuse.evaluation.subject import Hidden, Shuffled, Subject
-from emofuse.evaluation.uncertainty import Estimate, dialogue_keys
+from emofuse.evaluation.uncertainty import Estimate
 
 BLOCK = 50  # columns that differ in their number alone, such as an embedding's, are shuffled as one from this many on
 SHUFFLED_ROWS = 2000  # in all, of a modality or a feature; where rows are few, the mean of several shuffles is steadier

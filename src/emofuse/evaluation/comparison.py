@@ -24,7 +24,8 @@ class Comparison:
         names: of the sources; the first is what the others are held against.
         split: that was measured on.
         rows: that all share.
-        dialogues: of those rows.
+        groups: of those rows, which were kept apart and are drawn.
+        drawn: what these groups are, in the plural.
         left_out: rows of the split that not all have, or that they label differently.
         scores: of each source: metric, then `value`, `low`, `high`.
         differences: of weighted F1, each source from each other.
@@ -33,7 +34,8 @@ class Comparison:
     names: tuple[str, ...]
     split: str
     rows: int
-    dialogues: int
+    groups: int
+    drawn: str
     left_out: int
     scores: dict[str, dict[str, dict[str, float | None]]]
     differences: list[dict[str, Any]]
@@ -47,8 +49,8 @@ class Comparison:
         notes = []
         if self.left_out:
             notes.append(f"{self.left_out} rows left out: not all have them, or they are labelled differently")
-        if self.dialogues < FEW:
-            notes.append(f"{self.dialogues} dialogues are few: intervals are wide, and somewhat too narrow even so")
+        if self.groups < FEW:
+            notes.append(f"{self.groups} {self.drawn} are few: intervals are wide, and somewhat too narrow even so")
         return notes
 
 
@@ -66,7 +68,7 @@ def compare(sources: Sequence[ModelAnswers], split: str, resamples: int, seed: i
     parts = [_labelled(source, split) for source in sources]
     shared = parts[0]
     for part in parts[1:]:
-        shared = shared.merge(part, on=[*KEY, "label"], validate="one_to_one")
+        shared = shared.merge(part.drop(columns="group", errors="ignore"), on=[*KEY, "label"], validate="one_to_one")
     if shared.empty:
         splits = sorted({name for source in sources for name in source.answers["split"]})
         raise DataError(
@@ -81,7 +83,8 @@ def compare(sources: Sequence[ModelAnswers], split: str, resamples: int, seed: i
         names,
         split,
         len(shared),
-        measured.bootstrap.dialogues,
+        measured.bootstrap.groups,
+        measured.drawn,
         everything - len(shared),
         standings(measured),
         differences(measured, names, names),

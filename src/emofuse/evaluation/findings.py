@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from emofuse.core.apart import dialogue_keys
 from emofuse.core.metrics import METRICS, per_class
 from emofuse.core.params import EvaluateParams, Metric
 from emofuse.core.records import MODALITIES
@@ -42,8 +43,10 @@ def findings(
         "on": {
             "split": name,
             "rows": len(measured.rows),
-            "dialogues": measured.bootstrap.dialogues,
-            "few_dialogues": measured.bootstrap.dialogues < FEW,
+            "dialogues": len(set(dialogue_keys(measured.rows))),
+            "groups": measured.bootstrap.groups,
+            "drawn": measured.drawn,
+            "few_groups": measured.bootstrap.groups < FEW,
             "resamples": measured.resamples,
             "level": LEVEL,
             "least_rows": params.slice_rows,

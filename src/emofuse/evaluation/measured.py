@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from emofuse.core.apart import PLURALS, group_keys, group_kind
 from emofuse.core.metrics import METRICS
-from emofuse.evaluation.uncertainty import Bootstrap, Estimate, dialogue_keys
+from emofuse.evaluation.uncertainty import Bootstrap, Estimate
 
 WEIGHTED_F1 = METRICS.index("weighted_f1")  # what models are compared by
 
@@ -44,7 +45,12 @@ class Measured:
     @cached_property
     def bootstrap(self) -> Bootstrap:
         """The draws that all models are measured with."""
-        return Bootstrap(dialogue_keys(self.rows), self.resamples, self.seed)
+        return Bootstrap(group_keys(self.rows), self.resamples, self.seed)
+
+    @property
+    def drawn(self) -> str:
+        """What the bootstrap draws, in the plural."""
+        return PLURALS[group_kind(group_keys(self.rows))]
 
     def predicted(self, model: str) -> NDArray[np.intp]:
         """A model's answer for each row, shape (n,)."""

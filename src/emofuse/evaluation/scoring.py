@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from emofuse.core.apart import group_keys
 from emofuse.core.metrics import majority_probabilities, per_class, summary, worded
 from emofuse.core.params import EvaluateParams, Metric
 from emofuse.core.records import KEY, SPLITS, FeatureTable
@@ -42,7 +43,7 @@ class Scores:
 
     @cached_property
     def predictions(self) -> pd.DataFrame:
-        """A row a model and utterance: key, label, the answer, and the probability of each class."""
+        """A row a model and utterance: key, group, label, the answer, and the probability of each class."""
         return pd.concat([self._predictions(name) for name in self.probabilities], ignore_index=True)
 
     @cached_property
@@ -102,6 +103,7 @@ class Scores:
     def _predictions(self, name: str) -> pd.DataFrame:
         probabilities = self.probabilities[name]
         frame = self.rows[[*KEY, "label"]].copy()
+        frame.insert(len(KEY), "group", group_keys(self.rows))
         frame.insert(0, "model", name)
         frame["predicted"] = [self.labels[index] for index in probabilities.argmax(axis=1)]
         return pd.concat([frame, pd.DataFrame(probabilities, columns=[f"p_{label}" for label in self.labels])], axis=1)

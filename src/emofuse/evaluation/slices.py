@@ -27,7 +27,7 @@ def slice_scores(measured: Measured, slices: Sequence[tuple[str, str, Chosen]]) 
     scored: dict[str, list[dict[str, Any]]] = {model: [] for model in measured.probabilities}
     for kind, value, chosen in slices:
         part = measured.part(chosen)
-        counts = {"rows": int(chosen.sum()), "dialogues": part.bootstrap.dialogues}
+        counts = {"rows": int(chosen.sum()), "groups": part.bootstrap.groups}
         for model, estimate in part.models.items():
             scores = {metric: estimate.to_json(METRICS.index(metric)) for metric in ("accuracy", "weighted_f1")}
             scored[model].append({"kind": kind, "value": value, **counts, **scores})

@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from emofuse.core.apart import group_keys
 from emofuse.core.errors import DataError
 from emofuse.core.paths import REPORTS_DIR
 from emofuse.core.records import KEY
@@ -35,7 +36,7 @@ class ModelAnswers:
 
     Attributes:
         name: what the user called it, with the model's name.
-        answers: the columns of `KEY`, `label` and `predicted`, a row an utterance.
+        answers: the columns of `KEY`, `group`, `label` and `predicted`, a row an utterance.
     """
 
     name: str
@@ -78,7 +79,8 @@ def _chosen(name: str, table: pd.DataFrame, model: str | None, champion: Callabl
     wanted = model or (models[0] if len(models) == 1 else champion())
     if wanted not in models:
         raise DataError(f"{name}: found no answers of model {wanted}, expected one of {', '.join(models)}; add :MODEL")
-    return ModelAnswers(f"{name}:{wanted}", table.loc[table["model"] == wanted, [*KEY, "label", "predicted"]])
+    own = table[table["model"] == wanted]
+    return ModelAnswers(f"{name}:{wanted}", own.assign(group=group_keys(own))[[*KEY, "group", "label", "predicted"]])
 
 
 def _of_file(path: Path) -> pd.DataFrame:
@@ -116,7 +118,7 @@ def _of_bundle(folder: Path) -> pd.DataFrame:
         tables[modality] = table.select(rows.index.to_numpy())
     rows = rows.reset_index(drop=True)
     answers = Subject(predictor, rows, tables).answer_all().argmax(axis=1)
-    return rows[[*KEY, "label"]].assign(predicted=[predictor.bundle.labels[answer] for answer in answers])
+    return rows[[*KEY, "group", "label"]].assign(predicted=[predictor.bundle.labels[answer] for answer in answers])
 
 
 def _of_revision(revision: str, path: Path, folder: Path) -> Path:

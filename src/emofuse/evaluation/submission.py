@@ -15,7 +15,7 @@ def submission_rows(manifest: pd.DataFrame, predictions: pd.DataFrame, model: st
         predictions: of every model, as in predictions.parquet.
         model: whose answers they are.
     """
-    answers = predictions[predictions["model"] == model].drop(columns=["model", "label"])
+    answers = predictions[predictions["model"] == model].drop(columns=["model", "group", "label"])
     wanted = manifest.loc[manifest["split"] == PREDICT, [*KEY, "source", "row", "row_id"]]
     return wanted.sort_values(["source", "row"]).merge(answers, on=KEY, how="left", validate="one_to_one")
 

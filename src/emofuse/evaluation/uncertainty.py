@@ -1,7 +1,7 @@
-"""How far a score, or the difference of two, could be off: the bootstrap, by dialogue.
+"""How far a score, or the difference of two, could be off: the bootstrap, by what was kept apart.
 
-Utterances of a dialogue are alike in speaker, topic and mood, so that dialogues are drawn, not rows (Field and Welsh,
-2007: the cluster bootstrap). Every model is measured on the same draws, so that a difference is a paired one.
+Utterances of a dialogue or a speaker are alike, so that whole groups are drawn, not rows (Field and Welsh, 2007: the
+cluster bootstrap). Every model is measured on the same draws, so that a difference is a paired one.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from emofuse.core.metrics import scores
 
 LEVEL = 0.95
 DIGITS = 6  # of what is written; more would only say which machine computed it
-FEW = 30  # dialogues; with fewer, intervals come out too narrow (tests/unit/test_uncertainty.py measures it)
+FEW = 30  # groups; with fewer, intervals come out too narrow (tests/unit/test_uncertainty.py measures it)
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Estimate:
     Attributes:
         value: on all rows, shape (m,).
         resampled: on each resample, shape (resamples, m).
-        left_out: without each dialogue in turn, shape (dialogues, m).
+        left_out: without each group in turn, shape (groups, m).
     """
 
     value: NDArray[np.float64]
@@ -49,9 +49,9 @@ class Estimate:
     def interval(self, level: float = LEVEL) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Lower and upper bounds, each of shape (m,): BCa, made wider as Student's t is wider than the normal.
 
-        BCa (Efron, 1987) corrects for bias and skewness, both of which F1 has; with few dialogues it is still too
+        BCa (Efron, 1987) corrects for bias and skewness, both of which F1 has; with few groups it is still too
         narrow, which the wider quantiles mend (Hesterberg, 2015, the expanded percentile interval). NaN where there
-        are fewer than two dialogues.
+        are fewer than two groups.
         """
         groups = len(self.left_out)
         if groups < 2:
@@ -73,27 +73,27 @@ class Estimate:
         return wins
 
     def to_json(self, index: int = 0, level: float = LEVEL) -> dict[str, float | None]:
-        """One figure as JSON: `value`, `low`, `high`; bounds are null where there are fewer than two dialogues."""
+        """One figure as JSON: `value`, `low`, `high`; bounds are null where there are fewer than two groups."""
         low, high = (bound[index] for bound in self.interval(level))
         return {"value": round(float(self.value[index]), DIGITS), "low": _rounded(low), "high": _rounded(high)}
 
 
 class Bootstrap:
-    """Resamples of n rows by dialogue: the same for all that is measured with them.
+    """Resamples of n rows by group: the same for all that is measured with them.
 
     Args:
-        dialogues: what each row belongs to, n keys of any kind.
-        resamples: how often to draw as many dialogues as there are.
+        groups: what each row belongs to, n keys of any kind.
+        resamples: how often to draw as many groups as there are.
         seed: decides the draws.
     """
 
-    def __init__(self, dialogues: Sequence[Any] | NDArray[Any] | pd.Series, resamples: int, seed: int) -> None:
-        self.codes, keys = pd.factorize(np.asarray(dialogues), sort=False)
-        self.dialogues = len(keys)
+    def __init__(self, groups: Sequence[Any] | NDArray[Any] | pd.Series, resamples: int, seed: int) -> None:
+        self.codes, keys = pd.factorize(np.asarray(groups), sort=False)
+        self.groups = len(keys)
         generator = np.random.default_rng(seed)
-        self.counts = generator.multinomial(
-            self.dialogues, np.full(self.dialogues, 1 / self.dialogues), size=resamples
-        ).astype(np.float64)
+        self.counts = generator.multinomial(self.groups, np.full(self.groups, 1 / self.groups), size=resamples).astype(
+            np.float64
+        )
 
     def scores(self, actual: NDArray[np.integer], predicted: NDArray[np.integer], classes: int) -> Estimate:
         """The metrics of `METRICS`.
@@ -104,7 +104,7 @@ class Bootstrap:
             classes: how many there are.
         """
         cells = (self.codes * classes + actual) * classes + predicted
-        flat = np.bincount(cells, minlength=self.dialogues * classes**2).reshape(self.dialogues, -1).astype(float)
+        flat = np.bincount(cells, minlength=self.groups * classes**2).reshape(self.groups, -1).astype(float)
         total = flat.sum(axis=0)
         shape = (-1, classes, classes)
         return Estimate(
@@ -112,15 +112,6 @@ class Bootstrap:
             scores((self.counts @ flat).reshape(shape)),
             scores((total - flat).reshape(shape)),
         )
-
-
-def dialogue_keys(rows: pd.DataFrame) -> NDArray[np.object_]:
-    """What each row is drawn with: its dialogue, whose name is only good within its split.
-
-    Rows that stand alone have a dialogue of their own in the manifest.
-    """
-    keys: NDArray[np.object_] = (rows["split"] + "\n" + rows["dialogue"].astype(str)).to_numpy(dtype=object)
-    return keys
 
 
 def _quantile(draws: NDArray[np.float64], at: NDArray[np.float64]) -> NDArray[np.float64]:

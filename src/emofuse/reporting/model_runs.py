@@ -31,7 +31,7 @@ def model_runs(params: Params) -> Iterator[ModelRun]:
 def tracked_data() -> Dataset:
     """What the models were trained and measured on."""
     data = read_json(REPORTS_DIR / "data.json")
-    return Dataset(data["dataset"], headline(data))
+    return Dataset(data["dataset"], headline(data), data["apart"]["headline"])
 
 
 def champion_labels(folder: Path, name: str) -> dict[str, str]:

@@ -45,7 +45,7 @@ def train_bundle(
     """Train one model in this process; arguments and errors as of `train_bundles`."""
     data = training_set(name, manifest, tables, scalers, params.train)
     members = map(train_member, data.jobs(params.train, params.seed))
-    return _bundled(data, collected(members, len(data.keys), params.train), params, finetuned)
+    return _bundled(data, collected(members, len(data.keys), params.train.seeds), params, finetuned)
 
 
 def train_bundles(
@@ -67,13 +67,14 @@ def train_bundles(
         finetuned: where the finetuned encoders lie, if `text.finetune` asks for any.
 
     Raises:
-        DataError: there are fewer dialogues than folds.
+        DataError: there are fewer groups than folds.
     """
     sets = [training_set(name, manifest, tables, scalers, params.train) for name in names]
-    members = train_all(chain.from_iterable(data.jobs(params.train, params.seed) for data in sets))
-    for data in sets:
-        own = islice(members, params.train.folds * params.train.seeds)
-        yield _bundled(data, collected(own, len(data.keys), params.train), params, finetuned)
+    jobs = [list(data.jobs(params.train, params.seed)) for data in sets]
+    members = train_all(chain.from_iterable(jobs))
+    for data, own in zip(sets, jobs, strict=True):
+        trained = collected(islice(members, len(own)), len(data.keys), params.train.seeds)
+        yield _bundled(data, trained, params, finetuned)
 
 
 def make_ensemble(trained: Sequence[TrainedBundle], words: FeatureTable | None = None) -> TrainedBundle:
@@ -128,7 +129,7 @@ def _finetuned_member(bundle: Bundle, targets: NDArray[np.int64]) -> FinetunedSc
 
 
 def _finetuned_answers(bundle: Bundle, member: FinetunedScores, words: FeatureTable) -> NDArray[np.float64]:
-    """What the finetuned encoders answer for the training rows, each by one that never met its dialogue."""
+    """What the finetuned encoders answer for the training rows, each by one that never met its group."""
     absent = [Extracted(None)] * len(words.present)
     tables = {name: FeatureTable.stack(names, absent) for name, names in bundle.features.items()} | {"text": words}
     probabilities: NDArray[np.float64] = member_answer(

@@ -24,6 +24,7 @@ from emofuse.fusion.names import model_modalities
 from emofuse.fusion.registry import make_model
 from emofuse.fusion.scaling import Scaler
 from emofuse.fusion.trained_model import Bundle
+from emofuse.training.folds import Origins
 from emofuse.training.loop import MemberJob, Rows, jobs
 
 
@@ -48,10 +49,9 @@ class TrainingSet:
     rows: Rows
 
     @property
-    def dialogues(self) -> list[str]:
-        """The dialogue of each row."""
-        names: list[str] = self.keys["dialogue"].tolist()
-        return names
+    def origins(self) -> Origins:
+        """Where each row comes from."""
+        return Origins.of(self.keys)
 
     def fresh(self, params: TrainParams) -> Fusion:
         """The model with fresh weights."""
@@ -59,7 +59,7 @@ class TrainingSet:
 
     def jobs(self, params: TrainParams, seed: int) -> Iterator[MemberJob]:
         """What is trained of the model, a member a job."""
-        return jobs(self._make(params), self.rows, self.dialogues, params, seed)
+        return jobs(self._make(params), self.rows, self.origins, params, seed)
 
     def bundle(
         self, members: list[Fusion], params: Params, temperature: float = 1.0, finetuned: Path | None = None
@@ -87,7 +87,9 @@ class TrainingSet:
 
     def digest(self) -> str:
         """Names what is trained on: equal rows have equal digests."""
-        digest = hashlib.sha256("\n".join([self.name, *self.labels, *self.dialogues]).encode())
+        origins = self.origins
+        named = [self.name, *self.labels, *origins.dialogues, *origins.groups, *origins.speakers]
+        digest = hashlib.sha256("\n".join(named).encode())
         for values in tree_leaves(self.rows.to_arrays()):
             if values is not None:
                 digest.update(np.ascontiguousarray(values).tobytes())

@@ -32,7 +32,7 @@ from emofuse.features.text.finetuned import (
     tokenized,
 )
 from emofuse.fusion.objective import Objective
-from emofuse.training.folds import dialogue_folds
+from emofuse.training.folds import Origins, member_folds
 
 HEAD_RATE = 25.0  # the classifier starts from nothing and learns so many times faster than the encoder
 WARM_UP = 0.1  # of the steps, while the learning rate rises
@@ -68,11 +68,11 @@ def finetune_manifest(manifest: pd.DataFrame, labels: Sequence[str], params: Par
         folder: gets the weights of each encoder.
 
     Returns:
-        The class scores of each of the n rows: a training row's by the encoder that never met its dialogue, others' by
+        The class scores of each of the n rows: a training row's by the encoder that never met its group, others' by
         all of them.
 
     Raises:
-        DataError: training rows with words are too few, or of too few dialogues.
+        DataError: training rows with words are too few, or of too few groups.
         EncoderError: there is no such encoder.
     """
     rows = utterances(manifest, params.ingest.root)
@@ -80,10 +80,10 @@ def finetune_manifest(manifest: pd.DataFrame, labels: Sequence[str], params: Par
     train = training_rows(manifest)
     chosen, others = np.flatnonzero(has_text & train), np.flatnonzero(has_text & ~train)
     targets = pd.Index(labels).get_indexer(manifest["label"].iloc[chosen]).astype(np.int64)
-    dialogues = manifest["dialogue"].iloc[chosen].tolist()
+    origins = Origins.of(manifest.iloc[chosen])
     words = [rows[number] for number in chosen]
     scores: list[Extracted] = [NO_TEXT] * len(rows)
-    members = finetune(words, targets, len(labels), dialogues, params.text, params.train, params.seed)
+    members = finetune(words, targets, len(labels), origins, params.text, params.train, params.seed)
     for fold, member in enumerate(members):
         member.save(folder / f"member{fold}.safetensors")
         for row, values in zip(chosen[member.held_out], member.scores.astype(np.float32), strict=True):
@@ -100,7 +100,7 @@ def finetune(
     words: Sequence[Utterance],
     targets: NDArray[np.int64],
     classes: int,
-    dialogues: Sequence[str],
+    origins: Origins,
     text: TextParams,
     train: TrainParams,
     seed: int,
@@ -114,13 +114,13 @@ def finetune(
         words: n utterances that have words.
         targets: the class of each.
         classes: how many there are, of which some may have no row with words.
-        dialogues: of each utterance.
+        origins: of each utterance.
         text: how words are read, and encoders trained.
         train: folds and objective.
         seed: decides folds, weights and batches.
 
     Raises:
-        DataError: there are no such utterances, or they are of fewer dialogues than folds.
+        DataError: there are no such utterances, or they are of fewer groups than folds.
         EncoderError: there is no such encoder.
     """
     if not words:
@@ -131,7 +131,7 @@ def finetune(
     device = pick_device()
     tokenizer, _ = load_encoder(text.encoder, "cpu")
     tokens = tokenized(tokenizer, words, text)
-    for fold, (fit, held_out) in enumerate(dialogue_folds(targets, dialogues, train.folds, seed)):
+    for fold, (fit, held_out) in enumerate(member_folds(targets, origins, train.folds, seed)):
         make_deterministic(seed + fold)
         network = FinetunedNetwork(load_encoder(text.encoder, device)[1], classes).to(device)
         _fit(network, [tokens[number] for number in fit], torch.from_numpy(targets[fit]), text, train, fold)
@@ -161,7 +161,7 @@ def _fit(
     generator = torch.Generator().manual_seed(torch.initial_seed())
     network.train()
     drawn = (numbers for _ in range(finetune.epochs) for numbers in _shuffled(tokens, finetune.batch_size, generator))
-    for numbers in progress(drawn, f"finetune fold {fold + 1}/{train.folds}", steps, "batch"):
+    for numbers in progress(drawn, f"finetune fold {fold + 1}", steps, "batch"):
         with torch.autocast(device.type, torch.bfloat16, enabled=finetune.precision == "bf16"):
             logits = network([tokens[number] for number in numbers])
         loss = objective.mean(logits.float(), targets[numbers].to(device))

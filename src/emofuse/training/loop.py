@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, cast
@@ -26,7 +26,7 @@ from emofuse.fusion.base import Batch, Context, Fusion
 from emofuse.fusion.objective import Objective
 from emofuse.training.augmentation import augment, draw
 from emofuse.training.calibration import log_pool
-from emofuse.training.folds import dialogue_folds
+from emofuse.training.folds import Origins, member_folds
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class Trained:
         folds: what each came to.
         history: every epoch of each.
         held_out: probabilities of the training rows, shape (n, classes), each pooled from members that never met its
-            dialogue, one a seed.
+            group, one a seed.
     """
 
     members: list[Fusion]
@@ -136,7 +136,7 @@ class MemberJob:
     Attributes:
         make: makes the model with fresh weights.
         rows: all labelled rows of the training split, as arrays.
-        groups: the dialogue of each of n rows, as numbers.
+        dialogues: of each of n rows, as numbers.
         fit: numbers of the rows that are trained on.
         held_out: numbers of those that are held out.
         params: how to train.
@@ -146,7 +146,7 @@ class MemberJob:
 
     make: Callable[[], Fusion]
     rows: Any
-    groups: NDArray[np.int64]
+    dialogues: NDArray[np.int64]
     fit: NDArray[np.intp]
     held_out: NDArray[np.intp]
     params: TrainParams
@@ -154,49 +154,51 @@ class MemberJob:
     number: int
 
 
-def train(make: Callable[[], Fusion], rows: Rows, dialogues: Sequence[str], params: TrainParams, seed: int) -> Trained:
+def train(make: Callable[[], Fusion], rows: Rows, origins: Origins, params: TrainParams, seed: int) -> Trained:
     """Train a member a fold, as many times as there are seeds, in this process.
 
     Args:
         make: makes a model with fresh weights.
         rows: the labelled rows of the training split.
-        dialogues: the dialogue of each row.
+        origins: of each row.
         params: how to train.
         seed: decides folds, weights and batches.
 
     Raises:
-        DataError: there are fewer dialogues than folds.
+        DataError: there are fewer groups than folds.
     """
-    return collected(map(train_member, jobs(make, rows, dialogues, params, seed)), len(rows.targets), params)
+    return collected(map(train_member, jobs(make, rows, origins, params, seed)), len(rows.targets), params.seeds)
 
 
-def collected(members: Iterable[Member], rows: int, params: TrainParams) -> Trained:
+def collected(members: Iterable[Member], rows: int, seeds: int) -> Trained:
     """Put the members of a model together, each as it is trained; `rows` is how many were trained on."""
     models: list[Fusion] = []
     folds, history = [], []
     answers: NDArray[np.float64] | None = None
-    for number, member in enumerate(members):
+    times = np.zeros(rows, dtype=int)  # that each row was held out, once a seed
+    for member in members:
         if answers is None:
-            answers = np.zeros((params.seeds, rows, member.model.classes))
-        answers[number // params.folds, member.held_out] = member.answers
+            answers = np.zeros((seeds, rows, member.model.classes))
+        answers[times[member.held_out], member.held_out] = member.answers
+        times[member.held_out] += 1
         folds.append(member.score)
         history.extend(member.history)
         models.append(member.model)
     assert answers is not None
-    return Trained(models, folds, history, log_pool(answers, [1 / params.seeds] * params.seeds))
+    return Trained(models, folds, history, log_pool(answers, [1 / seeds] * seeds))
 
 
 def jobs(
-    make: Callable[[], Fusion], rows: Rows, dialogues: Sequence[str], params: TrainParams, seed: int
+    make: Callable[[], Fusion], rows: Rows, origins: Origins, params: TrainParams, seed: int
 ) -> Iterator[MemberJob]:
     """What `train`, which see, trains one after another."""
     targets = rows.targets.numpy()
-    groups = np.unique(list(dialogues), return_inverse=True)[1]
+    dialogues = np.unique(list(origins.dialogues), return_inverse=True)[1]
     arrays = rows.to_arrays()
     number = 0
     for shift in range(params.seeds):
-        for fit, held_out in dialogue_folds(targets, dialogues, params.folds, seed + shift):
-            yield MemberJob(make, arrays, groups, fit, held_out, params, seed + number, number)
+        for fit, held_out in member_folds(targets, origins, params.folds, seed + shift):
+            yield MemberJob(make, arrays, dialogues, fit, held_out, params, seed + number, number)
             number += 1
 
 
@@ -225,9 +227,9 @@ def train_member(job: MemberJob) -> Member:
     device = pick_device()
     make_deterministic(job.seed)
     model = job.make().to(device)
-    rows, groups = Rows.from_arrays(job.rows).to(device), torch.from_numpy(job.groups)
+    rows, dialogues = Rows.from_arrays(job.rows).to(device), torch.from_numpy(job.dialogues)
     fit, held_out = torch.from_numpy(job.fit), rows.take(torch.from_numpy(job.held_out).to(device))
-    history = _fit(model, rows.take(fit.to(device)), groups[fit], held_out, job.params, job.number)
+    history = _fit(model, rows.take(fit.to(device)), dialogues[fit], held_out, job.params, job.number)
     answers = _logits(model, held_out.batch).double().softmax(dim=1).cpu().numpy()
     actual = held_out.targets.cpu().numpy()
     return Member(model.cpu(), job.held_out, answers, Fold.of(actual, answers.argmax(axis=1)), history)

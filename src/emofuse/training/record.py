@@ -21,7 +21,7 @@ from emofuse.training.loop import Epoch, Fold
 
 @dataclass(frozen=True)
 class HeldOut:
-    """n training rows, each answered by members that never met its dialogue.
+    """n training rows, each answered by members that never met its group.
 
     Attributes:
         rows: the columns of `KEY` and `label`.

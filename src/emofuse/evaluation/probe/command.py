@@ -43,8 +43,9 @@ def probe_command(
     ] = None,
     folds: Annotated[int, typer.Option(min=0, help="0 leaves one dialogue or speaker out at a time")] = 5,
     by: Annotated[
-        Literal["dialogue", "speaker"], typer.Option(help="what never is on both sides of a fold")
-    ] = "dialogue",
+        Literal["auto", "dialogue", "speaker", "both"] | None,
+        typer.Option(help="what never is on both sides of a fold; ingest.apart unless given"),
+    ] = None,
     to_dev: Annotated[bool, typer.Option("--to-dev", help="fit on train and score on dev instead of folds")] = False,
     out: Annotated[Path | None, typer.Option(help="write this with .json and .md")] = None,
 ) -> None:
@@ -55,6 +56,7 @@ def probe_command(
         # What follows loads scikit-learn, torch and the like.
         from rich.console import Console
 
+        from emofuse.core.apart import group_kind
         from emofuse.evaluation.probe.data import ingest_of, read_labelled
         from emofuse.evaluation.probe.run import probe
         from emofuse.evaluation.probe.table import described, shown, write_probe
@@ -62,9 +64,10 @@ def probe_command(
         named = {"media": media, "text": text, "label": label, "dialogue": dialogue, "speaker": speaker}
         columns = {key: name for key, name in named.items() if name is not None}
         ingest = ingest_of(params.ingest, data, layout, columns)
-        labelled = read_labelled(ingest, by, to_dev, params.seed)
+        ingest = ingest.model_copy(update={"apart": by or ingest.apart})
+        labelled = read_labelled(ingest, to_dev, params.seed)
         result = probe(section, labelled, classifier or DEFAULT, folds, params.seed)
-        protocol = "fitted on train, scored on dev" if to_dev else _folded(folds, by)
+        protocol = "fitted on train, scored on dev" if to_dev else _folded(folds, group_kind(labelled.groups))
         name = "/".join((data or ingest.root).resolve().parts[-2:])
         content = described(result, name, modality, protocol)
         Console(width=max(Console().width, LEAST_WIDTH)).print(shown(content))
@@ -72,7 +75,8 @@ def probe_command(
             write_probe(content, out)
 
 
-def _folded(folds: int, by: str) -> str:
+def _folded(folds: int, kind: str) -> str:
+    by = "dialogue and speaker" if kind == "both" else kind
     return f"{folds} folds by {by}" if folds else f"one {by} left out at a time"
 
 

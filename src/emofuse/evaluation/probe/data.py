@@ -13,8 +13,6 @@ from emofuse.core.tables import utterances
 from emofuse.datasets.manifest import build_manifest
 from emofuse.evaluation.probe.run import Labelled
 
-GROUPED_BY = ("dialogue", "speaker")
-
 
 def ingest_of(params: IngestParams, path: Path | None, layout: str | None, columns: Mapping[str, str]) -> IngestParams:
     """The ingest params with another place.
@@ -34,26 +32,23 @@ def ingest_of(params: IngestParams, path: Path | None, layout: str | None, colum
     return IngestParams.model_validate(params.model_dump() | {"root": path.parent, "layout": "table", "table": table})
 
 
-def read_labelled(params: IngestParams, grouped_by: str, to_dev: bool, seed: int) -> Labelled:
+def read_labelled(params: IngestParams, to_dev: bool, seed: int) -> Labelled:
     """The labelled utterances of a data set.
 
     Args:
-        params: where it lies and how.
-        grouped_by: of `GROUPED_BY`.
+        params: where it lies and how, and what folds keep apart.
         to_dev: fit on the training split and score on dev; else every labelled row is in the folds.
         seed: decides the splits of data that have none.
 
     Raises:
-        DataError: the data can't be read, or a row has no speaker to group by.
+        DataError: the data can't be read, or a row lacks what is kept apart.
     """
     manifest, _ = build_manifest(params, seed)
     everything = utterances(manifest, params.root)  # context is found among all rows, labelled or not
     kept = (manifest["label"].notna() & (manifest["split"].isin(["train", "dev"]) | (not to_dev))).to_numpy()
-    groups = manifest["split"] + "/" + manifest["dialogue"]
-    if grouped_by == "speaker":
-        groups = manifest["speaker"]
-        if (groups[kept] == "").any():
-            raise DataError(f"{params.root}: found rows without a speaker to group by; name the column by --speaker")
+    groups = manifest["group"]
+    if params.apart == "speaker" and (manifest["speaker"][kept] == "").any():
+        raise DataError(f"{params.root}: found rows without a speaker to group by; name the column by --speaker")
     data = Labelled(
         everything,
         manifest["label"].fillna("").to_numpy(dtype=str),
