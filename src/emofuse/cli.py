@@ -81,12 +81,13 @@ def timeline_command(
     transcript: Annotated[Path | None, typer.Option(help="what was said: SRT, VTT, or JSON with times")] = None,
     window: Annotated[float | None, typer.Option(min=0.5, help="seconds; the transcript's lines unless given")] = None,
     hop: Annotated[float | None, typer.Option(min=0.5, help="seconds from one window to the next")] = None,
+    people: Annotated[bool, typer.Option("--people", help="a row a person and window, as CSV unless --json")] = False,
     model: Model = MODELS_DIR / "champion",
     json_lines: JsonLines = False,
 ) -> None:
-    """Answer a long video window by window."""
+    """Answer a long video window by window, or tell who is seen in each."""
     with guard():
-        from emofuse.inference import offline as answering
+        from emofuse.inference import films
         from emofuse.inference.predictor import Predictor
         from emofuse.inference.transcript import Transcript, read_transcript
         from emofuse.media.decode import probe_duration
@@ -98,12 +99,16 @@ def timeline_command(
         with suppress(MediaError):  # not every file tells its length
             total = int(probe_duration(video) / (hop or length)) + 1 if length else total
         try:
-            answers = answering.answer_windows(
+            answers = films.answer_windows(
                 Predictor.load(model), video, script, length, hop or length, limits.timeline_seconds
             )
+            if people and not json_lines:
+                typer.echo(films.csv_line(films.PERSON))
             for answer in progress(answers, "timeline", total, "window"):
-                named = {name: answer.pop(name) for name in ("start", "end", "text")}
-                typer.echo(answering.as_line(named, answer, json_lines))
+                if people:
+                    typer.echo("".join(f"{line}\n" for line in films.people_lines(answer, json_lines)), nl=False)
+                else:
+                    typer.echo(films.window_line(answer, json_lines))
         except MediaError as error:
             if json_lines:
                 typer.echo(json.dumps({"error": str(error)}, ensure_ascii=False))

@@ -215,7 +215,7 @@ def test_a_window_crosses_from_worker_to_worker_as_it_was_cut(params: Params, co
             assert piece.clip is not None
             assert len(data) == piece.clip.size > 10**6
             again = await pool.extract(MemoryJob(Utterance(), ("visual",), piece.clip, look.width), data)
-            assert again.faces == whole.faces
+            assert again.people == whole.people
             (first, _), (second, _) = whole.rows["visual"], again.rows["visual"]
             assert first is not None and second is not None
             np.testing.assert_allclose(second, first, atol=1e-3)

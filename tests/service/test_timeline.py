@@ -14,6 +14,7 @@ from emofuse.core.records import Utterance
 from emofuse.features.registry import make_extractor
 from emofuse.media.windows import Look, cut_windows
 from tests.conftest import write_clip
+from tests.unit.test_visual import pair
 
 SRT = "1\n00:00:00,500 --> 00:00:02,000\nYou got the job!\n\n2\n00:00:02,500 --> 00:00:04,000\nI <i>did</i>?\n"
 
@@ -35,6 +36,17 @@ def test_windows_are_answered_in_order_and_counted(client: TestClient, film: byt
     assert [(answer["start"], answer["end"]) for answer in answers] == [(0, 2), (1.5, 3.5), (3, 5), (4.5, 6.5)]
     assert all(answer["modalities"]["audio"]["present"] for answer in answers)
     assert end["windows"] == 4
+
+
+def test_everyone_is_told_of_by_the_clock_of_the_video(client: TestClient, tmp_path: Path) -> None:
+    *answers, _ = lines(client, pair(tmp_path / "a.mp4", 1).read_bytes(), window=1.5)
+    for number, answer in enumerate(answers):
+        assert [len(person["faces"]) > 5 for person in answer["people"]] == [True, True]
+        looked = [person for person in answer["people"] if person["speaker"]]
+        assert answer["modalities"]["visual"]["faces"] == looked[0]["faces"] and len(looked) == 1
+        for face in (face for person in answer["people"] for face in person["faces"]):
+            assert 1.5 * number <= face["time"] < 1.5 * (number + 1)
+    assert next(one for one in answers[0]["people"] if one["speaker"])["faces"][0]["left"] > 0.5
 
 
 def test_the_lines_of_a_transcript_are_the_windows(client: TestClient, film: bytes) -> None:

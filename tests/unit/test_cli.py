@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import re
 from pathlib import Path
@@ -13,6 +15,7 @@ from typer.testing import CliRunner, Result
 from emofuse.cli import app
 from tests.conftest import write_clip
 from tests.pipeline.imports import ROOT
+from tests.unit.test_visual import pair
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +46,22 @@ def test_clips_are_answered_and_a_bad_one_is_an_error_in_its_place(bundle: Path,
         "probabilities": None,
     }
     assert done.exit_code == 1
+
+
+def test_a_timeline_of_people_has_a_row_a_person_and_window(bundle: Path, tmp_path: Path) -> None:
+    film = pair(tmp_path / "pair.mp4", 1)
+    rows = list(csv.DictReader(io.StringIO(run("timeline", film, "--window", 1, "--people", "--model", bundle).stdout)))
+    assert [(row["start"], row["person"]) for row in rows] == [(f"{n}.0", who) for n in range(3) for who in ("1", "2")]
+    for left, right in zip(rows[::2], rows[1::2], strict=True):
+        if float(left["left"]) > float(right["left"]):
+            left, right = right, left
+        assert float(left["left"]) + float(left["width"]) < 0.5 < float(right["left"])
+        assert {left["speaker"], right["speaker"]} == {"True", "False"}
+        assert bool(left["label"]) == (left["speaker"] == "True")
+        assert 0.4 < float(left["confidence"]) <= 1 and 0 <= float(left["speaks"]) <= 1
+    assert len({row["left"] > "0.5" for row in rows if row["person"] == "1"}) == 1
+    lines = run("timeline", film, "--window", 1, "--people", "--json", "--model", bundle).stdout.splitlines()
+    assert [{key: str(value) for key, value in json.loads(line).items()} for line in lines] == rows
 
 
 def test_the_table_names_what_was_absent(bundle: Path) -> None:

@@ -32,7 +32,7 @@ from emofuse.features.visual.detectors import (
     overlap,
 )
 from emofuse.features.visual.extractor import GROUPS, SHARE, VisualExtractor, visual_groups
-from emofuse.features.visual.face_tracks import Sighting, follow, speaker
+from emofuse.features.visual.face_tracks import PersonNumbers, Sighting, follow, speaker
 from emofuse.features.visual.finder import FaceFinder, SearchedFrame
 from emofuse.features.visual.gabor import GRID as GABOR_GRID
 from emofuse.features.visual.gabor import gabor
@@ -40,6 +40,8 @@ from emofuse.features.visual.groups import edges, hog, mean_and_peak, mouth, pix
 from emofuse.features.visual.lbp import CELL, GRID, PATTERNS, RADII, lbp
 from emofuse.features.visual.motion import MOTION, motion
 from emofuse.media.clip import FileClip
+from emofuse.media.windows import Look, cut_windows
+from tests.clips import copied
 
 RATE = 24
 # Loudness by picture: syllables for 1.5 s, silence for 1.5 s.
@@ -287,6 +289,29 @@ def test_a_cut_starts_a_shot_and_new_tracks(visual: VisualExtractor, tmp_path: P
             assert [person.track[0].shot for person in seen_people] == [0, 1]
             assert [len(person.track) for person in seen_people] == [15, 15]
         assert sum(len(person.track) for person in seen_people) == 30
+
+
+def test_a_clip_that_is_cut_without_coding_anew_shows_the_same_people_later(
+    visual: VisualExtractor, tmp_path: Path
+) -> None:
+    whole = pair(tmp_path / "whole.mp4", 0)
+    cut = copied(whole, tmp_path / "cut.mp4", start=1.0)
+    people, rest = (visual.watch(FileClip(clip)).people for clip in (whole, cut))
+    assert [len(person.track) for person in people] == [15, 15] and [len(person.track) for person in rest] == [10, 10]
+    for person, same in zip(people, rest, strict=True):
+        assert overlap(person.track[-1].box, same.track[-1].box) > 0.8
+        assert same.track[-1].time == pytest.approx(person.track[-1].time - 1, abs=0.2)
+
+
+def test_people_keep_their_numbers_from_window_to_window(visual: VisualExtractor, tmp_path: Path) -> None:
+    """Two shots of two people; the windows end in the middle of the first and at the cut, and one shot is long away."""
+    first, second = [drawn(who, TALK) for who in (0, 5)]
+    write_clip(tmp_path / "a.mp4", [*first, *second, *first], RATE, None, 16000)
+    look = Look(visual.params.fps, visual.params.width, 16000)
+    numbers = PersonNumbers()
+    windows = cut_windows(tmp_path / "a.mp4", [(0, 1.5), (1.5, 3), (3, 6), (6, 9)], look, 60)
+    found = [numbers.of(visual.watch(window.clip).people, window.start) for window in windows]
+    assert found == [[1], [1], [2], [3]]
 
 
 def test_people_who_cross_keep_their_tracks(visual: VisualExtractor, tmp_path: Path) -> None:

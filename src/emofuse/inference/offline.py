@@ -1,10 +1,9 @@
-"""Answers for files and no server: clips, and the windows of a long video."""
+"""Answers for files and no server, and answers as lines."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,8 @@ from emofuse.core.errors import MediaError
 from emofuse.core.params import AudioParams, VisualParams
 from emofuse.core.records import Utterance
 from emofuse.inference.predictor import Predictor
-from emofuse.inference.transcript import Transcript
 from emofuse.media.decode import probe_streams
-from emofuse.media.windows import Look, Window, cut_windows, even_spans
+from emofuse.media.windows import Look
 
 BATCH = 8  # utterances that are answered at a time, so that progress shows
 Answer = dict[str, Any]
@@ -40,48 +38,6 @@ def _wrong(utterance: Utterance) -> str:
     except MediaError as error:
         return f"clip: {error}"
     return ""
-
-
-def answer_windows(
-    predictor: Predictor, video: Path, transcript: Transcript, window: float, hop: float, most_seconds: float
-) -> Iterator[Answer]:
-    """Answer each window of a long video, in order.
-
-    Args:
-        predictor: answers.
-        video: any file that FFmpeg reads.
-        transcript: what was said.
-        window: seconds; 0 for the lines of the transcript.
-        hop: seconds from one window to the next.
-        most_seconds: how long the video may be.
-
-    Raises:
-        MediaError: the video can't be decoded or is too long, after the windows before that shows.
-    """
-    spans = even_spans(window, hop) if window else iter(transcript.spans())
-    windows = cut_windows(video, spans, look_of(predictor), most_seconds)
-    for batch in _batches(windows):
-        texts = [transcript.during(w.start, w.end) if transcript.lines else Utterance() for w in batch]
-        utterances = [replace(text, clip=w.clip) for text, w in zip(texts, batch, strict=True)]
-        for w, text, prediction in zip(batch, texts, predictor.predict(utterances), strict=True):
-            yield {"start": w.start, "end": w.end, "text": text.text, **prediction.to_json()}
-
-
-def _batches(windows: Iterator[Window]) -> Iterator[list[Window]]:
-    """Some windows at a time; what goes wrong is raised after those before it."""
-    failure: MediaError | None = None
-    while failure is None:
-        batch: list[Window] = []
-        try:
-            for window in islice(windows, BATCH):
-                batch.append(window)
-        except MediaError as error:
-            failure = error
-        if not batch:
-            break
-        yield batch
-    if failure is not None:
-        raise failure
 
 
 def look_of(predictor: Predictor) -> Look:

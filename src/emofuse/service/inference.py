@@ -22,7 +22,7 @@ from emofuse.service.errors import RefusedError
 from emofuse.service.media_pool.pool import MediaPool
 from emofuse.service.media_pool.protocol import Done, ExtractJob, MemoryJob, PackedClip
 from emofuse.service.parsing import ParsedRequest
-from emofuse.service.schemas import DialogueContext, Face, Modality, PredictResponse
+from emofuse.service.schemas import DialogueContext, Modality, PredictResponse, SeenPerson
 
 # Of the files that may be sent, those that a modality is extracted from: the first that there is.
 SOURCES = {"audio": ("audio", "video"), "visual": ("video",), "metadata": ("video", "audio")}
@@ -61,15 +61,15 @@ class Answers:
         """
         utterance = as_utterance(request)
         seconds: dict[str, float] = {}
-        faces: list[Face] = []
+        people: list[SeenPerson] = []
         with timed(seconds, "total"):
             if request.files:
                 done = await self._extract(utterance, request.files, seconds)
-                rows, faces = done.extracted(), done.faces
+                rows, people = done.extracted(), done.people
             else:
                 rows = {m: Extracted(None, utterance.clip_reason) for m in MEDIA if m in self._modalities}
             prediction, spent = await self._batcher.answer(utterance, rows)
-        return as_response(prediction, seconds | spent, faces)
+        return as_response(prediction, seconds | spent, people)
 
     async def answer_memory(self, utterance: Utterance, clip: PackedClip, data: bytes, start: float) -> PredictResponse:
         """Answer a window of a long video or of a live camera.
@@ -88,8 +88,7 @@ class Answers:
             wanted = tuple(modality for modality in SOURCES if modality in self._modalities)
             done = await self._done(MemoryJob(utterance, wanted, clip, self.look.width), seconds, data)
             prediction, spent = await self._batcher.answer(utterance, done.extracted())
-        faces = [face.model_copy(update={"time": round(start + face.time, 3)}) for face in done.faces]
-        return as_response(prediction, seconds | spent, faces)
+        return as_response(prediction, seconds | spent, [_later(person, start) for person in done.people])
 
     @property
     def ready(self) -> bool:
@@ -135,11 +134,18 @@ def as_utterance(request: ParsedRequest) -> Utterance:
     )
 
 
-def as_response(prediction: Prediction, seconds: Mapping[str, float], faces: Sequence[Face]) -> PredictResponse:
+def _later(person: SeenPerson, seconds: float) -> SeenPerson:
+    faces = [face.model_copy(update={"time": round(seconds + face.time, 3)}) for face in person.faces]
+    return person.model_copy(update={"faces": faces})
+
+
+def as_response(prediction: Prediction, seconds: Mapping[str, float], people: Sequence[SeenPerson]) -> PredictResponse:
     """The answer as it is sent."""
+    faces = sorted((face for one in people if one.speaker for face in one.faces), key=lambda face: face.time)
     modalities = {
-        name: Modality(**dict(use), faces=list(faces) if name == "visual" else [])
+        name: Modality(**dict(use), faces=faces if name == "visual" else [])
         for name, use in prediction.modalities.items()
     }
     rounded = {step: round(spent, 6) for step, spent in seconds.items()}
-    return PredictResponse(**dict(prediction) | {"modalities": modalities, "seconds": rounded})
+    parts = {"modalities": modalities, "people": list(people), "seconds": rounded}
+    return PredictResponse(**dict(prediction) | parts)

@@ -97,7 +97,7 @@ class NamedItem(UtteranceRequest):
 
 
 class Face(BaseModel):
-    """Where the face that speaks was found in a frame; a close-up may reach over the frame's edge."""
+    """Where a face was found in a frame; a close-up may reach over the frame's edge."""
 
     model_config = ConfigDict(allow_inf_nan=False)
 
@@ -117,6 +117,17 @@ Faces = Annotated[
 ]
 
 
+class SeenPerson(BaseModel):
+    """Someone in the picture."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+    speaker: Annotated[bool, Field(description="whether the visual modality looked at this face")]
+    speaks: Annotated[float, Field(description="how sure it is that this one speaks, 0 to 1")]
+    confidence: Annotated[float, Field(description="that it is a face, on average, 0 to 1")]
+    faces: Annotated[list[Face], Field(max_length=MOST_FACES, description="in the frames that it was found in")]
+
+
 class Modality(ModalityUse):
     """What a modality did for the answer."""
 
@@ -127,6 +138,7 @@ class PredictResponse(Prediction):
     """The answer. A score of emotion is not a reading of inner feeling."""
 
     modalities: dict[str, Modality]
+    people: Annotated[list[SeenPerson], Field(max_length=MOST_FACES, description="everyone who is seen, as they come")]
     seconds: Annotated[
         dict[str, float],
         Field(description="time spent by step, in seconds; steps of a clip are those of its worker process"),

@@ -96,7 +96,7 @@ class VisualExtractor(OneByOne):
         share = np.array([len(face) / len(frames)], np.float32)
         chosen = [values[name]() for name in GROUPS if name in self.params.groups] + self._encoded(face)
         features = Extracted(np.concatenate([*chosen, share]), clip.damage.get("picture"))
-        return Watched(features, face, people(tracks, loudness.speech))
+        return Watched(features, face, people(tracks, face, loudness.speech))
 
     def _encoded(self, face: Track) -> list[NDArray[np.float32]]:
         if self.params.encoder == "none":

@@ -17,6 +17,7 @@ GAP = 1.0  # seconds that a face may be lost and still be the same
 PACE = 4  # sightings by which the pace of a face is taken
 SKETCH = 24  # pixels of a face by which it is recognised
 RIVAL = 0.5  # of the heaviest track's weight: a face that may as well be the speaker's
+ALIKE = 0.6  # least likeness of a face at the end of a window and one in its place at the start of the next
 CERTAINTY = 2.5  # what `speech` weighs in the odds that a face speaks
 
 
@@ -47,6 +48,11 @@ class Sighting:
         """The square from the brows to the chin."""
         return self.face.box
 
+    @property
+    def place(self) -> tuple[float, ...]:
+        """Left edge, top edge, width and height of the box, as shares of the frame's width and height."""
+        return tuple(edge / side for edge, side in zip(self.box, self.size * 2, strict=True))
+
     @cached_property
     def sketch(self) -> NDArray[np.float64]:
         """What the face looks like, of length 1 whatever the light, float64 of shape (pixels,)."""
@@ -65,10 +71,17 @@ class Person:
     Attributes:
         track: where, at most once a frame.
         speaks: how sure it is that this one speaks, 0 to 1; the rest goes to others in the shot and to nobody seen.
+        speaker: whether the features of the clip, or of a part of it, come from this face.
     """
 
     track: Track
     speaks: float
+    speaker: bool
+
+    @property
+    def confidence(self) -> float:
+        """The detector's, on average, 0 to 1."""
+        return float(np.mean([sighting.face.confidence for sighting in self.track]))
 
 
 def follow(frames: Iterable[Sequence[Sighting]]) -> list[Track]:
@@ -108,18 +121,20 @@ def _expected(track: Track, time: float) -> Box:
     return left, top, *last.box[2:]
 
 
-def people(tracks: Sequence[Track], speech: Callable[[Track], float]) -> list[Person]:
+def people(tracks: Sequence[Track], face: Track, speech: Callable[[Track], float]) -> list[Person]:
     """Everyone in a clip, in the order in which they come.
 
     Args:
         tracks: as `follow` gives them.
+        face: as `speaker` gives it.
         speech: how much a track looks like the speaker's, around 0; NaN where unknown, which counts as 0.
     """
     odds = [math.exp(CERTAINTY * float(np.nan_to_num(speech(track), nan=0.0))) for track in tracks]
-    return [
-        Person(track, odd / (1 + sum(o for o, other in zip(odds, tracks, strict=True) if _together(track, other))))
+    shares = [
+        odd / (1 + sum(o for o, other in zip(odds, tracks, strict=True) if _together(track, other)))
         for odd, track in zip(odds, tracks, strict=True)
     ]
+    return [Person(track, share, track[0] in face) for track, share in zip(tracks, shares, strict=True)]
 
 
 def speaker(tracks: Sequence[Track], speech: Callable[[Track], float]) -> Track:
@@ -149,3 +164,38 @@ def _weight(track: Track) -> int:
 
 def _together(one: Track, other: Track) -> bool:
     return one[0].time <= other[-1].time and other[0].time <= one[-1].time
+
+
+class PersonNumbers:
+    """Numbers the people of one window of a film after another, from 1: the same one while a face goes on."""
+
+    def __init__(self) -> None:
+        self._before: list[tuple[int, list[tuple[float, Sighting]]]] = []  # of the window before, by the film's clock
+        self._count = 0
+
+    def of(self, crowd: Sequence[Person], start: float) -> list[int]:
+        """The number of each person of the next window, which starts at so many seconds."""
+        walks = [[(start + sighting.time, sighting) for sighting in person.track] for person in crowd]
+        pairs = [
+            (_continues(earlier, walk), number, place)
+            for number, earlier in self._before
+            for place, walk in enumerate(walks)
+        ]
+        numbers: dict[int, int] = {}  # by place in the crowd
+        for likeness, number, place in sorted(pairs, reverse=True):
+            if likeness >= ALIKE and place not in numbers and number not in numbers.values():
+                numbers[place] = number
+        for place in range(len(walks)):
+            if place not in numbers:
+                self._count += 1
+                numbers[place] = self._count
+        self._before = [(numbers[place], walk) for place, walk in enumerate(walks)]
+        return [numbers[place] for place in range(len(walks))]
+
+
+def _continues(earlier: Sequence[tuple[float, Sighting]], walk: Sequence[tuple[float, Sighting]]) -> float:
+    """How alike a face was where the next window starts, -1 to 1; -1 where it was elsewhere or too long ago."""
+    time, first = walk[0]
+    when, last = min(earlier, key=lambda pair: abs(pair[0] - time))
+    near = abs(when - time) <= GAP and overlap(last.box, first.box) >= SAME
+    return float(last.sketch @ first.sketch) if near else -1.0

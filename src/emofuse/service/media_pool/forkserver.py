@@ -22,7 +22,7 @@ import resource
 import signal
 import socket
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,7 +35,7 @@ from emofuse.extraction.start import one_thread
 from emofuse.features.contract import Extractor
 from emofuse.features.registry import make_extractor
 from emofuse.features.visual.extractor import VisualExtractor
-from emofuse.features.visual.face_tracks import Track
+from emofuse.features.visual.face_tracks import Person, Sighting
 from emofuse.media.clip import FileClip, MemoryClip
 from emofuse.media.limits import Bounds, check_clip
 from emofuse.media.pictures import gray_picture
@@ -57,7 +57,7 @@ from emofuse.service.media_pool.protocol import (
     Piece,
     Setup,
 )
-from emofuse.service.schemas import MOST_FACES, Face
+from emofuse.service.schemas import MOST_FACES, Face, SeenPerson
 
 LATE = 2  # times the time of a job: then a worker that nobody has ended ends itself
 
@@ -175,17 +175,17 @@ def _rows(
     seconds: dict[str, float],
 ) -> Done:
     rows = {}
-    faces: list[Face] = []
+    crowd: list[SeenPerson] = []
     for modality, clip in clips.items():
         extractor = extractors[modality]
         with timed(seconds, modality):
             if isinstance(extractor, VisualExtractor) and clip is not None:
-                row, face, _ = extractor.watch(clip)
-                faces = _placed(face)
+                row, _, people = extractor.watch(clip)
+                crowd = _placed(people)
             else:
                 (row,) = extractor.extract([replace(utterance, clip=clip)])
         rows[modality] = (None if row.values is None else row.values.tolist(), row.reason)
-    return Done(rows, seconds, faces=faces)
+    return Done(rows, seconds, people=crowd)
 
 
 def _reason(error: Exception) -> str:
@@ -197,14 +197,23 @@ def _reason(error: Exception) -> str:
     return f"can't be decoded: {type(error).__name__}"
 
 
-def _placed(face: Track) -> list[Face]:
-    """Where a face is, in shares of its frame, at `MOST_FACES` moments or fewer."""
-    chosen = face[:: max(1, -(-len(face) // MOST_FACES))]
-    corners = [(s.time, [edge / side for edge, side in zip(s.box, s.size * 2, strict=True)]) for s in chosen]
+def _placed(people: Sequence[Person]) -> list[SeenPerson]:
+    """Where everyone is, at `MOST_FACES` moments or fewer in all."""
+    every = max(1, -(-sum(len(person.track) for person in people) // MOST_FACES))
     return [
-        Face(time=round(time, 3), left=round(x, 4), top=round(y, 4), width=round(w, 4), height=round(h, 4))
-        for time, (x, y, w, h) in corners
+        SeenPerson(
+            speaker=person.speaker,
+            speaks=round(person.speaks, 4),
+            confidence=round(person.confidence, 4),
+            faces=[_face(sighting) for sighting in person.track[::every]],
+        )
+        for person in people[:MOST_FACES]
     ]
+
+
+def _face(sighting: Sighting) -> Face:
+    left, top, width, height = (round(share, 4) for share in sighting.place)
+    return Face(time=round(sighting.time, 3), left=left, top=top, width=width, height=height)
 
 
 def _extract_memory(job: MemoryJob, data: bytes, extractors: Mapping[str, Extractor]) -> Done:

@@ -15,7 +15,7 @@ from emofuse.core.reasons import Cause
 from emofuse.core.records import Extracted, Utterance
 from emofuse.media.limits import Bounds
 from emofuse.media.windows import Look
-from emofuse.service.schemas import Faces
+from emofuse.service.schemas import SeenPerson
 
 READY, NEXT = b"ready\n", b"next\n"
 SAMPLE = 4  # bytes
@@ -64,7 +64,7 @@ class ExtractJob:
 class Done:
     """What a worker made of a job: the values of each modality or the reason why there are none, and the seconds spent.
 
-    `refused` says why nothing was extracted, `faces` where in the clip the visual modality found the face.
+    `refused` says why nothing was extracted, `people` whom the visual modality saw in the clip.
     """
 
     __pydantic_config__ = ConfigDict(ser_json_inf_nan="constants")  # a feature that is unknown is NaN
@@ -72,7 +72,7 @@ class Done:
     rows: Mapping[str, tuple[list[float] | None, str]]
     seconds: Mapping[str, float]
     refused: str = ""
-    faces: Faces = field(default_factory=list)
+    people: list[SeenPerson] = field(default_factory=list)
 
     def extracted(self) -> dict[str, Extracted]:
         """The rows as extractors give them."""

@@ -6,7 +6,8 @@ const LIVE = { hop: 0.5, window: 3, fps: 5, width: 640, height: 360, rate: 16000
 let model = { labels: [], limits: { seconds: 60 } };
 const NEAR = 0.25; // seconds that a face may be away from the moment that is shown
 let camera = null;
-let faces = [];
+let people = [];
+let newest = 0; // moment that was answered last, by the camera's clock
 
 const percent = (share) => `${Math.round(share * 100)}%`;
 const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
@@ -38,32 +39,42 @@ function drawn(share) {
   return cell;
 }
 
-// The box of the face over the video, whose picture has black bars at its sides or above and below it.
-function placeFace() {
+// Where people are over the video, whose picture has black bars at its sides or above and below it.
+function placeFaces() {
   const video = $("shown");
-  const away = (face) => Math.abs(face.time - video.currentTime);
-  const face = camera ? faces.at(-1) : faces.reduce((one, other) => (one && away(one) <= away(other) ? one : other), null);
+  const moment = camera ? newest : video.currentTime;
   const scale = Math.min(video.clientWidth / video.videoWidth, video.clientHeight / video.videoHeight);
-  $("face").hidden = !face || !Number.isFinite(scale) || (!camera && away(face) > NEAR);
-  if ($("face").hidden) return;
   const [width, height] = [video.videoWidth * scale, video.videoHeight * scale];
   const [left, top] = [(video.clientWidth - width) / 2, (video.clientHeight - height) / 2];
-  Object.assign($("face").style, {
-    left: `${left + face.left * width}px`, top: `${top + face.top * height}px`,
-    width: `${face.width * width}px`, height: `${face.height * height}px`,
+  const all = Number.isFinite(scale) ? people.flatMap((person) => person.faces.map((face) => ({ person, face }))) : [];
+  const away = Math.min(...all.map(({ face }) => Math.abs(face.time - moment)));
+  const near = all.filter(({ face }) => away <= NEAR && Math.abs(face.time - moment) === away);
+  const boxes = near.map(({ person, face }) => {
+    const title = `speaks: ${percent(person.speaks)}`;
+    const box = make("div", "", { className: person.speaker ? "face speaker" : "face", title });
+    Object.assign(box.style, {
+      left: `${left + face.left * width}px`, top: `${top + face.top * height}px`,
+      width: `${face.width * width}px`, height: `${face.height * height}px`,
+    });
+    return box;
   });
+  $("faces").replaceChildren(...boxes);
 }
 
 function keepPlacing() {
-  placeFace();
+  placeFaces();
   if (!$("shown").paused && !camera) requestAnimationFrame(keepPlacing);
 }
 
-function showFaces(found) {
-  faces = found;
-  $("seen").hidden = !faces.length || Boolean(camera);
-  if (!$("seen").hidden) $("seen").textContent = `Framed: the face that was looked at, found in ${faces.length} frames`;
-  placeFace();
+function showPeople(all) {
+  people = all;
+  const looked = people.filter((person) => person.speaker);
+  const frames = looked.reduce((sum, person) => sum + person.faces.length, 0);
+  const others = people.length - looked.length;
+  $("seen").hidden = !people.length || Boolean(camera);
+  $("seen").textContent = `Framed: the face that was looked at, found in ${frames} frames` +
+    (others ? `; thin frames: ${others} more` : "");
+  placeFaces();
 }
 
 function show(answer) {
@@ -125,7 +136,7 @@ async function predict(file) {
   if (context()) form.append("context", context());
   const answer = await (await ask("predict", form)).json();
   show(answer);
-  showFaces(answer.modalities.visual?.faces ?? []);
+  showPeople(answer.people);
   tell(`${$("label").textContent}, ${$("score").textContent}`);
   $("timeline").hidden = true;
 }
@@ -136,7 +147,7 @@ async function timeline(file) {
   if ($("window").value) form.append("window", $("window").value);
   if ($("transcript").files[0]) form.append("transcript", await $("transcript").files[0].text());
   const answer = await ask("timeline", form);
-  showFaces([]);
+  showPeople([]);
   $("strip").replaceChildren();
   $("windows").replaceChildren();
   $("legend").replaceChildren();
@@ -158,7 +169,7 @@ function addWindow(answer) {
     tell(`${answer.windows} windows, ${clock(answer.video_seconds)} of video in ${answer.seconds.toFixed(1)} s`);
     return;
   }
-  showFaces([...faces, ...(answer.modalities.visual?.faces ?? [])]);
+  showPeople([...people, ...answer.people]);
   const part = make("div", "", { title: `${clock(answer.start)} ${answer.label}` });
   part.style.background = colour(answer.label);
   part.style.opacity = 0.35 + 0.65 * answer.probabilities[answer.label];
@@ -187,7 +198,7 @@ function choose(file) {
   stopCamera();
   tell("");
   $("limit").textContent = file ? file.name : "a video or a sound file";
-  showFaces([]);
+  showPeople([]);
   if ($("shown").src) URL.revokeObjectURL($("shown").src);
   $("stage").hidden = !file;
   if (file) $("shown").src = URL.createObjectURL(file);
@@ -237,7 +248,8 @@ async function startCamera() {
     const answer = JSON.parse(event.data);
     if (answer.error) return tell("", answer.error);
     show(answer);
-    showFaces(answer.modalities.visual?.faces.slice(-1) ?? []);
+    newest = answer.time;
+    showPeople(answer.people);
     $("status").textContent = `live, ${Math.round(answer.latency * 1000)} ms behind`;
   });
   socket.addEventListener("close", () => stopCamera());
@@ -263,7 +275,7 @@ function stopCamera() {
   for (const track of media.getTracks()) track.stop();
   $("shown").srcObject = null;
   $("stage").hidden = true;
-  showFaces([]);
+  showPeople([]);
   $("said").oninput = null;
   $("camera").textContent = "Start camera";
   $("camera").setAttribute("aria-pressed", "false");
@@ -299,8 +311,8 @@ $("form").addEventListener("submit", send);
 $("camera").addEventListener("click", toggleCamera);
 $("file").addEventListener("change", () => choose($("file").files[0]));
 $("shown").addEventListener("play", keepPlacing);
-for (const name of ["seeked", "loadedmetadata", "resize"]) $("shown").addEventListener(name, placeFace);
-new ResizeObserver(placeFace).observe($("shown"));
+for (const name of ["seeked", "loadedmetadata", "resize"]) $("shown").addEventListener(name, placeFaces);
+new ResizeObserver(placeFaces).observe($("shown"));
 for (const name of ["dragenter", "dragover"]) $("drop").addEventListener(name, () => $("drop").classList.add("over"));
 for (const name of ["dragleave", "drop"]) $("drop").addEventListener(name, () => $("drop").classList.remove("over"));
 about();
