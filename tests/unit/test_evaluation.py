@@ -38,7 +38,8 @@ from tests.conftest import write_clip
 
 LABELS = ("anger", "joy", "neutral")
 COUNT = 240
-LOOKED = EvaluateParams(champion_metric="weighted_f1", resamples=200, slice_rows=10)
+MET = ("text.encoder a/b has learnt from meld",)
+LOOKED = EvaluateParams(champion_metric="weighted_f1", met_before={}, resamples=200, slice_rows=10)
 WIDTHS = {"text": 60, "audio": 4, "visual": 3, "metadata": 2}
 
 
@@ -299,7 +300,7 @@ def material(found: dict[str, Any], layout: str = "demo") -> Material:
     }
     curve = pd.DataFrame({"epoch": [1, 2], "train_loss": [2.0, 1.0], "held_out_loss": [2.1, 1.5]})
     curves = {"early": curve.assign(held_out_weighted_f1=[0.3, 0.5])}
-    return Material(found, data, {"train.folds": 5}, {"early": "cd" * 32, "text": "ef" * 32}, curves, {})
+    return Material(found, data, {"train.folds": 5}, {"early": "cd" * 32, "text": "ef" * 32}, curves, {}, MET)
 
 
 def test_the_findings_are_json(found: dict[str, Any]) -> None:
@@ -338,6 +339,7 @@ def test_the_page_asks_for_nothing_and_runs_nothing_that_was_said(found: dict[st
     write_report(tmp_path / "report.html", material(found))
     page = (tmp_path / "report.html").read_text()
     assert "The built-in corpus is synthetic" in page
+    assert f'<p class="warning">{MET[0]}.</p>' in page
     assert '<p class="warning">2 of 2 test speakers are in train.</p>' in page
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert" in page
@@ -362,6 +364,7 @@ def test_the_card_says_what_it_is_for_and_how_sure_it_is(found: dict[str, Any], 
     assert "not a reading of inner feeling" in " ".join(card.split())
     assert "are cut by dialogue.\n**2 of 2 test speakers are in train.**" in card
     assert "None" not in card
+    assert f"- **{MET[0]}.**" in card
     write_card(tmp_path / "meld.md", material(found, layout="meld"))
     assert "bind what was learnt from it; they are GPL-3.0: https" in (tmp_path / "meld.md").read_text()
 

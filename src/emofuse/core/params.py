@@ -320,6 +320,7 @@ class EvaluateParams(Section):
     """How the champion is chosen, and scores are looked at; it changes no model and no score."""
 
     champion_metric: Metric
+    met_before: dict[str, list[str]]
     resamples: Annotated[int, Field(ge=100)]
     slice_rows: Positive
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -16,6 +16,7 @@ from emofuse.core.paths import MODELS_DIR, REPORTS_DIR
 from emofuse.core.tables import atomic_write, read_json
 from emofuse.datasets.data_findings import headline
 from emofuse.evaluation.measured import difference_of
+from emofuse.evaluation.met_before import met_before
 from emofuse.fusion.names import MODELS, TRAINED
 from emofuse.inference.description import bundle_version
 from emofuse.reporting.pages import render
@@ -37,6 +38,7 @@ class Material:
         versions: of each model's bundle.
         curves: of each model's training, `epoch` and the means over the folds.
         pictures: data URIs of clips, from `thumbnails`.
+        met_before: warnings of encoders that learnt from this very corpus.
     """
 
     findings: Mapping[str, Any]
@@ -45,6 +47,7 @@ class Material:
     versions: Mapping[str, str]
     curves: Mapping[str, pd.DataFrame]
     pictures: Mapping[str, str]
+    met_before: Sequence[str] = ()
 
     @property
     def synthetic(self) -> bool:
@@ -88,15 +91,17 @@ def read_material(params: Params) -> Material:
     Raises:
         DataError: a file of theirs is missing or unreadable.
     """
-    findings = read_json(REPORTS_DIR / "evaluation.json")
+    findings, data = read_json(REPORTS_DIR / "evaluation.json"), read_json(REPORTS_DIR / "data.json")
+    about, results = data["dataset"], params.of_results()
     clips = [mistake["clip"] for model in findings["models"].values() for mistake in model["mistakes"]]
     return Material(
         findings=findings,
-        data=read_json(REPORTS_DIR / "data.json"),
-        params={name: value for name, value in params.of_results().items() if name != "ingest.root"},
+        data=data,
+        params={name: value for name, value in results.items() if name != "ingest.root"},
         versions={name: bundle_version(MODELS_DIR / name) for name in MODELS},
         curves={name: pd.read_csv(REPORTS_DIR / "training" / name / "curve.csv") for name in TRAINED},
         pictures=thumbnails(clips, params.ingest.root),
+        met_before=list(met_before(results, about["layout"], about["name"], params.evaluate.met_before)),
     )
 
 

@@ -43,7 +43,7 @@ def probe_command(
     ] = None,
     folds: Annotated[int, typer.Option(min=0, help="0 leaves one dialogue or speaker out at a time")] = 5,
     by: Annotated[
-        Literal["auto", "dialogue", "speaker", "both"] | None,
+        Literal["auto", "dialogue", "speaker", "both", "row"] | None,
         typer.Option(help="what never is on both sides of a fold; ingest.apart unless given"),
     ] = None,
     to_dev: Annotated[bool, typer.Option("--to-dev", help="fit on train and score on dev instead of folds")] = False,
