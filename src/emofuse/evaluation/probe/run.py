@@ -18,7 +18,7 @@ from sklearn.svm import SVC, LinearSVC
 
 from emofuse.core.errors import DataError
 from emofuse.core.metrics import METRICS
-from emofuse.core.params import ExtractorParams, VisualParams
+from emofuse.core.params import AudioParams, ExtractorParams, VisualParams
 from emofuse.core.progress import progress
 from emofuse.core.records import FeatureTable, Utterance
 from emofuse.evaluation.uncertainty import Bootstrap, Estimate
@@ -191,10 +191,19 @@ def _costs(
     sample = utterances[:: max(1, len(utterances) // TIMED)][:TIMED]
     costs = {}
     for name, chosen in progress(choices.items(), "time", len(choices), "row"):
-        extractor = make_extractor(params.model_copy(update={"groups": list(chosen)}))
+        extractor = make_extractor(_only(params, chosen))
         extractor.warm_up()
         began = time.process_time()
         for _ in extractor.extract(sample):
             pass
         costs[name] = 1000 * (time.process_time() - began) / len(sample)
     return costs
+
+
+def _only(params: ExtractorParams, groups: Sequence[str]) -> ExtractorParams:
+    """The params with some groups alone, and without an encoder of sounds or faces where none of them is its."""
+    own = [name for name in groups if name in params.groups]
+    encoder = (
+        {} if len(own) < len(groups) or not isinstance(params, AudioParams | VisualParams) else {"encoder": "none"}
+    )
+    return params.model_copy(update={"groups": own, **encoder})

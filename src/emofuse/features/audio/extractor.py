@@ -131,4 +131,4 @@ def audio_features(samples: Array, params: AudioParams, assets: Path | None = No
         float32 of shape (d,), in the order of `AudioExtractor.names`.
     """
     sound = Sound(samples, params.sample_rate, params.n_mfcc, assets)
-    return np.concatenate([GROUPS[name].values(sound) for name in params.groups])
+    return np.concatenate([np.zeros(0, np.float32), *(GROUPS[name].values(sound) for name in params.groups)])
