@@ -17,6 +17,7 @@ import pytest
 
 from emofuse.core.params import Params
 from emofuse.core.records import Utterance
+from emofuse.features.registry import make_extractor
 from emofuse.media.limits import Bounds
 from emofuse.media.windows import Look
 from emofuse.service.errors import RefusedError
@@ -269,3 +270,20 @@ def test_a_clip_that_takes_too_much_memory_costs_itself_alone(params: Params, tm
         assert (await pool.extract(job(write_clip(tmp_path / "b.mp4")))).rows["visual"][1] == "no face found"
 
     running(params, work, worker_mb=16)
+
+
+def test_workers_hear_sounds_through_the_encoder_as_the_pipeline_does(params: Params, film: Path) -> None:
+    audio = params.audio.model_copy(update={"encoder": "embedded", "groups": ["activity", "rms"]})
+    [wanted] = make_extractor(audio).extract([Utterance(clip=film)])
+
+    async def run() -> Done:
+        pool = MediaPool({"audio": audio}, params.serve.model_copy(update={"workers": 1}))
+        await pool.start()
+        try:
+            return await pool.extract(ExtractJob(Utterance(), {"video": film}, {"audio": "video"}))
+        finally:
+            await pool.stop()
+
+    values, reason = asyncio.run(run()).rows["audio"]
+    assert reason == "" and wanted.values is not None and values is not None
+    np.testing.assert_array_equal(np.array(values, np.float32), wanted.values)

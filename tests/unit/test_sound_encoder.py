@@ -32,17 +32,21 @@ from transformers import (
     WhisperForConditionalGeneration,
 )
 
-from emofuse.core.errors import EncoderError, ParamsError
+from emofuse.core.errors import EncoderError, MediaError, ParamsError
 from emofuse.core.params import AudioParams, ExtractParams, Params, load_params
 from emofuse.core.reasons import Reason
 from emofuse.core.records import Utterance
 from emofuse.core.weights import SILERO, TINY_EN, travelling
+from emofuse.evaluation.probe.run import Labelled, probe
 from emofuse.extraction.content import clip_content
 from emofuse.extraction.identity import identity
 from emofuse.extraction.run import Task, extract
+from emofuse.features.audio.activity import ACTIVITY
 from emofuse.features.audio.encoder import encoded_sounds, sound_encoder, sound_groups
-from emofuse.features.audio.extractor import AudioExtractor
+from emofuse.features.audio.extractor import AudioExtractor, audio_features
 from emofuse.features.registry import make_extractor
+from emofuse.media.clip import FileClip
+from emofuse.transcription.voice_activity import speech_probabilities
 from tests.conftest import write_clip
 
 RATE = 16000
@@ -272,6 +276,51 @@ def test_a_clip_without_sound_is_a_reason_and_others_keep_their_rows(params: Par
         assert row.values is not None and alone.values is not None
         assert row.values.shape == (len(extractor.names),)
         np.testing.assert_array_equal(row.values, alone.values)
+
+
+def test_a_probe_tells_what_the_encoder_brings_beside_the_groups(corpus: Path, params: Params, tmp_path: Path) -> None:
+    chosen = section(params, saved(tmp_path, "hubert"), groups=["zcr", "rms"])
+    clips = [Utterance(clip=clip) for clip in sorted((corpus / "train_splits").glob("*.mp4"))[:8]]
+    labels, groups = np.array(["joy", "fear"] * 4), np.repeat(["a", "b"], 4)
+    rows = {row.features: row for row in probe(chosen, Labelled(clips, labels, groups), ["logistic"], 0, 1).rows}
+    assert {name: row.columns for name, row in rows.items() if "all" not in name} == {
+        "majority class": 0,
+        "rms": 5,
+        "zcr": 4,
+        "embedding": 32,
+        "classes": 2,
+    }
+    assert rows["all but embedding"].columns == 11
+    assert all((row.cost or 0) > 0 for name, row in rows.items() if name != "majority class")
+
+
+def test_activity_tells_speech_from_pauses(params: Params, corpus: Path) -> None:
+    """Two lines with a second of silence between."""
+    paths = sorted(corpus.rglob("*.mp4"))[:8]
+    [line] = [sound for sound in map(spoken_sound, paths) if sound is not None][:1]
+    chosen = section(params, "none", groups=["activity"])
+    one, two = (
+        dict(zip(ACTIVITY, audio_features(sound, chosen).tolist(), strict=True))
+        for sound in (line, np.concatenate([line, np.zeros(RATE, np.float32), line]))
+    )
+    assert two["activity_longest_pause"] >= max(0.9, one["activity_longest_pause"])
+    assert two["activity_share"] < one["activity_share"]
+    assert two["activity_time"] == pytest.approx(2 * one["activity_time"] + two["activity_longest_pause"], abs=0.3)
+    assert np.isnan(audio_features(np.zeros(RATE, np.float32), chosen)).all()
+
+
+def test_activity_is_refused_at_another_rate(params: Params) -> None:
+    with pytest.raises(ValueError, match="activity, which hears 16000 Hz, but sample_rate is 22050"):
+        section(params, "none", groups=["activity"], sample_rate=22050)
+
+
+def spoken_sound(path: Path) -> np.ndarray | None:
+    """Half a second or more in which speech is heard."""
+    try:
+        sound = FileClip(path).sound(RATE)
+    except MediaError:
+        return None
+    return sound if len(sound) > RATE / 2 and (speech_probabilities(sound) > 0.5).mean() > 0.5 else None
 
 
 def test_encoded_sounds_are_cached_and_the_same_with_any_number_of_workers(

@@ -203,7 +203,5 @@ def _costs(
 def _only(params: ExtractorParams, groups: Sequence[str]) -> ExtractorParams:
     """The params with some groups alone, and without an encoder of sounds or faces where none of them is its."""
     own = [name for name in groups if name in params.groups]
-    encoder = (
-        {} if len(own) < len(groups) or not isinstance(params, AudioParams | VisualParams) else {"encoder": "none"}
-    )
-    return params.model_copy(update={"groups": own, **encoder})
+    apart = isinstance(params, AudioParams | VisualParams) and len(own) == len(groups)
+    return params.model_copy(update={"groups": own, **({"encoder": "none"} if apart else {})})
