@@ -172,10 +172,6 @@ def compare_command(
     """
     with guard():
         # These load scikit-learn and pandas, which the other commands do without.
-        from rich.box import SIMPLE_HEAD
-        from rich.console import Console
-        from rich.table import Table
-
         from emofuse.evaluation.comparison import compare
         from emofuse.evaluation.sources import read_source
         from emofuse.reporting.comparison_page import comparison_lines, write_comparison
@@ -183,18 +179,69 @@ def compare_command(
         params = load_params()
         answers = [read_source(name, _run_file) for name in sources]
         result = compare(answers, split, params.evaluate.resamples, params.seed)
-        head, *rows = comparison_lines(result)
         rows_of = f"{result.rows} {split} rows in {result.groups} {result.drawn}"
-        title = f"{rows_of}, 95% intervals; less and wins: of weighted F1"
-        table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-        for column in head:
-            table.add_column(column, justify="left" if column == "" else "right", overflow="fold")
-        for row in rows:
-            table.add_row(*(cell.replace(" to ", "…") for cell in row))
-        Console().print(table)
+        _print_table(comparison_lines(result), f"{rows_of}, 95% intervals; less and wins: of weighted F1")
         typer.echo("\n".join(result.notes()))
         if html is not None:
             write_comparison(html, result)
+
+
+@app.command("score")
+def score_command(
+    data: Annotated[list[str], typer.Argument(help="labelled data: a path, or LAYOUT:PATH as `meld:../MELD`")],
+    model: Annotated[
+        list[str] | None, typer.Option(help="a bundle folder, MLflow run or DVC revision[:MODEL]; several, too")
+    ] = None,
+    label_map: Annotated[
+        list[str] | None, typer.Option("--map", help="LABEL=CLASS: a label of the data is the model's class")
+    ] = None,
+    as_json: Annotated[Path | None, typer.Option("--json", help="write the figures as JSON, too")] = None,
+    html: Annotated[Path | None, typer.Option(help="write them as a page, too")] = None,
+) -> None:
+    """Measure finished models on labelled data that they were not made from, and track what they reach.
+
+    Each corpus is read as `ingest` would read it, all its splits together; a path without a layout by ingest.layout.
+    """
+    with guard():
+        from emofuse.datasets.manifest import read_corpus
+        from emofuse.datasets.named_corpus import corpus_params
+        from emofuse.evaluation.bundle_sources import opened_bundle
+        from emofuse.evaluation.corpus_score import score_corpus
+        from emofuse.inference.predictor import Predictor
+        from emofuse.reporting.score_page import class_lines, score_lines, write_scores
+        from emofuse.tracking import fetched_run, track_score
+
+        params = load_params()
+        ingests = {name: corpus_params(name, label_map or [], params.ingest) for name in data}
+        corpora = {name: read_corpus(ingest, params.extract.cache) for name, ingest in ingests.items()}
+        scores = []
+        for asked in model or [str(MODELS_DIR / "champion")]:
+            with opened_bundle(asked, fetched_run) as (folder, home):
+                predictor = Predictor.load(folder)
+                scores += [
+                    score_corpus(predictor, rows, ingests[name].root, name, params, home)
+                    for name, rows in corpora.items()
+                ]
+        _print_table(score_lines(scores), "95% intervals")
+        for each in scores:
+            _print_table(class_lines(each), f"{each.model} on {each.data}")
+            typer.echo("\n".join(each.notes()))
+        write_scores(scores, as_json, html)
+        for each in scores:
+            track_score(each)
+
+
+def _print_table(lines: list[list[str]], title: str) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for column in lines[0]:
+        table.add_column(column, justify="left" if column in ("", "model", "data") else "right", overflow="fold")
+    for row in lines[1:]:
+        table.add_row(*(cell.replace(" to ", "…") if "\n" in cell else cell for cell in row))
+    Console().print(table)
 
 
 @app.command()

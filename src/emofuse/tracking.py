@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import cycle
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import mlflow
 import pandas as pd
@@ -47,9 +47,13 @@ from mlflow.utils.validation import (
 from sqlalchemy.exc import SQLAlchemyError  # what MLflow lets through of a store that is no database of its own
 
 from emofuse.core.errors import TrackingError
+from emofuse.core.metrics import METRICS
 from emofuse.core.rows import MANIFEST, MODEL_COLUMNS
 from emofuse.inference.description import DESCRIPTION, copy_bundle
 from emofuse.training.trial import Trial
+
+if TYPE_CHECKING:
+    from emofuse.evaluation.corpus_score import CorpusScore  # which loads torch
 
 EXPERIMENT = REGISTERED_MODEL = "emofuse"
 ALIAS = "champion"
@@ -415,13 +419,89 @@ def fetched_champion() -> Iterator[Path]:
     Raises:
         TrackingError: the server can't be reached, or no model has the alias.
     """
+    with _server(), _fetched(f"models:/{REGISTERED_MODEL}@{ALIAS}") as folder:
+        yield folder
+
+
+@contextmanager
+def fetched_run(run: str) -> Iterator[tuple[Path, dict[str, float]]]:
+    """The bundle that was logged with a run, as `fetched_champion` gives it, and its scores on the test split.
+
+    Raises:
+        TrackingError: the server can't be reached, or has no such run or no model of it.
+    """
+    with _server() as client:
+        tracked = client.get_run(run)
+        models = client.search_logged_models([tracked.info.experiment_id], f"source_run_id = '{run}'")
+        if not models:
+            raise TrackingError(f"run {run}: found no model that was logged with it; name the run of a trained model")
+        scores = {name.removeprefix("test/"): value for name, value in tracked.data.metrics.items()}
+        with _fetched(models[0].model_uri) as folder:
+            yield folder, {name: scores[name] for name in METRICS if name in scores}
+
+
+@contextmanager
+def _fetched(uri: str) -> Iterator[Path]:
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    with _server(), tempfile.TemporaryDirectory(prefix="emofuse-") as folder:
-        fetched = Path(mlflow.artifacts.download_artifacts(f"models:/{REGISTERED_MODEL}@{ALIAS}", dst_path=folder))
+    with tempfile.TemporaryDirectory(prefix="emofuse-") as folder:
+        fetched = Path(mlflow.artifacts.download_artifacts(uri, dst_path=folder))
         description = next(fetched.rglob(DESCRIPTION), None)
         if description is None:
-            raise TrackingError(f"{REGISTERED_MODEL}@{ALIAS}: found no bundle in it; run `dvc repro`")
+            raise TrackingError(f"{uri}: found no bundle in it; run `dvc repro`")
         yield description.parent
+
+
+def _logged_model(client: MlflowClient, experiment: str, version: str) -> str | None:
+    """The id under which a bundle was logged, by its hash."""
+    for run in client.search_runs([experiment], f"tags.`{BUNDLE_TAG}` = '{version}'"):
+        for model in client.search_logged_models([experiment], f"source_run_id = '{run.info.run_id}'"):
+            return str(model.model_id)
+    return None
+
+
+def track_score(score: CorpusScore) -> str:
+    """Track what a model reached on a corpus, as a run of its own and, where the model is logged, with that model.
+
+    Returns:
+        The id of the run; one that holds the same is not made again.
+
+    Raises:
+        TrackingError: the server can't be reached, or refuses.
+    """
+    with _server() as client:
+        experiment = _experiment(client)
+        name = f"{score.model} on {score.data}"
+        key = hashlib.sha256(f"{score.version} {score.data} {score.data_hash}".encode()).hexdigest()
+        tracked = _tracked(client, experiment, key)
+        if tracked is not None:
+            return tracked
+        tags = {
+            KEY_TAG: key,
+            BUNDLE_TAG: score.version,
+            COMMIT_TAG: _commit(),
+            MLFLOW_RUN_NAME: name[:MAX_TAG_VAL_LENGTH],
+            "emofuse.model": score.model,
+            "emofuse.scored_on": score.data[:MAX_TAG_VAL_LENGTH],
+        }
+        run_id = str(client.create_run(experiment, tags={k: v for k, v in tags.items() if v}).info.run_id)
+        dataset = DatasetEntity(
+            name=score.data[-MAX_DATASET_NAME_SIZE:],
+            digest=score.data_hash[:16],
+            source_type="emofuse",
+            source=json.dumps({"data": score.data}),
+            profile=json.dumps({"rows": score.rows}),
+        )
+        client.log_inputs(run_id, [DatasetInput(dataset, [InputTag(MLFLOW_DATASET_CONTEXT, "evaluation")])])
+        now = int(time.time() * 1000)
+        figures = {f"score/{metric}": each["value"] or 0.0 for metric, each in score.scores[score.model].items()}
+        of = {"model_id": _logged_model(client, experiment, score.version), "dataset_name": dataset.name}
+        client.log_batch(
+            run_id,
+            metrics=[Metric(n, v, now, 0, dataset_digest=dataset.digest, **of) for n, v in figures.items()],
+        )
+        client.log_dict(run_id, score.to_json(), "reports/score.json")
+        client.set_terminated(run_id)
+        return run_id
 
 
 def step_back() -> str:

@@ -70,7 +70,9 @@ def test_imports_run_one_way_through_the_rooms() -> None:
 def test_the_package_that_is_served_does_not_know_the_built_in_corpus() -> None:
     for path in (PACKAGES["emofuse"] / "emofuse").rglob("*.py"):
         assert "demo_corpus" not in path.read_text(encoding="utf-8"), path
-    assert "espeak" not in (ROOT / "requirements-serve.lock").read_text()  # GPL: the Bento and MLflow's models name it not
+    assert (
+        "espeak" not in (ROOT / "requirements-serve.lock").read_text()
+    )  # GPL: the Bento and MLflow's models name it not
 
 
 @pytest.mark.parametrize("stage", STAGES)

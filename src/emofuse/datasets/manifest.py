@@ -40,6 +40,31 @@ def build_manifest(params: IngestParams, seed: int, cache: Path | None = None) -
         DataError: the data can't be read, or nothing can be learnt from it: no row, no clip and no text in any row, no
             label, one class, or a split without a labelled row.
     """
+    frame, notes = _read_rows(params)
+    frame["split"], made = cut(frame, params.shares, seed) if frame["label"].notna().any() else (frame["split"], [])
+    frame, more = _ordered(frame, params.root, cache)
+    if params.drop_leaks:
+        more.append(_drop_leaks(frame))
+    _refuse_hopeless(frame, params)
+    return _checked(frame), [*notes, *more, *made]
+
+
+def read_corpus(params: IngestParams, cache: Path | None = None) -> pd.DataFrame:
+    """The manifest of data that a finished model is measured on: one class will do, and no split is cut.
+
+    Args:
+        params: where the data is, and how it is laid out.
+        cache: as of `build_manifest`.
+
+    Raises:
+        DataError: the data can't be read, or has no row.
+    """
+    frame, _ = _read_rows(params)
+    return _checked(_ordered(frame, params.root, cache)[0])
+
+
+def _read_rows(params: IngestParams) -> tuple[pd.DataFrame, list[str]]:
+    """The rows in the data's order, their cells read, each with its group."""
     read: Callable[[IngestParams], RawRows] = resolve_name(LAYOUTS[params.layout])
     raw = read(params)
     frame, notes = raw.completed(), [*provenance_notes(params.root), *raw.notes]
@@ -47,16 +72,21 @@ def build_manifest(params: IngestParams, seed: int, cache: Path | None = None) -
         raise DataError(f"{params.root}: found no rows, expected at least one utterance a split")
     _read_values(frame, params)
     frame["group"], chosen = group_rows(frame, params.apart)
-    frame["split"], made = cut(frame, params.shares, seed) if frame["label"].notna().any() else (frame["split"], [])
+    return frame, [*notes, chosen]
+
+
+def _ordered(frame: pd.DataFrame, root: Path, cache: Path | None) -> tuple[pd.DataFrame, list[str]]:
+    """The rows in the manifest's order, with their places, clocks and clips' hashes, and notes on their times."""
     frame = _placed(frame)
-    notes += _set_clocks(frame)
-    frame["clip_sha256"] = pd.Series(content_hashes(params.root, frame["clip"].tolist(), cache), dtype=object)
-    if params.drop_leaks:
-        notes.append(_drop_leaks(frame))
-    _refuse_hopeless(frame, params)
+    notes = _set_clocks(frame)
+    frame["clip_sha256"] = pd.Series(content_hashes(root, frame["clip"].tolist(), cache), dtype=object)
+    return frame, notes
+
+
+def _checked(frame: pd.DataFrame) -> pd.DataFrame:
     manifest = frame[MANIFEST.names]
     validate(manifest)
-    return manifest, [*notes, chosen, *made]
+    return manifest
 
 
 def _read_values(frame: pd.DataFrame, params: IngestParams) -> None:

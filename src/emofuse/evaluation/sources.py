@@ -69,8 +69,8 @@ def read_source(asked: str, run_file: Callable[[str, str], Path]) -> ModelAnswer
         raise DataError(f"{place}: no such file; {ASK}")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        table = read_table(_of_revision(place, PREDICTIONS, folder)).to_pandas()
-        return _chosen(place, table, model, lambda: _champion(_of_revision(place, METRICS, folder)))
+        table = read_table(of_revision(place, PREDICTIONS, folder)).to_pandas()
+        return _chosen(place, table, model, lambda: _champion(of_revision(place, METRICS, folder)))
 
 
 def _chosen(name: str, table: pd.DataFrame, model: str | None, champion: Callable[[], str | None]) -> ModelAnswers:
@@ -121,7 +121,7 @@ def _of_bundle(folder: Path) -> pd.DataFrame:
     return rows[[*KEY, "group", "label"]].assign(predicted=[predictor.bundle.labels[answer] for answer in answers])
 
 
-def _of_revision(revision: str, path: Path, folder: Path) -> Path:
+def of_revision(revision: str, path: Path, folder: Path) -> Path:
     """A file as it was at a revision of this repository, from git, DVC's cache or its remote."""
     target = folder / path.name
     command = [sys.executable, "-m", "dvc", "get", ".", path.as_posix(), "--rev", revision, "-o", str(target)]
