@@ -445,7 +445,10 @@ EVIL = {
     "pipe.tar.gz": (lambda: tarred(("joy/1.wav", b""), kind=tarfile.FIFOTYPE), "a link or a device"),
     "bomb.tar.gz": (lambda: tarred(("joy/1.wav", zeros(3 << 20))), "unpacks to more than 2 MB"),
     "broken.zip": (lambda: zipped({"joy/1.wav": NOISE})[:-100], "File is not a zip file"),
-    "torn.tar.gz": (lambda: tarred(("joy/1.wav", NOISE[: 1 << 20]))[:-100], "it was removed and nothing of it was kept: fetch"),
+    "torn.tar.gz": (
+        lambda: tarred(("joy/1.wav", NOISE[: 1 << 20]))[:-100],
+        "it was removed and nothing of it was kept: fetch",
+    ),
     "page.tar.gz": (lambda: b"<html>moved</html>", "it was removed and nothing of it was kept: fetch it again"),
 }
 
