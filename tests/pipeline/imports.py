@@ -23,7 +23,9 @@ def imported_modules(script: Path) -> set[str]:
 
 def _direct(path: Path) -> set[Path]:
     found: set[Path] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree.body = [node for node in tree.body if not (isinstance(node, ast.If) and _never_runs(node))]
+    for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module:
             found |= _files(node.module)
             for alias in node.names:
@@ -32,6 +34,11 @@ def _direct(path: Path) -> set[Path]:
             for alias in node.names:
                 found |= _files(alias.name)
     return found
+
+
+def _never_runs(node: ast.If) -> bool:
+    """Whether it is `if TYPE_CHECKING:`, whose imports only the checker of types reads."""
+    return isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
 
 
 def _files(module: str) -> set[Path]:
