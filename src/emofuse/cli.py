@@ -82,29 +82,45 @@ def timeline_command(
     window: Annotated[float | None, typer.Option(min=0.5, help="seconds; the transcript's lines unless given")] = None,
     hop: Annotated[float | None, typer.Option(min=0.5, help="seconds from one window to the next")] = None,
     people: Annotated[bool, typer.Option("--people", help="a row a person and window, as CSV unless --json")] = False,
+    transcribe: Annotated[bool, typer.Option("--transcribe", help="hear the words; speech makes the windows")] = False,
+    out: Annotated[Path | None, typer.Option(help="also write them to a file: .srt, .vtt, .csv or .json")] = None,
     model: Model = MODELS_DIR / "champion",
     json_lines: JsonLines = False,
 ) -> None:
     """Answer a long video window by window, or tell who is seen in each."""
     with guard():
         from emofuse.inference import films
+        from emofuse.inference.heard import named_listener
         from emofuse.inference.predictor import Predictor
+        from emofuse.inference.subtitles import check_kind, write_timeline
         from emofuse.inference.transcript import Transcript, read_transcript
         from emofuse.media.decode import probe_duration
 
+        if transcribe and (transcript or window or hop):
+            raise DataError("found --transcribe and --transcript, --window or --hop; expected one way to cut the video")
+        if out is not None:
+            check_kind(out)
         limits = load_params().serve
+        predictor = Predictor.load(model)
         script = read_transcript(transcript) if transcript else Transcript()
-        length = window or hop or (0 if script.lines else limits.timeline_window)
-        total = None if length else len(script.lines)
+        length = window or hop or (0 if script.lines or transcribe else limits.timeline_window)
+        total = len(script.lines) if script.lines and not length else None
         with suppress(MediaError):  # not every file tells its length
             total = int(probe_duration(video) / (hop or length)) + 1 if length else total
+        most = limits.timeline_seconds
+        given = []
         try:
-            answers = films.answer_windows(
-                Predictor.load(model), video, script, length, hop or length, limits.timeline_seconds
-            )
+            if transcribe:
+                from emofuse.inference.hearing import listen
+
+                named = named_listener(limits, predictor.bundle)
+                answers = films.answer_heard(predictor, video, listen(video, named, most), named[0], most)
+            else:
+                answers = films.answer_windows(predictor, video, script, length, hop or length, most)
             if people and not json_lines:
                 typer.echo(films.csv_line(films.PERSON))
             for answer in progress(answers, "timeline", total, "window"):
+                given.append(answer)
                 if people:
                     typer.echo("".join(f"{line}\n" for line in films.people_lines(answer, json_lines)), nl=False)
                 else:
@@ -113,6 +129,10 @@ def timeline_command(
             if json_lines:
                 typer.echo(json.dumps({"error": str(error)}, ensure_ascii=False))
             raise DataError(f"{video}: {error}") from None
+        if transcribe and not given:
+            typer.echo(f"{video}: no speech in the sound", err=True)
+        if out is not None:
+            write_timeline(out, given)
 
 
 @app.command()

@@ -76,7 +76,7 @@ def test_nothing_of_a_video_is_left(
         ({"window": "0"}, b"junk", "window: Input should be greater than or equal to 0.5"),
         ({"transcript": "hello"}, b"junk", "transcript: found a transcript without lines"),
         ({"transcript": '[{"text": 1}]'}, b"junk", "transcript: no transcript"),
-        ({"film": "a"}, b"junk", "found unknown fields film; expected hop, transcript, video, window"),
+        ({"film": "a"}, b"junk", "found unknown fields film; expected hop, transcribe, transcript, video, window"),
     ],
 )
 def test_a_bad_request_is_told_what_to_send(

@@ -163,7 +163,9 @@ def test_speech_of_more_than_half_a_minute_is_heard_in_parts(
 def test_parts_are_short_enough_and_hold_all_speech(seconds: int, longest: float) -> None:
     samples = np.random.default_rng(2).normal(0, 0.1, seconds * RATE).astype(np.float32)
     spans = [SpeechSpan(0.5, seconds / 2), SpeechSpan(seconds / 2 + 0.2, seconds - 0.1)]
-    parts = [wide for _, wide in speech_parts(samples, spans, longest)]
+    parts = [
+        SpeechSpan(part.start, part.start + len(part.sound) / RATE) for part in speech_parts(samples, spans, longest)
+    ]
     assert all(first.end <= second.start + 1e-6 for first, second in pairwise(parts))
     assert all(0 <= part.start < part.end <= seconds and part.end - part.start <= longest + 0.01 for part in parts)
     assert all(

@@ -356,6 +356,11 @@ class ServeParams(Section):
     worker_mb: Positive
     workers: Positive | None
     batch: Positive
+    recogniser: str | None
+    language: str | None
+    listeners: Positive
+    listen_seconds: Annotated[float, Field(gt=0)]
+    heard_seconds: Annotated[float, Field(gt=0)]
 
 
 class RangeSpace(Section):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -16,10 +16,12 @@ from emofuse.core.errors import MediaError
 from emofuse.core.records import Extracted, Utterance
 from emofuse.features.visual.extractor import VisualExtractor
 from emofuse.features.visual.face_tracks import Person, PersonNumbers
+from emofuse.inference.heard import GrowingTranscript
 from emofuse.inference.offline import BATCH, Answer, as_line, look_of
 from emofuse.inference.predictor import Predictor
 from emofuse.inference.transcript import Transcript
 from emofuse.media.windows import Window, cut_windows, even_spans
+from emofuse.transcription.words import HeardLine
 
 EDGES = ("left", "top", "width", "height")
 PERSON = ("start", "end", "person", "speaker", "speaks", "confidence", *EDGES, "frames", "label")  # columns of a row
@@ -43,9 +45,38 @@ def answer_windows(
     """
     spans = even_spans(window, hop) if window else iter(transcript.spans())
     windows = cut_windows(video, spans, look_of(predictor), most_seconds)
+    yield from _answered(predictor, windows, transcript.during if transcript.lines else lambda start, end: Utterance())
+
+
+def answer_heard(
+    predictor: Predictor, video: Path, lines: Iterable[HeardLine], recogniser: str, most_seconds: float
+) -> Iterator[Answer]:
+    """Answer each line that is heard in a long video, in order, as it is heard; `heard` tells of its words.
+
+    Args:
+        predictor: answers.
+        video: any file that FFmpeg reads.
+        lines: what is heard in it.
+        recogniser: the name of who hears it.
+        most_seconds: how long the video may be.
+
+    Raises:
+        MediaError: as `answer_windows`.
+    """
+    growing = GrowingTranscript(lines)
+    windows = cut_windows(video, growing.spans(), look_of(predictor), most_seconds)
+    for answer in _answered(predictor, windows, growing.during):
+        start, end = answer["start"], answer["end"]
+        heard = growing.heard(start, end, recogniser).model_dump()
+        yield answer | {"start": round(start, 3), "end": round(end, 3), "heard": heard}
+
+
+def _answered(
+    predictor: Predictor, windows: Iterator[Window], during: Callable[[float, float], Utterance]
+) -> Iterator[Answer]:
     numbers = PersonNumbers()
     for batch in _batches(windows):
-        texts = [transcript.during(w.start, w.end) if transcript.lines else Utterance() for w in batch]
+        texts = [during(w.start, w.end) for w in batch]
         utterances = [replace(text, clip=w.clip) for text, w in zip(texts, batch, strict=True)]
         crowds, rows = _watched(predictor, batch)
         predictions = predictor.answer(predictor.extract(utterances, rows), predictor.lines(utterances))

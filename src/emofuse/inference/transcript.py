@@ -13,6 +13,7 @@ from emofuse.core.errors import DataError
 from emofuse.core.records import Line, Utterance
 from emofuse.core.rows import GivenLine
 from emofuse.datasets.delimited import decode
+from emofuse.inference.subtitles import words_alone
 
 
 class _TimedLine(GivenLine):
@@ -87,7 +88,12 @@ def parse_transcript(text: str) -> Transcript:
             events = pysubs2.SSAFile.from_string(text, format_="vtt" if text.startswith("WEBVTT") else "srt")
             given = _LINES.validate_python(
                 [
-                    {"text": e.plaintext, "start": e.start / 1000, "end": e.end / 1000, "speaker": e.name or None}
+                    {
+                        "text": words_alone(e.plaintext),
+                        "start": e.start / 1000,
+                        "end": e.end / 1000,
+                        "speaker": e.name or None,
+                    }
                     for e in events
                 ]
             )

@@ -130,7 +130,8 @@ class Endpoints:
             modalities=list(bundle.features),
             features={modality: len(names) for modality, names in bundle.features.items()},
             metrics=dict(self._served.metrics),
-            limits=self._limits.model_dump(),
+            limits=self._limits.model_dump(exclude={"recogniser", "language"}),
+            recogniser=self._answers.listening.recogniser,
             card=self._served.card,
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -12,6 +13,7 @@ from emofuse.core.device import available_cores
 from emofuse.core.params import ServeParams
 from emofuse.core.reasons import Cause, Reason
 from emofuse.core.records import Extracted, Utterance
+from emofuse.inference.heard import Heard, listener
 from emofuse.inference.offline import look_of
 from emofuse.inference.prediction import Prediction
 from emofuse.inference.predictor import Predictor
@@ -19,6 +21,7 @@ from emofuse.media.windows import Look
 from emofuse.service.batcher import Batcher
 from emofuse.service.clock import timed
 from emofuse.service.errors import RefusedError
+from emofuse.service.listening import Listening
 from emofuse.service.media_pool.pool import MediaPool
 from emofuse.service.media_pool.protocol import Done, ExtractJob, MemoryJob, PackedClip
 from emofuse.service.parsing import ParsedRequest
@@ -38,6 +41,7 @@ class Answers:
         self._modalities = set(predictor.bundle.extractors)
         extractors = {m: p for m, p in predictor.bundle.extractors.items() if m in SOURCES}
         self.pool = MediaPool(extractors, limits, predictor.bundle.assets)
+        self.listening = Listening(limits, listener(limits, predictor.bundle))
         self._batcher = Batcher(predictor, limits.batch)
 
     async def start(self) -> None:
@@ -45,12 +49,12 @@ class Answers:
         # The workers decode on the other cores; threads that wait for a core by spinning would cost ten times more.
         torch.set_num_threads(max(1, available_cores() // 2))
         here = [modality for modality in self._modalities if modality not in MEDIA]
-        await asyncio.gather(self.pool.start(), asyncio.to_thread(self.predictor.warm_up, here))
+        await asyncio.gather(self.pool.start(), self.listening.start(), asyncio.to_thread(self.predictor.warm_up, here))
         await self.answer(ParsedRequest("warm up", DialogueContext()))
 
     async def stop(self) -> None:
         """End the worker processes."""
-        await self.pool.stop()
+        await asyncio.gather(self.pool.stop(), self.listening.stop())
         self._batcher.close()
 
     async def answer(self, request: ParsedRequest) -> PredictResponse:
@@ -59,17 +63,29 @@ class Answers:
         Raises:
             RefusedError: its clip can't be decoded, is over a limit, or no worker is free.
         """
-        utterance = as_utterance(request)
         seconds: dict[str, float] = {}
         people: list[SeenPerson] = []
         with timed(seconds, "total"):
+            heard = await self._heard(request, seconds)
+            utterance = as_utterance(request if heard is None else replace(request, text=heard.text))
             if request.files:
                 done = await self._extract(utterance, request.files, seconds)
                 rows, people = done.extracted(), done.people
             else:
                 rows = {m: Extracted(None, utterance.clip_reason) for m in MEDIA if m in self._modalities}
             prediction, spent = await self._batcher.answer(utterance, rows)
-        return as_response(prediction, seconds | spent, people)
+        return as_response(prediction, seconds | spent, people, heard)
+
+    async def _heard(self, request: ParsedRequest, seconds: dict[str, float]) -> Heard | None:
+        """The words of a request that wants them and has none."""
+        if not request.transcribe:
+            return None
+        self.listening.check()
+        file = next((request.files[name] for name in SOURCES["audio"] if name in request.files), None)
+        if file is None or request.text.strip():
+            return None
+        with timed(seconds, "listening"):
+            return await self.listening.hear(file)
 
     async def answer_memory(self, utterance: Utterance, clip: PackedClip, data: bytes, start: float) -> PredictResponse:
         """Answer a window of a long video or of a live camera.
@@ -139,7 +155,9 @@ def _later(person: SeenPerson, seconds: float) -> SeenPerson:
     return person.model_copy(update={"faces": faces})
 
 
-def as_response(prediction: Prediction, seconds: Mapping[str, float], people: Sequence[SeenPerson]) -> PredictResponse:
+def as_response(
+    prediction: Prediction, seconds: Mapping[str, float], people: Sequence[SeenPerson], heard: Heard | None = None
+) -> PredictResponse:
     """The answer as it is sent."""
     faces = sorted((face for one in people if one.speaker for face in one.faces), key=lambda face: face.time)
     modalities = {
@@ -147,5 +165,5 @@ def as_response(prediction: Prediction, seconds: Mapping[str, float], people: Se
         for name, use in prediction.modalities.items()
     }
     rounded = {step: round(spent, 6) for step, spent in seconds.items()}
-    parts = {"modalities": modalities, "people": list(people), "seconds": rounded}
+    parts = {"modalities": modalities, "people": list(people), "heard": heard, "seconds": rounded}
     return PredictResponse(**dict(prediction) | parts)

@@ -44,6 +44,7 @@ def predict_body(limits: ServeParams) -> dict[str, Any]:
             "audio": FILE | {"description": "a sound file; goes before the sound of the video"},
             "utterance": {"type": "string", "maxLength": limits.text, "description": "what was said"},
             "context": _schema(DialogueContext, limits) | {"description": "the dialogue context, as JSON"},
+            "transcribe": {"type": "boolean", "description": "whether the words are heard where no utterance is sent"},
         },
     }
     example = {"utterance": "I can't believe you did that!", "context": EXAMPLE_CONTEXT}
@@ -80,7 +81,7 @@ def timeline_body(limits: ServeParams) -> dict[str, Any]:
         "additionalProperties": False,
         "properties": {
             "video": FILE | {"description": f"at most {limits.timeline_bytes} bytes and {limits.timeline_seconds:g} s"},
-            **{name: {**option["anyOf"][0], "description": option["description"]} for name, option in options.items()},
+            **{name: _option(option) for name, option in options.items()},
             "transcript": {
                 "type": "string",
                 "description": "SRT, VTT, or JSON with times: [{text, start, end, speaker}]; "
@@ -89,6 +90,12 @@ def timeline_body(limits: ServeParams) -> dict[str, Any]:
         },
     }
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": form}}}}
+
+
+def _option(option: dict[str, Any]) -> dict[str, Any]:
+    """An option of a form, in which null is left out."""
+    kind = option["anyOf"][0] if "anyOf" in option else {"type": option["type"]}
+    return {**kind, "description": option["description"]}
 
 
 def _body(

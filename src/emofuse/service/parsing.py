@@ -45,6 +45,7 @@ class ParsedRequest:
     text: str
     context: DialogueContext
     files: Mapping[str, Path] = field(default_factory=dict)
+    transcribe: bool = False
 
 
 def kind_of(request: Request) -> str:
@@ -87,11 +88,12 @@ async def read_one(request: Request, folder: Path, limits: ServeParams) -> Parse
     if kind_of(request) == JSON:
         whole = validated(PredictRequest, await body_of(request))
         return await _stored(whole, {name: getattr(whole, name) for name in FILES}, folder, limits)
-    async with opened_form(request, {*FILES, "utterance", "context"}) as form:
+    async with opened_form(request, {*FILES, "utterance", "context", "transcribe"}) as form:
         context = await field_text(form.get("context"))
         asked = UtteranceRequest(
             utterance=await field_text(form.get("utterance")),
             context=validated(DialogueContext, context) if context else None,
+            transcribe=flag("transcribe", await field_text(form.get("transcribe"))),
         )
         return await _stored(asked, {name: file_part(form, name) for name in FILES}, folder, limits)
 
@@ -217,6 +219,18 @@ async def field_text(part: UploadFile | str | None) -> str | None:
     return (await part.read()).decode("utf-8", "replace") if isinstance(part, UploadFile) else part
 
 
+def flag(name: str, text: str | None) -> bool:
+    """Whether a field of a form is set.
+
+    Raises:
+        RefusedError: it is neither true nor false.
+    """
+    word = (text or "false").strip().lower()
+    if word not in ("true", "false"):
+        raise RefusedError(422, f"{name}: found {word[:40]!r}, expected true or false")
+    return word == "true"
+
+
 async def _stored(
     asked: UtteranceRequest, files: Mapping[str, UploadFile | bytes | None], folder: Path, limits: ServeParams
 ) -> ParsedRequest:
@@ -235,7 +249,7 @@ async def _stored(
                 raise RefusedError(422, f"{name}: found an empty file (0 bytes), expected a clip such as mp4 or wav")
     if not paths and not text.strip():
         raise RefusedError(422, f"found neither; {ASK}")
-    return ParsedRequest(text, context, paths)
+    return ParsedRequest(text, context, paths, asked.transcribe)
 
 
 def store(file: UploadFile | bytes, path: Path) -> int:

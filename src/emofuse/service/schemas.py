@@ -9,6 +9,7 @@ from pydantic.config import JsonDict
 
 from emofuse.core.records import CONTEXT_LINES
 from emofuse.core.rows import GivenLine, GivenSeconds, GivenSpeaker, Length, Rank
+from emofuse.inference.heard import Heard
 from emofuse.inference.prediction import ModalityUse, Prediction
 from emofuse.service.encoded import decoded
 
@@ -71,6 +72,9 @@ class UtteranceRequest(BaseModel):
 
     utterance: Annotated[str | None, Field(description="what was said")] = None
     context: DialogueContext | None = None
+    transcribe: Annotated[
+        bool, Field(description="whether the words are heard where there is a sound and no utterance")
+    ] = False
 
 
 class PredictRequest(UtteranceRequest):
@@ -139,6 +143,9 @@ class PredictResponse(Prediction):
 
     modalities: dict[str, Modality]
     people: Annotated[list[SeenPerson], Field(max_length=MOST_FACES, description="everyone who is seen, as they come")]
+    heard: Annotated[
+        Heard | None, Field(description="what a recogniser heard, where that was asked for and no text was given")
+    ] = None
     seconds: Annotated[
         dict[str, float],
         Field(description="time spent by step, in seconds; steps of a clip are those of its worker process"),
@@ -160,6 +167,9 @@ class TimelineOptions(BaseModel):
     hop: Annotated[
         float | None, Field(ge=0.5, le=600, description="seconds from one window to the next; the window's length")
     ] = None
+    transcribe: Annotated[bool, Field(description="whether the words are heard; spans of speech are the windows")] = (
+        False
+    )
 
 
 class TimelineAnswer(PredictResponse):
@@ -167,7 +177,7 @@ class TimelineAnswer(PredictResponse):
 
     start: Annotated[float, Field(description="seconds in the video")]
     end: Annotated[float, Field(description="seconds in the video")]
-    text: Annotated[str, Field(description="what the transcript says was said")]
+    text: Annotated[str, Field(description="what the transcript says was said, or what was heard")]
 
 
 class TimelineEnd(BaseModel):
@@ -218,6 +228,7 @@ class ModelResponse(BaseModel):
         dict[str, float | None],
         Field(description="what is refused beyond: bytes, seconds, pixels of a frame, characters of a text, ..."),
     ]
+    recogniser: Annotated[str | None, Field(description="who hears words where transcribe is asked for; null: nobody")]
     card: Annotated[str | None, Field(description="the model card, as Markdown; null where there is none")]
 
 

@@ -17,13 +17,15 @@ from starlette.datastructures import UploadFile
 from emofuse.core.errors import DataError
 from emofuse.core.params import ServeParams
 from emofuse.core.records import Utterance
+from emofuse.inference.heard import GrowingTranscript
 from emofuse.inference.transcript import Transcript, parse_transcript
 from emofuse.media.limits import Bounds
 from emofuse.service.errors import RefusedError
 from emofuse.service.inference import Answers
 from emofuse.service.media_pool.protocol import Cut, Piece
-from emofuse.service.parsing import FORM, field_text, file_part, kind_of, opened_form, store, validated
+from emofuse.service.parsing import FORM, field_text, file_part, flag, kind_of, opened_form, store, validated
 from emofuse.service.schemas import Problem, TimelineAnswer, TimelineEnd, TimelineOptions
+from emofuse.transcription.words import HeardLine
 
 Lines = AsyncGenerator[bytes, None]
 MOST_FPS = 240  # of a video whose frames are counted
@@ -46,16 +48,18 @@ async def read_timeline(request: Request, folder: Path, limits: ServeParams) -> 
     """
     if kind_of(request) != FORM:
         raise RefusedError(422, "found JSON; send the video as multipart/form-data (curl -F video=@film.mp4)")
-    async with opened_form(request, {"video", "window", "hop", "transcript"}) as form:
+    async with opened_form(request, {"video", "window", "hop", "transcript", "transcribe"}) as form:
         numbers = {name: await field_text(form.get(name)) for name in ("window", "hop")}
-        options = validated(
-            TimelineOptions, json.dumps({name: _number(name, text) for name, text in numbers.items() if text})
-        )
+        given: dict[str, float | bool] = {name: _number(name, text) for name, text in numbers.items() if text}
+        given["transcribe"] = flag("transcribe", await field_text(form.get("transcribe")))
+        options = validated(TimelineOptions, json.dumps(given))
         text = await field_text(form.get("transcript"))
         try:
             transcript = await asyncio.to_thread(parse_transcript, text) if text and text.strip() else Transcript()
         except DataError as error:
             raise RefusedError(422, f"transcript: {error}") from None
+        if options.transcribe and (transcript.lines or options.window or options.hop):
+            raise RefusedError(422, "found transcribe and transcript, window or hop; send one way to cut the video")
         _check_work(options, transcript, limits)
         part = file_part(form, "video")
         if not isinstance(part, UploadFile):
@@ -131,8 +135,10 @@ class Timelines:
         began, count, end = time.perf_counter(), 0, 0.0
         refused: RefusedError | None = None
         waiting: deque[asyncio.Task[TimelineAnswer]] = deque()
+        growing = GrowingTranscript([])
+        pool = self._answers.listening if asked.options.transcribe else self._answers.pool
         try:
-            async with aclosing(self._answers.pool.cut(self._cut(asked))) as windows:
+            async with aclosing(pool.cut(self._cut(asked))) as windows:
                 while True:
                     try:
                         piece, data = await anext(windows)
@@ -142,7 +148,13 @@ class Timelines:
                         refused = error
                         break
                     count, end = count + 1, piece.end
-                    waiting.append(asyncio.create_task(self._window(piece, data, asked.transcript)))
+                    if piece.heard is not None:
+                        words = tuple(piece.heard.words)
+                        growing.add(HeardLine(piece.start, piece.end, words, piece.heard.reason))
+                        utterance = growing.during(piece.start, piece.end)
+                    else:
+                        utterance = _utterance(piece, asked.transcript)
+                    waiting.append(asyncio.create_task(self._window(piece, data, utterance)))
                     while len(waiting) > self._answers.pool.size:
                         yield await waiting.popleft()
             while waiting:
@@ -169,11 +181,17 @@ class Timelines:
             ),
         )
 
-    async def _window(self, piece: Piece, data: bytes, transcript: Transcript) -> TimelineAnswer:
+    async def _window(self, piece: Piece, data: bytes, utterance: Utterance) -> TimelineAnswer:
         assert piece.clip is not None
-        utterance = transcript.during(piece.start, piece.end) if transcript.lines else Utterance()
-        answer = await self._answers.answer_memory(utterance, piece.clip, data, piece.start)
-        return TimelineAnswer(start=piece.start, end=piece.end, text=utterance.text, **dict(answer))
+        answer = dict(await self._answers.answer_memory(utterance, piece.clip, data, piece.start))
+        if piece.heard is not None:
+            answer["heard"] = self._answers.listening.described(piece.heard)
+        start, end = round(piece.start, 3), round(piece.end, 3)
+        return TimelineAnswer(start=start, end=end, text=utterance.text, **answer)
+
+
+def _utterance(piece: Piece, transcript: Transcript) -> Utterance:
+    return transcript.during(piece.start, piece.end) if transcript.lines else Utterance()
 
 
 async def answer_lines(timelines: Timelines, asked: TimelineRequest) -> Lines:

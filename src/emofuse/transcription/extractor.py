@@ -26,7 +26,7 @@ QUIETEST = RATE // 20  # samples in which the quietest place to cut long speech 
 
 
 @dataclass(frozen=True)
-class _Part:
+class SpeechPart:
     """What the recogniser is given at a time: speech, and the sound around it from `start` in seconds."""
 
     speech: SpeechSpan
@@ -67,7 +67,7 @@ class TranscriptExtractor:
         for start in range(0, len(utterances), WINDOW):
             opened = [_parts(utterance) for utterance in utterances[start : start + WINDOW]]
             parts = [part for parts, _ in opened for part in parts]
-            words = iter(self._words(parts))
+            words = iter(words_of(self._recogniser, parts) if parts else [])
             for number, (own, cause) in enumerate(opened, start):
                 heard = [next(words) for _ in own]
                 yield number, _row(own, heard, cause)
@@ -76,16 +76,30 @@ class TranscriptExtractor:
         """Load the recogniser, which runs once then."""
         assert self._recogniser
 
-    def _words(self, parts: Sequence[_Part]) -> list[list[Word] | Cause]:
-        """The words of each part; of each alone where recognition of all fails, so that it costs one alone."""
-        sounds = [part.sound for part in parts]
-        if not sounds:
-            return []
-        recogniser = self._recogniser
-        try:
-            return [*recogniser.recognise(sounds)]
-        except (RuntimeError, ValueError):  # of torch and transformers; the recogniser has run well before
-            return [_alone(recogniser, sound) for sound in sounds]
+
+def hear_one(recogniser: Recogniser, utterance: Utterance) -> Extracted:
+    """The words of one utterance's sound, as `TranscriptExtractor` gives them."""
+    parts, cause = _parts(utterance)
+    return _row(parts, words_of(recogniser, parts) if parts else [], cause)
+
+
+def words_of(recogniser: Recogniser, parts: Sequence[SpeechPart]) -> list[list[Word] | Cause]:
+    """The words of each part, at times in the whole sound, or why recognition failed.
+
+    Where that of all together fails, each is recognised alone, so that it costs one alone.
+    """
+    sounds = [part.sound for part in parts]
+    heard: list[list[Word] | Cause]
+    try:
+        heard = [*recogniser.recognise(sounds)]
+    except (RuntimeError, ValueError):  # of torch and transformers; the recogniser has run well before
+        heard = [_alone(recogniser, sound) for sound in sounds]
+    return [
+        row
+        if isinstance(row, Cause)
+        else [replace(word, start=part.time(word.start), end=part.time(word.end)) for word in row]
+        for part, row in zip(parts, heard, strict=True)
+    ]
 
 
 def _alone(recogniser: Recogniser, sound: Sound) -> list[Word] | Cause:
@@ -96,7 +110,7 @@ def _alone(recogniser: Recogniser, sound: Sound) -> list[Word] | Cause:
     return words
 
 
-def _parts(utterance: Utterance) -> tuple[list[_Part], Cause | None]:
+def _parts(utterance: Utterance) -> tuple[list[SpeechPart], Cause | None]:
     """Parts of the sound with speech, each with its start in seconds, and why there are none or what is damaged."""
     with clip_of(utterance) as clip:
         if clip is None:
@@ -105,23 +119,27 @@ def _parts(utterance: Utterance) -> tuple[list[_Part], Cause | None]:
             samples = clip.sound(RATE)
         except MediaError as error:
             return [], error.cause
-        # As loud as most speech is: of what was recorded from afar some would not be heard as such.
-        peak = float(np.abs(samples).max())
-        spans = (
-            speech_parts(samples, speech_spans(samples * np.float32(LOUDNESS / peak)), LONGEST) if peak > HUSH else []
-        )
-        if not spans:
-            return [], Cause(Reason.NO_SPEECH)
-        parts = [_Part(speech, wide.start, samples[_sample(wide.start) : _sample(wide.end)]) for speech, wide in spans]
-        return parts, clip.damage.get("sound")
+        parts = speech_parts(samples, loud_spans(samples), LONGEST)
+        return parts, clip.damage.get("sound") if parts else Cause(Reason.NO_SPEECH)
 
 
-def _row(parts: Sequence[_Part], heard: Sequence[list[Word] | Cause], cause: Cause | None) -> Extracted:
+def loud_spans(samples: Sound, least_peak: float = HUSH) -> list[SpeechSpan]:
+    """Where there is speech in a sound that is made as loud as most speech is: else some from afar is not found.
+
+    Args:
+        samples: mono at 16 kHz, shape (samples,).
+        least_peak: amplitude by which a sound is made louder at most; a track with none above `HUSH` holds nothing.
+    """
+    peak = float(np.abs(samples).max(initial=0))
+    return speech_spans(samples * np.float32(LOUDNESS / max(peak, least_peak))) if peak > HUSH else []
+
+
+def _row(parts: Sequence[SpeechPart], heard: Sequence[list[Word] | Cause], cause: Cause | None) -> Extracted:
     words: list[Word] = []
-    for part, row in zip(parts, heard, strict=True):
+    for row in heard:
         if isinstance(row, Cause):
             return Extracted(None, row)
-        words += [replace(word, start=part.time(word.start), end=part.time(word.end)) for word in row]
+        words += row
     if words:
         return Extracted(pack_words(words), cause)
     return Extracted(None, Cause(Reason.UNCLEAR) if parts else cause)
@@ -131,7 +149,7 @@ def _sample(seconds: float) -> int:
     return round(seconds * RATE)
 
 
-def speech_parts(samples: Sound, spans: Sequence[SpeechSpan], longest: float) -> list[tuple[SpeechSpan, SpeechSpan]]:
+def speech_parts(samples: Sound, spans: Sequence[SpeechSpan], longest: float) -> list[SpeechPart]:
     """Spans of speech put together to parts; longer ones are cut.
 
     Args:
@@ -140,11 +158,11 @@ def speech_parts(samples: Sound, spans: Sequence[SpeechSpan], longest: float) ->
         longest: seconds of a part with its margins.
 
     Returns:
-        Of each part its speech, and the same with margins, which reach at most half way to the next.
+        The parts, with margins that reach at most half way to the next.
     """
     parts: list[SpeechSpan] = []
     most = longest - 2 * MARGIN
-    for span in (piece for whole in spans for piece in _pieces(samples, whole, most)):
+    for span in short_spans(samples, spans, most):
         if parts and span.end - parts[-1].start <= most:
             parts[-1] = SpeechSpan(parts[-1].start, span.end)
         else:
@@ -155,7 +173,16 @@ def speech_parts(samples: Sound, spans: Sequence[SpeechSpan], longest: float) ->
         SpeechSpan(max(part.start - MARGIN, (before + part.start) / 2), min(part.end + MARGIN, (part.end + after) / 2))
         for part, before, after in zip(parts, ends, starts, strict=False)
     ]
-    return list(zip(parts, wide, strict=True))
+    return [
+        SpeechPart(speech, around.start, samples[_sample(around.start) : _sample(around.end)])
+        for speech, around in zip(parts, wide, strict=True)
+    ]
+
+
+def short_spans(samples: Sound, spans: Sequence[SpeechSpan], longest: float) -> Iterator[SpeechSpan]:
+    """Spans of the speech in some samples, those that are longer than `longest` seconds cut."""
+    for span in spans:
+        yield from _pieces(samples, span, longest)
 
 
 def _pieces(samples: Sound, span: SpeechSpan, longest: float) -> Iterator[SpeechSpan]:

@@ -39,6 +39,35 @@ def confidence_of(words: Sequence[Word]) -> float:
     return math.exp(sum(math.log(max(word.confidence, 1e-6)) for word in words) / len(words))
 
 
+@dataclass(frozen=True)
+class HeardLine:
+    """A span of speech, in seconds from the start of the sound, and the words that were heard in it.
+
+    Attributes:
+        start: of the speech.
+        end: of the speech.
+        words: at times in the whole sound; none where the recogniser was not sure of them.
+        reason: why there are none; empty where there are some.
+        speaker: who said them; None where unknown.
+    """
+
+    start: float
+    end: float
+    words: tuple[Word, ...] = ()
+    reason: str = ""
+    speaker: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The words with spaces between."""
+        return text_of_words(self.words)
+
+    @property
+    def confidence(self) -> float:
+        """How sure the recogniser is of the words, 0 to 1."""
+        return confidence_of(self.words)
+
+
 def pack_words(words: Sequence[Word]) -> NDArray[np.float32]:
     """Words as float32: their number, three numbers a word, and the code points of all, a space between.
 

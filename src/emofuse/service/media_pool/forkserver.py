@@ -22,9 +22,10 @@ import resource
 import signal
 import socket
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -43,6 +44,7 @@ from emofuse.media.windows import cut_windows, even_spans
 from emofuse.service.clock import timed
 from emofuse.service.media_pool.protocol import (
     DONE,
+    HEARD,
     KILL,
     NEXT,
     PIECE,
@@ -52,12 +54,17 @@ from emofuse.service.media_pool.protocol import (
     Cut,
     Done,
     ExtractJob,
+    Hear,
+    HeardWords,
     MemoryJob,
     PackedClip,
     Piece,
     Setup,
 )
 from emofuse.service.schemas import MOST_FACES, Face, SeenPerson
+
+if TYPE_CHECKING:
+    from emofuse.transcription.recogniser import Recogniser
 
 LATE = 2  # times the time of a job: then a worker that nobody has ended ends itself
 
@@ -73,18 +80,40 @@ def main(control: socket.socket) -> None:
     extractors = {modality: make_extractor(params, assets=setup.assets) for modality, params in setup.params().items()}
     for extractor in extractors.values():
         extractor.warm_up()
+    recogniser = _listener(setup)
     gc.collect()
     gc.freeze()  # workers neither look through what is loaded for garbage, nor copy its memory by doing so
     children: set[int] = set()
     try:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the service went before it had its answer
             control.sendall(READY)
-            _serve(control, children, extractors, setup)
+            _serve(control, children, extractors, recogniser, setup)
     finally:
         _kill(children)
 
 
-def _serve(control: socket.socket, children: set[int], extractors: Mapping[str, Extractor], setup: Setup) -> None:
+def _listener(setup: Setup) -> Recogniser | None:
+    if setup.listener is None:
+        return None
+    from emofuse.service.media_pool.listening import load_listener  # with torch, which opening clips does without
+
+    return load_listener(setup.listener)
+
+
+def _hear(work: Hear, data: bytes, recogniser: Recogniser | None) -> HeardWords:
+    from emofuse.service.media_pool.listening import hear_words
+
+    assert recogniser is not None
+    return hear_words(work, data, recogniser)
+
+
+def _serve(
+    control: socket.socket,
+    children: set[int],
+    extractors: Mapping[str, Extractor],
+    recogniser: Recogniser | None,
+    setup: Setup,
+) -> None:
     """Fork or kill workers as asked, until the service closes the channel; `children` are those that may still run."""
     while True:
         asked, handles, _, _ = socket.recv_fds(control, 16, 1)
@@ -99,7 +128,7 @@ def _serve(control: socket.socket, children: set[int], extractors: Mapping[str, 
         child = os.fork()
         if child == 0:
             control.close()
-            _work(socket.socket(fileno=handles[0]), extractors, setup)
+            _work(socket.socket(fileno=handles[0]), extractors, recogniser, setup)
         os.close(handles[0])
         children.add(child)
         control.sendall(f"{child}\n".encode())
@@ -110,7 +139,9 @@ def _kill(children: set[int]) -> None:
         os.kill(child, signal.SIGKILL)
 
 
-def _work(channel: socket.socket, extractors: Mapping[str, Extractor], setup: Setup) -> None:
+def _work(
+    channel: socket.socket, extractors: Mapping[str, Extractor], recogniser: Recogniser | None, setup: Setup
+) -> None:
     """Answer jobs until the service closes the channel; never returns."""
     try:
         _silence()
@@ -120,6 +151,11 @@ def _work(channel: socket.socket, extractors: Mapping[str, Extractor], setup: Se
                 # The service kills a worker that hangs, but may not live to do so: then the worker ends by itself.
                 signal.setitimer(signal.ITIMER_REAL, setup.job_seconds * LATE)
                 work = WORK.validate_json(line)
+                if isinstance(work, Hear):
+                    words = _hear(work, lines.read(work.clip.size) if work.clip else b"", recogniser)
+                    signal.setitimer(signal.ITIMER_REAL, 0)
+                    channel.sendall(HEARD.dump_json(words) + b"\n")
+                    continue
                 if not isinstance(work, Cut):
                     if isinstance(work, ExtractJob):
                         done = _extract(work, extractors, setup.bounds)
@@ -128,7 +164,7 @@ def _work(channel: socket.socket, extractors: Mapping[str, Extractor], setup: Se
                     signal.setitimer(signal.ITIMER_REAL, 0)
                     channel.sendall(DONE.dump_json(done) + b"\n")
                     continue
-                for piece, data in _cut(work):
+                for piece, data in _cut(work, recogniser):
                     signal.setitimer(signal.ITIMER_REAL, 0)
                     channel.sendall(PIECE.dump_json(piece) + b"\n" + data)
                     if lines.readline() != NEXT:
@@ -243,13 +279,20 @@ def _packed(clip: MemoryClip) -> tuple[PackedClip, bytes]:
     return packed, b"".join([*parts, clip.samples.astype("<i4").tobytes()])
 
 
-def _cut(work: Cut) -> Iterator[tuple[Piece, bytes]]:
-    spans = work.spans or even_spans(work.window, work.hop)
+def _cut(work: Cut, recogniser: Recogniser | None) -> Iterator[tuple[Piece, bytes]]:
+    spans: Iterable[tuple[float, float]] = work.spans or even_spans(work.window, work.hop)
+    heard: dict[tuple[float, float], HeardWords] = {}
     try:
         check_clip(work.video, work.bounds)
+        if work.transcribe:
+            from emofuse.service.media_pool.listening import heard_spans
+
+            assert recogniser is not None
+            spans = heard_spans(work, recogniser, heard)
         for window in cut_windows(work.video, spans, work.look, work.bounds.seconds):
             clip, data = _packed(window.clip)
-            yield Piece(clip, window.start, window.end), data
+            words = heard.pop((window.start, window.end), None)
+            yield Piece(clip, window.start, window.end, heard=words), data
         yield Piece(None), b""
     except Exception as error:  # as in `_extract`
         yield Piece(None, refused=_reason(error)), b""

@@ -17,7 +17,21 @@ from emofuse.core.params import ExtractorParams, ServeParams
 from emofuse.media.limits import Bounds
 from emofuse.service.errors import RefusedError, busy
 from emofuse.service.media_pool.forkserver_client import ForkServer
-from emofuse.service.media_pool.protocol import DONE, NEXT, PIECE, WORK, Cut, Done, ExtractJob, MemoryJob, Piece, Setup
+from emofuse.service.media_pool.protocol import (
+    DONE,
+    HEARD,
+    NEXT,
+    PIECE,
+    WORK,
+    Cut,
+    Done,
+    ExtractJob,
+    Hear,
+    HeardWords,
+    MemoryJob,
+    Piece,
+    Setup,
+)
 
 JOBS = 200  # that a worker answers before a fresh one takes its place, so that leaks of decoders don't add up
 LINE = 2**24  # bytes of the longest answer
@@ -55,14 +69,14 @@ class _Worker:
         self.jobs = 0
         self._reader, self._writer = reader, writer
 
-    async def ask(self, job: ExtractJob | MemoryJob, data: bytes = b"") -> Done:
-        """Have a job done; `data` are the bytes of a clip in memory.
+    async def ask(self, message: bytes, kind: TypeAdapter[T]) -> T:
+        """Have a job done, whose answer is of a kind.
 
         Raises:
             _DiedError: it ended, or gave no answer of ours.
         """
         self.jobs += 1
-        return await self._reply(WORK.dump_json(job) + b"\n" + data, DONE)
+        return await self._reply(message, kind)
 
     async def piece(self, line: bytes, most_bytes: int) -> tuple[Piece, bytes]:
         """The next window of a video and its bytes.
@@ -104,19 +118,26 @@ class MediaPool:
         extractors: the params of the modalities that are extracted there.
         limits: of the clips, the workers, and their time.
         assets: the bundle's folder of weights that extractors need.
+        listener: the recogniser and its language, where these processes hear words.
     """
 
     def __init__(
-        self, extractors: Mapping[str, ExtractorParams], limits: ServeParams, assets: Path | None = None
+        self,
+        extractors: Mapping[str, ExtractorParams],
+        limits: ServeParams,
+        assets: Path | None = None,
+        listener: tuple[str, str | None] | None = None,
     ) -> None:
         self._limits = limits
-        self.size = limits.workers or available_cores()
+        self._seconds = limits.listen_seconds if listener else limits.media_seconds
+        self.size = limits.listeners if listener else limits.workers or available_cores()
         self._setup = Setup(
             {modality: params.model_dump(mode="json") for modality, params in extractors.items()},
             Bounds(limits.streams, limits.pixels, limits.seconds, limits.frames),
             limits.worker_mb,
-            limits.media_seconds,
+            self._seconds,
             assets,
+            listener,
         )
         self._workers: set[_Worker] = set()
         self._cutting: set[_Worker] = set()  # beside them: each has a long video
@@ -166,12 +187,23 @@ class MediaPool:
         Raises:
             RefusedError: no worker is free in time, or the clip takes too long or crashes its worker, twice.
         """
+        return await self._asked(WORK.dump_json(job) + b"\n" + data, DONE)
+
+    async def hear(self, job: Hear, data: bytes = b"") -> HeardWords:
+        """Hear the words of a clip; `data` are the bytes of one in memory.
+
+        Raises:
+            RefusedError: as `extract`.
+        """
+        return await self._asked(WORK.dump_json(job) + b"\n" + data, HEARD)
+
+    async def _asked(self, message: bytes, kind: TypeAdapter[T]) -> T:
         for _ in range(2):  # a worker may die for a reason of its own
             try:
-                async with self._lent() as worker, asyncio.timeout(self._limits.media_seconds):
-                    return await worker.ask(job, data)
+                async with self._lent() as worker, asyncio.timeout(self._seconds):
+                    return await worker.ask(message, kind)
             except TimeoutError:
-                limit = f"{self._limits.media_seconds:g} s"
+                limit = f"{self._seconds:g} s"
                 raise RefusedError(422, f"not decoded in {limit}; send a shorter or smaller clip") from None
             except _DiedError:
                 continue
@@ -193,7 +225,7 @@ class MediaPool:
         line = WORK.dump_json(work) + b"\n"
         try:
             while True:
-                async with asyncio.timeout(self._limits.media_seconds):
+                async with asyncio.timeout(self._seconds):
                     piece, data = await worker.piece(line, self._limits.worker_mb * 2**20)
                 if piece.refused:
                     raise RefusedError(422, f"video: {piece.refused}; check that the file plays")

@@ -16,6 +16,7 @@ from emofuse.core.records import Extracted, Utterance
 from emofuse.media.limits import Bounds
 from emofuse.media.windows import Look
 from emofuse.service.schemas import SeenPerson
+from emofuse.transcription.words import Word
 
 READY, NEXT = b"ready\n", b"next\n"
 SAMPLE = 4  # bytes
@@ -32,6 +33,7 @@ class Setup:
         worker_mb: MiB that a worker may take beyond what the fork server has.
         job_seconds: that a worker may take for a clip.
         assets: the bundle's folder of weights that extractors need.
+        listener: the recogniser and its language, of processes that hear words.
     """
 
     extractors: Mapping[str, dict[str, Any]]
@@ -39,6 +41,7 @@ class Setup:
     worker_mb: int
     job_seconds: float
     assets: Path | None = None
+    listener: tuple[str, str | None] | None = None
 
     def params(self) -> dict[str, ExtractorParams]:
         """The params of each modality's extractor."""
@@ -95,6 +98,7 @@ class Cut:
         hop: seconds from one window to the next.
         look: what is kept of the video.
         bounds: of the video.
+        transcribe: whether the words are heard, and speech makes the windows.
     """
 
     video: Path
@@ -103,6 +107,7 @@ class Cut:
     hop: float
     look: Look
     bounds: Bounds
+    transcribe: bool = False
 
 
 @dataclass(frozen=True)
@@ -146,14 +151,43 @@ class MemoryJob:
 
 
 @dataclass(frozen=True)
+class Hear:
+    """A clip whose words are wanted; its sound is in a file, or in memory, and then its bytes follow.
+
+    Attributes:
+        file: a sound or a video; None where the sound is in memory.
+        bounds: of the file.
+        clip: the sound in memory.
+    """
+
+    file: Path | None
+    bounds: Bounds
+    clip: PackedClip | None = None
+
+
+@dataclass(frozen=True)
+class HeardWords:
+    """The words of a sound, or why there are none; `refused` says why it can't be listened to."""
+
+    words: list[Word] = field(default_factory=list)
+    reason: str = ""
+    refused: str = ""
+
+
+@dataclass(frozen=True)
 class Piece:
-    """A window of a video, from start to end in seconds; at its end none, and why it ended where that is an error."""
+    """A window of a video, from start to end in seconds; at its end none, and why it ended where that is an error.
+
+    Where the words are heard, `heard` has those of the window.
+    """
 
     clip: PackedClip | None
     start: float = 0.0
     end: float = 0.0
     refused: str = ""
+    heard: HeardWords | None = None
 
 
 SETUP, DONE, PIECE = TypeAdapter(Setup), TypeAdapter(Done), TypeAdapter(Piece)
-WORK: TypeAdapter[ExtractJob | Cut | MemoryJob] = TypeAdapter(ExtractJob | Cut | MemoryJob)
+HEARD = TypeAdapter(HeardWords)
+WORK: TypeAdapter[ExtractJob | Cut | MemoryJob | Hear] = TypeAdapter(ExtractJob | Cut | MemoryJob | Hear)

@@ -1,0 +1,84 @@
+"""The answers for a long video as a file: SRT, VTT, CSV or JSON."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pysubs2
+
+from emofuse.core.errors import DataError
+from emofuse.core.tables import atomic_write
+
+SUBTITLES = {".srt": "srt", ".vtt": "vtt"}
+BRACES = str.maketrans("{}", "()")  # those of a text would be read as commands
+KINDS = (*SUBTITLES, ".csv", ".json")
+_MARK = re.compile(r"^\[[^\[\]]+ \d{1,3}%\] ?")  # what `write_timeline` puts before the words of a subtitle
+
+
+def check_kind(path: Path) -> None:
+    """Check that a file's name says what is to be written.
+
+    Raises:
+        DataError: it ends in something else.
+    """
+    if path.suffix.lower() not in KINDS:
+        raise DataError(f"--out: found {path.name!r}, expected a name that ends in {', '.join(KINDS)}")
+
+
+def write_timeline(path: Path, answers: Sequence[Mapping[str, Any]]) -> None:
+    """Write the answers for a video's windows, aside and then renamed.
+
+    Subtitles show the label before the words, `[joy 83%] We won!`; given back as a transcript, they are words alone.
+
+    Args:
+        path: its ending says which kind.
+        answers: as `inference.offline` gives them.
+
+    Raises:
+        DataError: the ending is none of `KINDS`, or the file can't be written.
+    """
+    check_kind(path)
+    kind = path.suffix.lower()
+    try:
+        with atomic_write(path) as aside:
+            if kind == ".json":
+                aside.write_text(json.dumps(list(answers), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+            elif kind == ".csv":
+                _write_rows(aside, answers)
+            else:
+                aside.write_text(_subtitles(answers, SUBTITLES[kind]), encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"{path}: can't be written: {error.strerror}") from None
+
+
+def _write_rows(path: Path, answers: Sequence[Mapping[str, Any]]) -> None:
+    shares = list(answers[0]["probabilities"]) if answers else []
+    with path.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["start", "end", "speaker", "text", "confidence", "label", *(f"p_{name}" for name in shares)])
+        for answer in answers:
+            confidence = answer.get("heard", {}).get("confidence", "")
+            row = [answer["start"], answer["end"], answer.get("speaker", ""), answer["text"], confidence]
+            table.writerow([*row, answer["label"], *answer["probabilities"].values()])
+
+
+def _subtitles(answers: Sequence[Mapping[str, Any]], kind: str) -> str:
+    lines = pysubs2.SSAFile()
+    for answer in answers:
+        voice = f"<v {answer['speaker']}>" if kind == "vtt" and answer.get("speaker") else ""
+        share = round(100 * answer["probabilities"][answer["label"]])
+        words = f"[{answer['label']} {share}%] {answer['text']}".strip()
+        event = pysubs2.SSAEvent(start=round(answer["start"] * 1000), end=round(answer["end"] * 1000))
+        event.text = (voice + words).translate(BRACES)
+        lines.append(event)
+    return str(lines.to_string(kind))
+
+
+def words_alone(text: str) -> str:
+    """A subtitle without the label that `write_timeline` puts before its words."""
+    return _MARK.sub("", text)

@@ -1,0 +1,137 @@
+"""Words that the service hears where none were sent."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+
+from emofuse.core.params import Params, ServeParams
+from emofuse.inference.predictor import Predictor
+from emofuse.media.clip import FileClip
+from emofuse.service.app import create_app
+from emofuse.service.endpoints import Served
+from emofuse.service.errors import RefusedError
+from emofuse.service.listening import Listening
+from emofuse.transcription.voice_activity import RATE
+from tests.clips import write_samples
+
+
+@pytest.fixture(scope="module")
+def limits(params: Params) -> ServeParams:
+    return params.serve.model_copy(update={"recogniser": "embedded"})
+
+
+@pytest.fixture(scope="module")
+def hearing(bundle: Path, limits: ServeParams, uploads: Path) -> Iterator[TestClient]:
+    with TestClient(create_app(lambda: Served(Predictor.load(bundle)), limits)) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def speech(corpus: Path) -> np.ndarray:
+    """A line of the corpus that can be understood."""
+    return FileClip(corpus / "train_splits" / "dia0_utt0.mp4").sound(RATE)
+
+
+@pytest.fixture(scope="module")
+def film(speech: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The line, said twice."""
+    pause = np.zeros(RATE, np.float32)
+    sound = np.concatenate([pause, speech, pause, speech, pause])
+    return write_samples(tmp_path_factory.mktemp("film") / "a.wav", sound[None], "pcm_s16le").read_bytes()
+
+
+def lines(client: TestClient, video: bytes, **form: Any) -> list[dict[str, Any]]:
+    answer = client.post("/timeline", files={"video": video}, data=form)
+    assert answer.status_code == 200, answer.text
+    return [json.loads(line) for line in answer.text.splitlines()]
+
+
+def test_a_long_film_is_cut_by_its_speech_and_heard(hearing: TestClient, film: bytes) -> None:
+    *answers, end = lines(hearing, film, transcribe="true")
+    assert end["windows"] == len(answers) >= 2
+    assert all(answer["heard"]["text"] == answer["text"] for answer in answers)
+    worded = [answer for answer in answers if answer["text"]]
+    assert worded
+    for answer in worded:
+        assert answer["modalities"]["text"]["present"] and answer["modalities"]["metadata"]["present"]
+        assert answer["heard"]["recogniser"] == "embedded" and 0 < answer["heard"]["confidence"] <= 1
+        words = answer["heard"]["words"]
+        assert all(answer["start"] <= word["start"] <= word["end"] <= answer["end"] for word in words)
+
+
+def test_a_clip_without_text_is_answered_with_the_words_that_were_heard(hearing: TestClient, film: bytes) -> None:
+    answer = hearing.post("/predict", files={"audio": film}, data={"transcribe": "true"}).json()
+    assert answer["heard"]["text"] and answer["modalities"]["text"]["present"]
+    again = hearing.post("/predict", files={"audio": film}, data={"utterance": answer["heard"]["text"]}).json()
+    assert again["heard"] is None
+    assert again["probabilities"] == pytest.approx(answer["probabilities"], abs=1e-5)
+
+
+def test_a_text_that_was_sent_is_not_heard_over(hearing: TestClient, film: bytes) -> None:
+    given = {"transcribe": "true", "utterance": "Oh no."}
+    answer = hearing.post("/predict", files={"audio": film}, data=given).json()
+    assert answer["heard"] is None and answer["modalities"]["text"]["present"]
+
+
+def test_silence_is_heard_as_no_words(hearing: TestClient, tmp_path: Path) -> None:
+    quiet = write_samples(tmp_path / "a.wav", np.zeros((1, RATE), np.float32), "pcm_s16le").read_bytes()
+    answer = hearing.post("/predict", files={"audio": quiet}, data={"transcribe": "true"}).json()
+    assert (answer["heard"]["text"], answer["heard"]["reason"]) == ("", "no speech in the sound")
+    [end] = lines(hearing, quiet, transcribe="true")
+    assert end["windows"] == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "form", "file", "message"),
+    [
+        ("/predict", {"transcribe": "true"}, b"junk", "transcribe: can't be decoded"),
+        ("/predict", {"transcribe": "maybe"}, b"junk", "transcribe: found 'maybe', expected true or false"),
+        ("/timeline", {"transcribe": "true"}, b"junk", "video: can't be decoded"),
+        ("/timeline", {"transcribe": "true", "window": "2"}, b"junk", "send one way to cut the video"),
+    ],
+)
+def test_what_cannot_be_heard_is_refused(
+    hearing: TestClient, path: str, form: dict[str, str], file: bytes, message: str
+) -> None:
+    answer = hearing.post(path, files={"video": file}, data=form)
+    assert (answer.status_code, message in answer.json()["error"]) == (422, True), answer.text
+
+
+@pytest.mark.parametrize("path", ["/predict", "/timeline"])
+def test_a_service_without_a_recogniser_says_what_to_name(client: TestClient, path: str, film: bytes) -> None:
+    answer = client.post(path, files={"video": film}, data={"transcribe": "true"})
+    assert answer.status_code == 422
+    assert "found no recogniser to hear the words; name one as serve.recogniser" in answer.json()["error"]
+    assert client.get("/model").json()["recogniser"] is None
+
+
+def test_the_model_says_who_listens(hearing: TestClient) -> None:
+    assert hearing.get("/model").json()["recogniser"] == "embedded"
+
+
+def test_more_sound_than_may_wait_is_turned_away(limits: ServeParams) -> None:
+    short = limits.model_copy(update={"heard_seconds": 100.0, "queue_seconds": 0.1})
+
+    async def ask() -> None:
+        listening = Listening(short, ("embedded", None))  # which is not started: nobody gets to listen
+        async with listening._taken(60):
+            with pytest.raises(RefusedError, match="sound of up to 60 s is listened to or waits, at most 100") as error:
+                async with listening._taken(60):
+                    pass
+            assert error.value.status == 503
+            with pytest.raises(RefusedError, match=r"nobody was free to listen for 0\.1 s") as error:
+                async with listening._taken(30):
+                    pass
+            assert error.value.status == 503
+        async with listening._taken(60):
+            pass
+
+    asyncio.run(ask())
