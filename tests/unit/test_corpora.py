@@ -14,6 +14,7 @@ from emofuse.core.errors import DataError
 from emofuse.core.layouts import LAYOUTS, WITH_SETS
 from emofuse.core.params import Params
 from emofuse.datasets.manifest import build_manifest
+from emofuse.evaluation.probe.data import ingest_of
 from tests.conftest import SEED, ingest
 from tests.corpora import MAKERS, emodb, folders, iemocap, ravdess, savee, tone
 
@@ -159,6 +160,13 @@ def test_only_corpora_have_sets(params: Params) -> None:
     with pytest.raises(ValueError, match=r"only the layouts ravdess, .* have sets by name; set it to null"):
         ingest(params, Path(), "meld", set="fold0")
     assert set(WITH_SETS) < set(LAYOUTS)
+
+
+def test_a_set_is_of_the_place_that_the_params_name(params: Params, tmp_path: Path) -> None:
+    named = ingest(params, tmp_path, "ravdess", set="fold0")
+    assert ingest_of(named, None, None, {}).set == "fold0"
+    assert ingest_of(named, tmp_path, "folders", {}).set is None
+    assert ingest_of(named, tmp_path / "table.csv", None, {}).set is None
 
 
 def test_emobox_lists_are_read_by_name(params: Params, tmp_path: Path) -> None:

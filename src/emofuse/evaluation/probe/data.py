@@ -25,11 +25,12 @@ def ingest_of(params: IngestParams, path: Path | None, layout: str | None, colum
     """
     if path is None:
         return params
+    content = params.model_dump() | {"set": None}  # which is of the place that the params name
     if path.is_dir():
-        return IngestParams.model_validate(params.model_dump() | {"root": path, "layout": layout or params.layout})
+        return IngestParams.model_validate(content | {"root": path, "layout": layout or params.layout})
     unnamed = dict.fromkeys(type(params.table).model_fields)
     table = {**unnamed, "label": params.table.label, "file": path.name, **columns}
-    return IngestParams.model_validate(params.model_dump() | {"root": path.parent, "layout": "table", "table": table})
+    return IngestParams.model_validate(content | {"root": path.parent, "layout": "table", "table": table})
 
 
 def read_labelled(params: IngestParams, to_dev: bool, seed: int) -> Labelled:
