@@ -5,7 +5,7 @@ doi.org/10.5683/SP2/E8H2MF, CC BY-NC-ND 4.0.
 
 No split is agreed on, and few that are used tell anything: with two women, a random cut has both on either side, and
 scores of 99% are of their voices. `ingest.set` takes one of them (`OAF`, `YAF`), whom nothing has heard then, or
-`emobox_1`, which has both in train. With one woman left, dev and folds must be cut by row.
+`emobox_1`, which has both in train. With one woman left, dev and folds can only be cut with `ingest.apart` at `row`.
 
 Known faults: `OA_bite_neutral.wav` lacks its F and is of OAF; pleasant surprise is `surprise` here. The words say
 nothing of the emotion.
