@@ -46,7 +46,8 @@ ENCODED = """Faces are found by CenterFace (Xu and others, arXiv 1911.03599) or,
 its weights are not installed, by the Haar cascade of the original system; the last column is then `face_share_haar`.
 With `visual.encoder`, a few upright faces of the clip also go through a pretrained network of pictures: its hidden
 states are the columns `face_l..`, and the classes of an image classifier are the columns `expression_..`,
-named by its labels.
+named by its labels. `python -m benchmarks.faces` tells what both finders find: portraits, the same pasted small into a
+film, turned and half hidden, and faces where there are none.
 """
 PROBE = """## Judging features
 

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,9 +29,11 @@ from transformers import (
     ViTForImageClassification,
 )
 
+from benchmarks.timing import copies
 from emofuse.core.errors import EncoderError, ParamsError
 from emofuse.core.params import ExtractParams, Params, VisualParams, load_params
 from emofuse.core.records import Utterance
+from emofuse.extraction.cache import FILE
 from emofuse.extraction.content import clip_content
 from emofuse.extraction.identity import identity
 from emofuse.extraction.run import Task, extract
@@ -33,6 +41,7 @@ from emofuse.features.visual.detectors import Detection
 from emofuse.features.visual.encoder import chosen_faces, encoded, encoder_groups, face_encoder
 from emofuse.features.visual.extractor import VisualExtractor
 from emofuse.features.visual.face_tracks import Sighting
+from tests.pipeline.imports import ROOT
 
 SMALL = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
 PICTURES = {"image_size": 32, "patch_size": 8}
@@ -61,6 +70,14 @@ def section(params: Params, folder: Path | str, **changes: Any) -> VisualParams:
     return params.visual.model_copy(update={"encoder": str(folder), "groups": ["pixels"], **changes})
 
 
+def extracted_to(path: Path, chosen: VisualParams, clips: list[Path], run: ExtractParams) -> bytes:
+    """The table of a run of the stage."""
+    keys = pd.DataFrame({"split": "train", "dialogue": "0", "utterance": np.arange(len(clips))})
+    task = Task("visual", chosen, partial(VisualExtractor, chosen), clip_content)
+    extract(task, [Utterance(clip=clip) for clip in clips], keys, path, run)
+    return path.read_bytes()
+
+
 def faces(count: int) -> list[np.ndarray]:
     return list(np.random.default_rng(0).integers(0, 255, (count, 96, 96), np.uint8))
 
@@ -76,13 +93,15 @@ def test_any_model_of_pictures_gives_its_layers_and_its_classes(
     groups = {group.name: group for group in encoder_groups(chosen)}
     assert len(groups["embedding"].columns) == 2 * sum(widths)
     assert len(groups.get("expression", groups["embedding"]).columns) == (classes or 2 * sum(widths))
-    values = encoded(faces(3), chosen)
+    [values] = encoded([faces(3)], chosen)
     assert len(values) == 2 * sum(widths) + classes and np.isfinite(values).all()
     if classes:
         assert values[-classes:].sum() == pytest.approx(1, abs=1e-5)
         assert groups["expression"].columns == ("expression_00_joy_fun", "expression_01_sad")
-    np.testing.assert_array_equal(values, encoded(faces(3), chosen))
-    last = encoded(faces(3), chosen.model_copy(update={"layers": [-1], "pooling": ["mean"]}))
+    several = [faces(13)[first:last] for first, last in ((0, 3), (3, 4), (4, 13))]
+    alone = [encoded([clip], chosen)[0] for clip in several]
+    np.testing.assert_array_equal(encoded(several, chosen), alone)
+    [last] = encoded([faces(3)], chosen.model_copy(update={"layers": [-1], "pooling": ["mean"]}))
     np.testing.assert_array_equal(last[: widths[-1]], values[2 * sum(widths) - widths[-1] : 2 * sum(widths)])
 
 
@@ -150,21 +169,70 @@ def test_encoded_faces_are_cached_and_the_same_with_any_number_of_workers(
     corpus: Path, params: Params, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     chosen = section(params, saved(tmp_path / "vit", "vit"))
-    clips = [Utterance(clip=clip) for clip in sorted((corpus / "train_splits").glob("*.mp4"))[:4]]
-    keys = pd.DataFrame({"split": "train", "dialogue": "0", "utterance": np.arange(len(clips))})
+    clips = sorted((corpus / "train_splits").glob("*.mp4"))[:4]
     tables = []
     for workers in (1, 2):
-        run = ExtractParams.model_validate(
-            params.extract.model_dump() | {"workers": workers, "cache": tmp_path / str(workers)}
-        )
-        task = Task("visual", chosen, partial(VisualExtractor, chosen), clip_content)
-        path = tmp_path / f"{workers}.parquet"
-        extract(task, clips, keys, path, run)
-        tables.append(path.read_bytes())
+        changes = {"workers": workers, "cache": tmp_path / str(workers)}
+        run = ExtractParams.model_validate(params.extract.model_dump() | changes)
+        tables.append(extracted_to(tmp_path / "a.parquet", chosen, clips, run))
     assert tables[0] == tables[1]
     capsys.readouterr()
-    extract(task, clips, keys, path, run)
+    extracted_to(tmp_path / "a.parquet", chosen, clips, run)
     assert f"{len(clips)} from the cache" in capsys.readouterr().err
+    together = VisualExtractor(chosen).extract([Utterance(clip=clip) for clip in clips])
+    alone = [next(VisualExtractor(chosen).extract([Utterance(clip=clip)])) for clip in clips]
+    for one, other in zip(together, alone, strict=True):
+        assert one.reason == other.reason
+        np.testing.assert_array_equal(one.values, other.values)
     before = identity("visual", chosen)
     saved(tmp_path / "vit", "dinov2")
     assert identity("visual", chosen) != before != identity("visual", params.visual)
+
+
+STAGE = """
+import sys
+from pathlib import Path
+from tests.unit.test_face_encoder import extracted_to, section
+from emofuse.core.params import ExtractParams, load_params
+
+if __name__ == "__main__":
+    folder, engine, workers, cache = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4]
+    params = load_params()
+    changes = {"engine": engine, "workers": workers, "cache": folder / cache}
+    run = ExtractParams.model_validate(params.extract.model_dump() | changes)
+    clips = sorted((folder / "clips").glob("*.mp4"))
+    extracted_to(folder / f"{cache}.parquet", section(params, folder / "vit"), clips, run)
+"""
+
+
+@pytest.mark.slow
+def test_many_encoded_clips_are_the_same_after_a_kill_with_two_workers_and_on_ray(corpus: Path, tmp_path: Path) -> None:
+    saved(tmp_path / "vit", "vit")
+    copies(sorted((corpus / "train_splits").glob("*.mp4")), 20, tmp_path / "clips")
+    (tmp_path / "stage.py").write_text(STAGE)
+    path = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}
+
+    def started(*words: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, str(tmp_path / "stage.py"), str(tmp_path), *words]
+        return subprocess.Popen(command, cwd=ROOT, env=path, stderr=subprocess.PIPE)
+
+    killed = started("processes", "2", "two")
+    while not (tmp_path / "two" / FILE).exists() or kept(tmp_path / "two") < 3:
+        assert killed.poll() is None
+        time.sleep(0.05)
+    killed.kill()
+    killed.communicate()
+    before = kept(tmp_path / "two")
+    assert 3 <= before < 20 and not (tmp_path / "two.parquet").exists()
+    for words in (("processes", "2", "two"), ("processes", "1", "one"), ("ray", "2", "ray")):
+        _, messages = (process := started(*words)).communicate(timeout=300)
+        assert process.returncode == 0, messages.decode()
+        assert words[2] != "two" or f"{before} from the cache" in messages.decode()
+    tables = [(tmp_path / f"{name}.parquet").read_bytes() for name in ("two", "one", "ray")]
+    assert tables[0] == tables[1] == tables[2]
+
+
+def kept(cache: Path) -> int:
+    """Rows in a cache."""
+    with closing(sqlite3.connect(f"file:{cache / FILE}?mode=ro", uri=True, timeout=10)) as entries:
+        return int(entries.execute("SELECT count(*) FROM entries").fetchone()[0])

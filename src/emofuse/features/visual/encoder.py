@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -24,6 +24,10 @@ from emofuse.features.visual.detectors import Gray
 from emofuse.features.visual.face_tracks import Sighting, Track
 
 POOLED = {"mean": "mean", "max": "maximum"}
+_POOLING: dict[str, Callable[[NDArray[np.float32]], NDArray[np.float32]]] = {
+    "mean": lambda rows: rows.mean(axis=0),
+    "max": lambda rows: rows.max(axis=0),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,10 +59,13 @@ class FaceEncoder:
         Returns:
             Arrays of shape (n, width), one a layer, and one of shape (n, classes), or None.
         """
+        count = len(faces)
+        if count == 1:  # oneDNN has other kernels for one picture
+            faces = [*faces, *faces]
         kind = next(self.model.parameters()).dtype
         answer = self.model(pixel_values=self._pictures(faces).to(self.device, kind), output_hidden_states=True)
-        layers = [_over_places(state).float().cpu().numpy() for state in answer.hidden_states]
-        return layers, answer.logits.float().softmax(dim=1).cpu().numpy() if self.labels else None
+        layers = [_over_places(state).float().cpu().numpy()[:count] for state in answer.hidden_states]
+        return layers, answer.logits.float().softmax(dim=1).cpu().numpy()[:count] if self.labels else None
 
     def _pictures(self, faces: Sequence[Gray]) -> torch.Tensor:
         size = (self.side, self.side)
@@ -159,16 +166,21 @@ def _layers(params: VisualParams, encoder: FaceEncoder) -> list[int]:
     return layer_numbers("visual.layers", params.layers, params.encoder, len(encoder.widths))
 
 
-def encoded(faces: Sequence[Gray], params: VisualParams) -> NDArray[np.float32]:
-    """The columns of `encoder_groups` for n upright faces, each uint8 of shape (96, 96).
+def encoded(clips: Sequence[Sequence[Gray]], params: VisualParams) -> list[NDArray[np.float32]]:
+    """The columns of `encoder_groups` for each clip, given as its upright faces, each uint8 of shape (96, 96).
 
-    A clip's faces are a batch of their own, so that its features depend on no other clip.
+    All go through the network together; what it makes of a face is the same to the bit whatever else it is shown.
     """
     encoder = face_encoder(params.encoder, params.precision)
-    layers, classes = encoder.states(faces)
+    layers, classes = encoder.states([face for faces in clips for face in faces])
     chosen = [layers[layer] for layer in _layers(params, encoder)]
-    parts = [state.mean(axis=0) if way == "mean" else state.max(axis=0) for state in chosen for way in params.pooling]
-    return np.concatenate([*parts, *([classes.mean(axis=0)] if classes is not None else [])]).astype(np.float32)
+    ends = np.cumsum([len(faces) for faces in clips])
+    rows = []
+    for part in (slice(end - len(faces), end) for end, faces in zip(ends, clips, strict=True)):
+        parts = [_POOLING[way](state[part]) for state in chosen for way in params.pooling]
+        parts += [classes[part].mean(axis=0)] if classes is not None else []
+        rows.append(np.concatenate(parts).astype(np.float32))
+    return rows
 
 
 def chosen_faces(track: Track, count: int) -> list[Sighting]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from emofuse.core.errors import MediaError
 from emofuse.core.params import FACE_SHARE, VisualParams, share_column
 from emofuse.core.reasons import Cause, Reason
 from emofuse.core.records import Clip, Extracted, Utterance
-from emofuse.extraction.clips import OneByOne
+from emofuse.extraction.clips import clip_of
 from emofuse.features.contract import FeatureGroup
 from emofuse.features.visual.alignment import MARGIN, PATCH, plain, upright
 from emofuse.features.visual.detectors import SAME, Detection, Gray, cut_out, overlap
@@ -26,6 +27,7 @@ from emofuse.features.visual.groups import EDGES, HOG_GROUP, MOUTH_GROUP, PIXELS
 from emofuse.features.visual.lbp import LBP, lbp
 from emofuse.features.visual.motion import MOTION, Loudness, motion, moved
 
+CLIPS = 8  # whose faces go through the encoder together
 GROUPS = {group.name: group for group in (PIXELS, EDGES, HOG_GROUP, MOUTH_GROUP, LBP, GABOR, MOTION)}
 SHARE = FeatureGroup(
     name="face_share",
@@ -65,7 +67,11 @@ class Watched(NamedTuple):
     people: list[Person]
 
 
-class VisualExtractor(OneByOne):
+def _unseen(cause: Cause | None) -> Watched:
+    return Watched(Extracted(None, cause), [], [])
+
+
+class VisualExtractor:
     """The chosen feature groups of the face that speaks, over the sampled frames of a clip."""
 
     def __init__(self, params: VisualParams, assets: Path | None = None) -> None:
@@ -78,33 +84,61 @@ class VisualExtractor(OneByOne):
         blank = np.zeros((self.params.width * 9 // 16, self.params.width), np.uint8)
         list(self._finder.look_through([(0.0, blank)]))
 
-    def _one(self, utterance: Utterance, clip: Clip | None) -> Extracted:
-        return Extracted(None, utterance.clip_reason) if clip is None else self.watch(clip).features
+    def extract(self, utterances: Sequence[Utterance]) -> Iterator[Extracted]:
+        """Give the features of each utterance, or the reason why there are none.
+
+        The faces of several clips go through the encoder at a time, which changes no bit of what it makes of them.
+        """
+        rest = iter(utterances)
+        while batch := list(islice(rest, CLIPS)):
+            watched = []
+            for utterance in batch:
+                with clip_of(utterance) as clip:
+                    watched.append(self._look(clip) if clip else _unseen(utterance.clip_reason))
+            yield from self._encoded(watched)
+
+    def stream(self, utterances: Sequence[Utterance]) -> Iterator[tuple[int, Extracted]]:
+        """Give the same, numbered."""
+        yield from enumerate(self.extract(utterances))
 
     def watch(self, clip: Clip) -> Watched:
         """The features of a clip, or why there are none, the face that speaks, and everyone who is seen."""
+        watched = self._look(clip)
+        [features] = self._encoded([watched])
+        return watched._replace(features=features)
+
+    def _look(self, clip: Clip) -> Watched:
+        """The same, less what the encoder makes of the face."""
         try:
             frames = list(self.sightings(clip.frames(self.params.fps, self.params.width)))
         except MediaError as error:
-            return Watched(Extracted(None, error.cause), [], [])
+            return _unseen(error.cause)
         loudness = Loudness(clip)
         tracks = follow(frames)
         face = speaker(tracks, loudness.speech)
         if not face:
-            return Watched(Extracted(None, Cause(Reason.NO_FACE)), [], [])
+            return _unseen(Cause(Reason.NO_FACE))
         values = self._values(face, loudness)
         share = np.array([len(face) / len(frames)], np.float32)
-        chosen = [values[name]() for name in GROUPS if name in self.params.groups] + self._encoded(face)
+        chosen = [values[name]() for name in GROUPS if name in self.params.groups]
         features = Extracted(np.concatenate([*chosen, share]), clip.damage.get("picture"))
         return Watched(features, face, people(tracks, face, loudness.speech))
 
-    def _encoded(self, face: Track) -> list[NDArray[np.float32]]:
-        if self.params.encoder == "none":
-            return []
+    def _encoded(self, watched: Sequence[Watched]) -> list[Extracted]:
+        """The features of clips with what the encoder makes of their faces, which stands before the last column."""
+        faces = [one.face for one in watched if one.face]
+        if self.params.encoder == "none" or not faces:
+            return [one.features for one in watched]
         from emofuse.features.visual.encoder import chosen_faces, encoded
 
-        faces = [seen.aligned for seen in chosen_faces(face, self.params.encoder_frames)]
-        return [encoded(faces, self.params)]
+        chosen = [[seen.aligned for seen in chosen_faces(face, self.params.encoder_frames)] for face in faces]
+        vectors = iter(encoded(chosen, self.params))
+        return [
+            one.features
+            if one.features.values is None
+            else replace(one.features, values=np.insert(one.features.values, -1, next(vectors)))
+            for one in watched
+        ]
 
     def sightings(self, frames: Iterable[tuple[float, Gray]]) -> Iterator[list[Sighting]]:
         """The faces of each frame, which comes with its time."""
