@@ -33,6 +33,7 @@ EMBEDDED = "embedded"  # the name of an encoder that comes in a package
 Metric = Literal["accuracy", "weighted_f1", "macro_f1", "unweighted_recall"]
 Apart = Literal["auto", "dialogue", "speaker", "both", "row"]
 ACTIVITY_RATE = 16000  # Hz: of sounds in which voice activity is looked for
+Leak = Literal["text", "clip", "time"]
 RUNTIME = frozenset({"extract", "serve"})  # how stages and the service are run, which changes no result
 
 Positive = Annotated[int, Field(gt=0)]
@@ -116,7 +117,7 @@ class IngestParams(Section):
     apart: Apart
     shares: ShareParams
     labels: dict[str, str | None]
-    drop_leaks: bool
+    drop_leaks: list[Leak]
     id: str | None
     table: TableParams
 

@@ -11,7 +11,7 @@ import pandas as pd
 from emofuse.core.params import share_column
 from emofuse.core.reasons import BROKEN, Cause
 from emofuse.core.records import KEY, SPLITS, FeatureTable
-from emofuse.datasets.duplicates import KINDS, Duplicates, find_duplicates
+from emofuse.datasets.duplicates import KINDS, LEAKS, NEAR_SOUND, Duplicates, find_duplicates, find_near_sounds
 from emofuse.datasets.groups import kept_apart
 
 QUANTILES = {"least": 0.0, "5%": 0.05, "median": 0.5, "95%": 0.95, "most": 1.0}
@@ -35,7 +35,7 @@ def data_findings(
         name: what the data is called.
         folds: `train.folds`; classes with fewer training rows are named.
     """
-    duplicates = list(find_duplicates(manifest))
+    duplicates = [*find_duplicates(manifest), *find_near_sounds(manifest, tables["audio"])]
     least = 2 if isinstance(folds, str) else folds
     report: dict[str, Any] = {
         "dataset": _dataset(manifest, layout, name),
@@ -46,7 +46,8 @@ def data_findings(
         "durations": _durations(manifest),
         "modalities": _modalities(manifest, tables),
         "order": _order(manifest),
-        "duplicates": {kind: _duplicates(manifest, kind, duplicates) for kind in KINDS},
+        "duplicates": {kind: _duplicates(manifest, kind, duplicates) for kind in (*KINDS, NEAR_SOUND)},
+        "met_in_train": {split: _met(manifest, split) for split in SPLITS[1:]},
         "shared_dialogues": _shared(manifest),
         "small_classes": _small(manifest, least),
         "unseen_labels": _unseen(manifest),
@@ -177,6 +178,27 @@ def _shared(manifest: pd.DataFrame) -> dict[str, Any]:
     }
 
 
+def _met(manifest: pd.DataFrame, split: str) -> dict[str, int]:
+    """How many rows of a split say words, or are of an episode, that train has too."""
+    train, part = manifest[manifest["split"] == "train"], manifest[manifest["split"] == split]
+    words, scenes = part[part["clean_text"] != ""], part[part["clock"].str.startswith("season ")]
+    others = words.merge(train[["clean_text", "speaker"]].drop_duplicates(), on="clean_text", suffixes=("", "_train"))
+    others = others[others["speaker"] != others["speaker_train"]]
+    return {
+        "rows": len(part),
+        "same_words": int(words["clean_text"].isin(train["clean_text"]).sum()),
+        "same_words_by_another": len(others[["dialogue", "utterance"]].drop_duplicates()),
+        "same_episode": int(scenes["clock"].isin(train["clock"]).sum()),
+    }
+
+
+def _remedy(kind: str) -> str:
+    names = [name for name, leak in LEAKS.items() if leak == kind]
+    if names:
+        return f"add {names[0]} to ingest.drop_leaks to drop them from train"
+    return "data.json lists them: take one file of each out of the data"
+
+
 def _small(manifest: pd.DataFrame, least: int) -> dict[str, int]:
     counts = manifest.loc[manifest["split"] == "train", "label"].value_counts()
     return {str(label): int(n) for label, n in counts.items() if n < least}
@@ -209,7 +231,7 @@ def _warnings(report: Mapping[str, Any], least: int) -> list[str]:
         if same["leaking_rows"]:
             warnings.append(
                 f"{same['leaking_rows']} training rows are the same as a dev or test row ({kind}): scores will be too "
-                "good; set ingest.drop_leaks to drop them from train"
+                f"good; {_remedy(kind)}"
             )
         if same["conflicting"]:
             warnings.append(f"{same['conflicting']} groups of rows are the same ({kind}) but are labelled differently")

@@ -1,4 +1,4 @@
-"""Rows that say the same as another: by words and speaker, by the clip's content, by the span of time."""
+"""Rows that are the same as another: by words and speaker, by the clip's content, by the span of time, by ear."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from emofuse.core.params import Leak
+from emofuse.core.records import FeatureTable
+from emofuse.datasets.near_sounds import near_sounds
+
 # What is compared, and which of it must be known: without speakers, the words alone tell; times alone don't, nor do
 # those of two clocks.
 KINDS = {
@@ -14,6 +18,9 @@ KINDS = {
     "same clip": (["clip_sha256"], ["clip_sha256"]),
     "same time span and speaker": (["clock", "start", "end", "speaker"], ["start", "end", "speaker"]),
 }
+# By what `ingest.drop_leaks` calls them.
+LEAKS: dict[Leak, str] = dict(zip(("text", "clip", "time"), KINDS, strict=True))
+NEAR_SOUND = "nearly the same sound"  # known once sounds have features, when it is too late to drop a row
 
 
 @dataclass(frozen=True)
@@ -21,7 +28,7 @@ class Duplicates:
     """Rows that are the same in one way.
 
     Attributes:
-        kind: one of `KINDS`.
+        kind: one of `KINDS`, or `NEAR_SOUND`.
         rows: their numbers in the manifest, in its order.
         splits: the splits that they stand in.
         labels: the labels that they carry, in alphabetical order.
@@ -53,9 +60,26 @@ def find_duplicates(manifest: pd.DataFrame) -> Iterator[Duplicates]:
         some = manifest[manifest[needed].notna().all(axis=1) & (manifest[needed] != "").all(axis=1)]
         some = some[some.duplicated(columns, keep=False)]
         for _, rows in some.groupby(columns, sort=False):
-            yield Duplicates(
-                kind,
-                tuple(int(index) for index in rows.index),
-                frozenset(rows["split"]),
-                tuple(sorted(rows["label"].dropna().unique())),
-            )
+            yield _of(kind, rows)
+
+
+def find_near_sounds(manifest: pd.DataFrame, table: FeatureTable) -> Iterator[Duplicates]:
+    """Groups of rows whose clips are other files and sound the same.
+
+    Args:
+        manifest: numbered from 0.
+        table: features of the sound of these rows.
+    """
+    for rows in near_sounds(table):
+        part = manifest.loc[list(rows)]
+        if part["clip_sha256"].nunique(dropna=False) > 1:
+            yield _of(NEAR_SOUND, part)
+
+
+def _of(kind: str, rows: pd.DataFrame) -> Duplicates:
+    return Duplicates(
+        kind,
+        tuple(int(index) for index in rows.index),
+        frozenset(rows["split"]),
+        tuple(sorted(rows["label"].dropna().unique())),
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from pathlib import Path
 from pkgutil import resolve_name
 
@@ -18,7 +18,7 @@ from emofuse.core.text import clean_text, normal_form
 from emofuse.datasets import values
 from emofuse.datasets.clips import ClipFolder, content_hashes
 from emofuse.datasets.contract import validate
-from emofuse.datasets.duplicates import find_duplicates
+from emofuse.datasets.duplicates import LEAKS, find_duplicates
 from emofuse.datasets.groups import group_rows
 from emofuse.datasets.provenance import provenance_notes
 from emofuse.datasets.raw_rows import RawRows
@@ -44,7 +44,7 @@ def build_manifest(params: IngestParams, seed: int, cache: Path | None = None) -
     frame["split"], made = cut(frame, params.shares, seed) if frame["label"].notna().any() else (frame["split"], [])
     frame, more = _ordered(frame, params.root, cache)
     if params.drop_leaks:
-        more.append(_drop_leaks(frame))
+        more.append(_drop_leaks(frame, {LEAKS[name] for name in params.drop_leaks}))
     _refuse_hopeless(frame, params)
     return _checked(frame), [*notes, *more, *made]
 
@@ -163,11 +163,11 @@ def _set_clocks(frame: pd.DataFrame) -> list[str]:
     return [f"{source}: times start anew with every clip, so they are not compared" for source in anew]
 
 
-def _drop_leaks(frame: pd.DataFrame) -> str:
+def _drop_leaks(frame: pd.DataFrame, kinds: Container[str]) -> str:
     """Take the label from training rows that say the same as a row that is measured on; gives a note."""
     reasons: dict[int, str] = {}
     for same in find_duplicates(frame):
-        if same.leaks:
+        if same.leaks and same.kind in kinds:
             there = next(frame.loc[row] for row in same.rows if frame.at[row, "split"] in ("dev", "test"))
             where = f"{there['split']} dialogue {there['dialogue']} utterance {there['utterance']}"
             for row in same.rows:
