@@ -449,8 +449,8 @@ def test_altered_weights_are_refused(bundle: Bundle, tmp_path: Path) -> None:
     ("change", "message"),
     [
         ({"format": 99}, "found bundle format 99, expected 5; install the release"),
-        ({"labels": ["one"]}, "not a bundle of format 5"),
-        ({"modalities": ["text", "smell"]}, "not a bundle of format 5"),
+        ({"labels": ["one"]}, "not a bundle of format 6"),
+        ({"modalities": ["text", "smell"]}, "not a bundle of format 6"),
     ],
 )
 def test_a_description_that_does_not_fit_is_refused(

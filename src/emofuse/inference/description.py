@@ -12,7 +12,7 @@ from uuid import uuid4
 from emofuse.core.errors import BundleError
 from emofuse.core.weights import TRAVELLING
 
-FORMAT = 5
+FORMAT = 6
 DESCRIPTION, WEIGHTS, CARD = "bundle.json", "weights.safetensors", "model_card.md"
 FINETUNED = "finetuned"  # folder of the finetuned text encoders
 ASSETS = "assets"  # folder of other weights that extractors need, each under its hash
