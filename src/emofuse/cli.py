@@ -239,8 +239,7 @@ def score_command(
             with opened_bundle(asked, fetched_run) as (folder, home):
                 predictor = Predictor.load(folder)
                 scores += [
-                    score_corpus(predictor, rows, ingests[name].root, name, params, home)
-                    for name, rows in corpora.items()
+                    score_corpus(predictor, rows, ingests[name], name, params, home) for name, rows in corpora.items()
                 ]
         _print_table(score_lines(scores), "95% intervals")
         for each in scores:

@@ -44,7 +44,7 @@ def here(tmp_path: Path, params: Params) -> Params:
 def scored(bundle: Path, here: Params, data: str, labels: list[str]) -> CorpusScore:
     ingest = corpus_params(data, labels, here.ingest)
     home = {"unweighted_recall": 0.5}
-    return score_corpus(Predictor.load(bundle), read_corpus(ingest), ingest.root, data, here, home)
+    return score_corpus(Predictor.load(bundle), read_corpus(ingest), ingest, data, here, home)
 
 
 def test_the_figures_are_those_of_the_answers(bundle: Path, corpus: Path, here: Params) -> None:
@@ -75,6 +75,12 @@ def test_labels_are_mapped_and_classes_that_the_model_does_not_know_are_told(
     assert [row["support"] for row in mapped.classes if row["label"] == "anger"] == [2]
     assert "anger" not in mapped.unused and "sadness" in mapped.unused
     assert score_lines([mapped])[-1][1] == "at home, test"
+
+
+def test_an_encoder_that_has_learnt_from_the_corpus_is_told(bundle: Path, table: Path, here: Params) -> None:
+    more = here.evaluate.model_copy(update={"met_before": {"embedded": ["rows"]}})
+    notes = scored(bundle, here.model_copy(update={"evaluate": more}), f"table:{table}", []).notes()
+    assert notes[0].startswith("text.encoder embedded has learnt from rows, on which it is measured here")
 
 
 @pytest.mark.parametrize(

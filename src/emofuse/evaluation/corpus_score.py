@@ -16,10 +16,11 @@ import pandas as pd
 from emofuse.core.device import pick_device
 from emofuse.core.errors import DataError
 from emofuse.core.metrics import per_class
-from emofuse.core.params import ExtractParams, Params, TextParams
+from emofuse.core.params import ExtractParams, IngestParams, Params, TextParams
 from emofuse.core.records import FeatureTable
 from emofuse.core.tables import utterances
 from emofuse.evaluation.measured import Measured, standings
+from emofuse.evaluation.met_before import met_before
 from emofuse.evaluation.subject import Subject
 from emofuse.extraction.content import clip_content, text_content
 from emofuse.extraction.run import Task, extract_rows
@@ -46,6 +47,7 @@ class CorpusScore:
         scores: of the model, and of the commonest class there for every row: metric, then `value`, `low`, `high`.
         classes: precision, recall, F1 and support of each class.
         home: the metrics that it reached on the test split of its own data; empty where that isn't known.
+        met_before: of its pretrained encoders those that are known to have learnt from this corpus, a sentence each.
     """
 
     model: str
@@ -60,6 +62,7 @@ class CorpusScore:
     scores: dict[str, dict[str, dict[str, float | None]]]
     classes: list[dict[str, Any]]
     home: dict[str, float]
+    met_before: list[str]
 
     def to_json(self) -> dict[str, Any]:
         """All of it as JSON."""
@@ -67,7 +70,7 @@ class CorpusScore:
 
     def notes(self) -> list[str]:
         """What to know before believing the figures, a sentence each."""
-        notes = []
+        notes = list(self.met_before)
         if self.unknown:
             listed = ", ".join(f"{label} ({count})" for label, count in self.unknown.items())
             notes.append(
@@ -80,14 +83,19 @@ class CorpusScore:
 
 
 def score_corpus(
-    predictor: Predictor, manifest: pd.DataFrame, root: Path, data: str, params: Params, home: Mapping[str, float]
+    predictor: Predictor,
+    manifest: pd.DataFrame,
+    ingest: IngestParams,
+    data: str,
+    params: Params,
+    home: Mapping[str, float],
 ) -> CorpusScore:
     """Measure a model on every labelled row of a corpus, whatever split it stands in.
 
     Args:
         predictor: the model.
         manifest: of the corpus, whole dialogues, numbered from 0.
-        root: what its clips are relative to.
+        ingest: how the corpus was read.
         data: what to call it.
         params: how to extract and to draw intervals.
         home: what the model reached at home.
@@ -103,13 +111,14 @@ def score_corpus(
             f"{data}: found the labels {', '.join(sorted(set(strange))) or 'of no row'}, expected any of "
             f"{', '.join(bundle.labels)}, which {bundle.name} knows; map them with --map LABEL=CLASS"
         )
-    subject = Subject(predictor, manifest, extract_features(bundle, manifest, root, params.extract))
+    subject = Subject(predictor, manifest, extract_features(bundle, manifest, ingest.root, params.extract))
     rows = manifest[answerable].reset_index(drop=True)
     commonest = rows["label"].mode()[0]
     answers = {
         bundle.name: subject.answer_all()[answerable],
         MAJORITY: np.tile([float(label == commonest) for label in bundle.labels], (len(rows), 1)),
     }
+    named = {f"{m}.{name}": value for m, section in bundle.extractors.items() for name, value in section}
     measured = Measured(rows, bundle.labels, answers, params.evaluate.resamples, params.seed)
     predicted = [bundle.labels[answer] for answer in measured.predicted(bundle.name)]
     return CorpusScore(
@@ -125,6 +134,7 @@ def score_corpus(
         scores=standings(measured),
         classes=per_class(rows["label"].tolist(), predicted, bundle.labels).to_dict("records"),
         home=dict(home),
+        met_before=list(met_before(named, ingest.layout, data, params.evaluate.met_before)),
     )
 
 
