@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 
 import numpy as np
+import torch
 
 from emofuse.core.errors import MediaError
 from emofuse.core.records import Utterance
@@ -28,6 +29,7 @@ def load_listener(listener: tuple[str, str | None]) -> Recogniser:
         EncoderError: it can't be loaded.
     """
     os.nice(POLITE)
+    torch.set_num_threads(1)  # those of OpenMP are lost in a fork, which would wait for them for good
     load_network()
     return load_recogniser(*listener, "cpu")
 
