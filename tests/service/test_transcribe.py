@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,20 @@ def test_a_long_film_is_cut_by_its_speech_and_heard(hearing: TestClient, film: b
         assert answer["heard"]["recogniser"] == "embedded" and 0 < answer["heard"]["confidence"] <= 1
         words = answer["heard"]["words"]
         assert all(answer["start"] <= word["start"] <= word["end"] <= answer["end"] for word in words)
+
+
+@pytest.mark.slow
+def test_speech_without_end_is_heard_within_its_time(
+    hearing: TestClient, speech: np.ndarray, tmp_path: Path, limits: ServeParams
+) -> None:
+    pause = np.zeros(RATE // 4, np.float32)
+    times = 1 + int(20 * RATE / len(speech))
+    sound = np.concatenate([np.concatenate([speech, pause])] * times)
+    video = write_samples(tmp_path / "a.wav", sound[None], "pcm_s16le").read_bytes()
+    began = time.monotonic()
+    *answers, end = lines(hearing, video, transcribe="true")
+    assert time.monotonic() - began < limits.listen_seconds  # a worker that waits for ever is ended then
+    assert end["windows"] == len(answers) and sum(bool(answer["text"]) for answer in answers) >= times / 2
 
 
 def test_a_clip_without_text_is_answered_with_the_words_that_were_heard(hearing: TestClient, film: bytes) -> None:
