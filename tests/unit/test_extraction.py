@@ -23,10 +23,9 @@ from emofuse.core.errors import ExtractorError
 from emofuse.core.hashes import FileHashes
 from emofuse.core.params import AudioParams, ExtractParams, Params
 from emofuse.core.reasons import Cause, Reason
-from emofuse.core.records import KEY, Clip, Extracted, Utterance
+from emofuse.core.records import KEY, Extracted, Utterance
 from emofuse.core.tables import read_features
 from emofuse.datasets.clips import content_hashes
-from emofuse.extraction.clips import OneByOne
 from emofuse.extraction.content import clip_content, text_content
 from emofuse.extraction.identity import PACKAGE, SOURCES, identity
 from emofuse.extraction.processes import in_processes
@@ -289,27 +288,27 @@ def test_metadata_is_not_cached(params: Params, run: ExtractParams, clips: list[
     assert back.values[:, back.names.index("position")].tolist() == [0, 1, 2]
 
 
-class Fragile(OneByOne):
+class Fragile(AudioExtractor):
     """The audio extractor, but of some clips its process dies or hangs, or it raises, as a decoder may."""
 
     def __init__(self, params: AudioParams, deadly: str, how: str = "dies") -> None:
-        self._real = AudioExtractor(params)
+        super().__init__(params)
         self._deadly, self._how = deadly, how
-        self.names = self._real.names
 
-    def warm_up(self) -> None:
-        self._real.warm_up()
+    def extract(self, utterances: Sequence[Utterance]) -> Iterator[Extracted]:
+        for utterance in utterances:
+            if isinstance(utterance.clip, Path) and utterance.clip.match(self._deadly):
+                self._fail()
+            yield from super().extract([utterance])
 
-    def _one(self, utterance: Utterance, clip: Clip | None) -> Extracted:
-        if isinstance(utterance.clip, Path) and utterance.clip.match(self._deadly):
-            if self._how == "dies":
-                os._exit(11)
-            if self._how == "is killed":
-                os.kill(os.getpid(), signal.SIGKILL)
-            if self._how == "hangs":
-                time.sleep(600)
-            raise ValueError("no such filter")
-        return self._real._one(utterance, clip)
+    def _fail(self) -> None:
+        if self._how == "dies":
+            os._exit(11)
+        if self._how == "is killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self._how == "hangs":
+            time.sleep(600)
+        raise ValueError("no such filter")
 
 
 @pytest.mark.parametrize(
