@@ -327,11 +327,12 @@ def test_what_is_there_already_is_not_overwritten(
 
 
 LIMITED = """
-import resource, sys
+import resource, signal, sys
 from pathlib import Path
 from emofuse.core.errors import guard
 from emofuse.fetch.bring import bring
 from emofuse.fetch.sources import Remote, Source
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are started without it
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), resource.RLIM_INFINITY))
 with guard():
     bring(Source("t", "ravdess", (Remote(sys.argv[1], "a.tar.gz"),)), Path(sys.argv[2]), print)

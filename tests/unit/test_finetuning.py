@@ -188,6 +188,7 @@ def talk(rows: Sequence[tuple[str, str | None, str]]) -> pd.DataFrame:
     number = np.arange(len(frame))
     frame = frame.assign(clean_text=frame["text"], dialogue=(number // 2).astype(str), utterance=number % 2)
     frame = frame.assign(position=number % 2, dialogue_length=2, issues=[[]] * len(frame))
+    frame["group"] = "dialogue " + frame["split"] + "/" + frame["dialogue"]
     return frame.reindex(columns=MANIFEST.names)
 
 

@@ -73,7 +73,7 @@ def test_a_difference_is_paired() -> None:
     assert high[0] - low[0] < (alone[1] - alone[0]) / 2
     assert (other - one).wins()[0] > 0.99
     assert (one - one).wins().tolist() == [0.5] * len(METRICS)
-    assert [bound.tolist() for bound in (one - one).interval()] == [[0.0] * 3] * 2
+    assert [bound.tolist() for bound in (one - one).interval()] == [[0.0] * len(METRICS)] * 2
 
 
 def test_the_same_seed_gives_the_same_draws() -> None:
