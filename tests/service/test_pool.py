@@ -269,7 +269,7 @@ def test_a_clip_that_takes_too_much_memory_costs_itself_alone(params: Params, tm
         assert done.refused or done.rows["visual"][1].startswith("can't be decoded"), done
         assert (await pool.extract(job(write_clip(tmp_path / "b.mp4")))).rows["visual"][1] == "no face found"
 
-    running(params, work, worker_mb=16)
+    running(params, work, worker_mb=48)
 
 
 def test_workers_hear_sounds_through_the_encoder_as_the_pipeline_does(params: Params, film: Path) -> None:
