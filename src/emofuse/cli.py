@@ -257,7 +257,8 @@ def _print_table(lines: list[list[str]], title: str) -> None:
 
     table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for column in lines[0]:
-        table.add_column(column, justify="left" if column in ("", "model", "data") else "right", overflow="fold")
+        name = column in ("", "model", "data", "label")
+        table.add_column(column, justify="left" if name else "right", overflow="fold", no_wrap=column == "model")
     for row in lines[1:]:
         table.add_row(*(cell.replace(" to ", "…") if "\n" in cell else cell for cell in row))
     Console().print(table)
