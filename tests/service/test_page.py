@@ -142,6 +142,13 @@ def test_a_long_video_gets_a_timeline(page: api.Page, tmp_path: Path) -> None:
     assert page.locator("#strip div").count() == 3
     page.locator("#windows button").nth(1).click()
     assert page.evaluate("document.getElementById('shown').currentTime") == 2
+    api.expect(page.locator("#chart")).to_be_visible()
+    assert page.locator("#chart rect").count() % 3 == 0 < page.locator("#chart rect").count()
+    for kind, start in (("SVG", b"<svg "), ("PNG", b"\x89PNG")):
+        with page.expect_download() as saved:
+            page.get_by_role("button", name=f"Save chart as {kind}").click()
+        assert Path(saved.value.path()).read_bytes().startswith(start)
+    api.expect(page.locator("#hear")).to_be_hidden()  # this service hears no words
 
 
 def test_a_camera_is_answered_while_it_runs(page: api.Page) -> None:

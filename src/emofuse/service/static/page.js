@@ -6,6 +6,7 @@ const LIVE = { hop: 0.5, window: 3, fps: 5, width: 640, height: 360, rate: 16000
 let model = { labels: [], limits: { seconds: 60 } };
 const NEAR = 0.25; // seconds that a face may be away from the moment that is shown
 let camera = null;
+let answers = []; // of the windows of a long video
 let people = [];
 let newest = 0; // moment that was answered last, by the camera's clock
 
@@ -77,11 +78,83 @@ function showPeople(all) {
   placeFaces();
 }
 
+const heardWords = (heard) =>
+  heard.text ? `Heard (${percent(heard.confidence)} sure): ${heard.text}` : `Heard nothing: ${heard.reason}`;
+
+// A stack of the classes' probabilities for each window; [x, y, width, height, colour] of each part.
+const CHART = { width: 900, height: 240, text: 20 };
+
+function chartParts() {
+  const end = Math.max(...answers.map((answer) => answer.end));
+  return answers.flatMap((answer) => {
+    let top = 0;
+    return model.labels.map((label) => {
+      const share = answer.probabilities[label] * (CHART.height - CHART.text);
+      top += share;
+      const [x, width] = [answer.start, answer.end - answer.start].map((seconds) => (seconds / end) * CHART.width);
+      return [x, top - share, width, share, colour(label)];
+    });
+  });
+}
+
+function chartTexts() {
+  const end = clock(Math.max(...answers.map((answer) => answer.end)));
+  const step = CHART.width / (model.labels.length + 2);
+  return [["0:00", 0, "#7a8396"], ...model.labels.map((label, at) => [label, (at + 1) * step, colour(label)]),
+    [end, CHART.width - 40, "#7a8396"]];
+}
+
+function svgPart(tag, properties, text = "") {
+  const part = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(properties)) part.setAttribute(name, value);
+  part.textContent = text;
+  return part;
+}
+
+function drawChart() {
+  $("chart").removeAttribute("hidden"); // an SVG has no property of that name
+  $("chart").setAttribute("viewBox", `0 0 ${CHART.width} ${CHART.height}`);
+  $("chart").replaceChildren(
+    ...chartParts().map(([x, y, width, height, fill]) => svgPart("rect", { x, y, width, height, fill })),
+    ...chartTexts().map(([text, x, fill]) =>
+      svgPart("text", { x, y: CHART.height - 5, fill, "font-size": 14, "font-family": "sans-serif" }, text)),
+  );
+}
+
+function save(blob, name) {
+  const link = make("a", "", { href: URL.createObjectURL(blob), download: name });
+  link.click();
+  URL.revokeObjectURL(link.href);
+}
+
+function savePng() {
+  const canvas = Object.assign(document.createElement("canvas"), { width: 2 * CHART.width, height: 2 * CHART.height });
+  const pen = canvas.getContext("2d");
+  pen.scale(2, 2);
+  for (const [x, y, width, height, fill] of chartParts()) {
+    pen.fillStyle = fill;
+    pen.fillRect(x, y, width, height);
+  }
+  pen.font = "14px sans-serif";
+  for (const [text, x, fill] of chartTexts()) {
+    pen.fillStyle = fill;
+    pen.fillText(text, x, CHART.height - 5);
+  }
+  canvas.toBlob((blob) => save(blob, "emotions.png"));
+}
+
+function saveSvg() {
+  const text = new XMLSerializer().serializeToString($("chart"));
+  save(new Blob([text], { type: "image/svg+xml" }), "emotions.svg");
+}
+
 function show(answer) {
   $("result").hidden = false;
   $("label").textContent = answer.label;
   const doubt = answer.note || (answer.uncertain ? "uncertain" : "");
   $("score").textContent = percent(answer.probabilities[answer.label]) + (doubt && `, ${doubt}`);
+  $("heard").hidden = !answer.heard;
+  if (answer.heard) $("heard").textContent = heardWords(answer.heard);
   const classes = Object.entries(answer.probabilities).sort((a, b) => b[1] - a[1]);
   $("classes").tBodies[0].replaceChildren(
     ...classes.map(([name, share]) => row(name, drawn(share), make("td", percent(share), { className: "number" }))),
@@ -134,6 +207,7 @@ async function predict(file) {
   if (file) form.append(file.type.startsWith("audio/") ? "audio" : "video", file);
   if ($("said").value.trim()) form.append("utterance", $("said").value);
   if (context()) form.append("context", context());
+  if ($("transcribe").checked) form.append("transcribe", "true");
   const answer = await (await ask("predict", form)).json();
   show(answer);
   showPeople(answer.people);
@@ -144,10 +218,12 @@ async function predict(file) {
 async function timeline(file) {
   const form = new FormData();
   form.append("video", file);
+  if ($("transcribe").checked && !$("window").value && !$("transcript").files[0]) form.append("transcribe", "true");
   if ($("window").value) form.append("window", $("window").value);
   if ($("transcript").files[0]) form.append("transcript", await $("transcript").files[0].text());
   const answer = await ask("timeline", form);
   showPeople([]);
+  answers = [];
   $("strip").replaceChildren();
   $("windows").replaceChildren();
   $("legend").replaceChildren();
@@ -182,8 +258,10 @@ function addWindow(answer) {
     known.prepend(mark);
     $("legend").append(known);
   }
+  answers.push(answer);
+  drawChart();
   const button = make("button", `${clock(answer.start)} to ${clock(answer.end)}: ${answer.label} `, { type: "button" });
-  button.append(make("small", `${percent(answer.probabilities[answer.label])} ${answer.note || answer.text}`));
+  button.append(make("small", `${percent(answer.probabilities[answer.label])} ${answer.note || (answer.heard ? heardWords(answer.heard) : answer.text)}`));
   button.addEventListener("click", () => {
     $("shown").currentTime = answer.start;
     show(answer);
@@ -304,10 +382,13 @@ async function about() {
   const answer = await fetch("model", { headers: key ? { "X-API-Key": key } : {} });
   if (!answer.ok) return;
   model = await answer.json();
+  $("hear").hidden = !model.recogniser;
   $("about").textContent = `${model.name} fusion of ${model.modalities.join(", ")}; version ${model.version.slice(0, 8)}`;
 }
 
 $("form").addEventListener("submit", send);
+$("save-svg").addEventListener("click", saveSvg);
+$("save-png").addEventListener("click", savePng);
 $("camera").addEventListener("click", toggleCamera);
 $("file").addEventListener("change", () => choose($("file").files[0]));
 $("shown").addEventListener("play", keepPlacing);
