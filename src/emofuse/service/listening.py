@@ -13,7 +13,7 @@ from emofuse.inference.heard import NOBODY, Heard
 from emofuse.media.limits import Bounds
 from emofuse.service.errors import RefusedError, busy
 from emofuse.service.media_pool.pool import MediaPool
-from emofuse.service.media_pool.protocol import Cut, Hear, HeardWords, PackedClip, Piece
+from emofuse.service.media_pool.protocol import Cut, Hear, HeardWords, Piece
 
 
 class Listening:
@@ -60,15 +60,8 @@ class Listening:
         """
         limits = self._limits
         bounds = Bounds(limits.streams, limits.pixels, limits.seconds, limits.frames)
-        return await self._hear(Hear(file, bounds), b"", limits.seconds)
-
-    async def hear_memory(self, clip: PackedClip, data: bytes) -> Heard:
-        """The words of a sound in memory; raises what `hear` does."""
-        return await self._hear(Hear(None, Bounds(1, 1, clip.length, 1), clip), data, clip.length)
-
-    async def _hear(self, job: Hear, data: bytes, seconds: float) -> Heard:
-        async with self._taken(seconds) as pool:
-            heard = await pool.hear(job, data)
+        async with self._taken(limits.seconds) as pool:
+            heard = await pool.hear(Hear(file, bounds))
         if heard.refused:
             raise RefusedError(422, f"transcribe: {heard.refused}; check that the file plays")
         return self.described(heard)

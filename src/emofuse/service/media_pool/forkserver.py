@@ -100,11 +100,11 @@ def _listener(setup: Setup) -> Recogniser | None:
     return load_listener(setup.listener)
 
 
-def _hear(work: Hear, data: bytes, recogniser: Recogniser | None) -> HeardWords:
+def _hear(work: Hear, recogniser: Recogniser | None) -> HeardWords:
     from emofuse.service.media_pool.listening import hear_words
 
     assert recogniser is not None
-    return hear_words(work, data, recogniser)
+    return hear_words(work, recogniser)
 
 
 def _serve(
@@ -151,18 +151,15 @@ def _work(
                 # The service kills a worker that hangs, but may not live to do so: then the worker ends by itself.
                 signal.setitimer(signal.ITIMER_REAL, setup.job_seconds * LATE)
                 work = WORK.validate_json(line)
-                if isinstance(work, Hear):
-                    words = _hear(work, lines.read(work.clip.size) if work.clip else b"", recogniser)
-                    signal.setitimer(signal.ITIMER_REAL, 0)
-                    channel.sendall(HEARD.dump_json(words) + b"\n")
-                    continue
                 if not isinstance(work, Cut):
-                    if isinstance(work, ExtractJob):
-                        done = _extract(work, extractors, setup.bounds)
+                    if isinstance(work, Hear):
+                        answer = HEARD.dump_json(_hear(work, recogniser))
+                    elif isinstance(work, ExtractJob):
+                        answer = DONE.dump_json(_extract(work, extractors, setup.bounds))
                     else:
-                        done = _extract_memory(work, lines.read(work.clip.size), extractors)
+                        answer = DONE.dump_json(_extract_memory(work, lines.read(work.clip.size), extractors))
                     signal.setitimer(signal.ITIMER_REAL, 0)
-                    channel.sendall(DONE.dump_json(done) + b"\n")
+                    channel.sendall(answer + b"\n")
                     continue
                 for piece, data in _cut(work, recogniser):
                     signal.setitimer(signal.ITIMER_REAL, 0)

@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-import numpy as np
 import torch
 
 from emofuse.core.errors import MediaError
 from emofuse.core.records import Utterance
-from emofuse.media.clip import MemoryClip
 from emofuse.media.limits import check_clip
 from emofuse.service.media_pool.protocol import Cut, Hear, HeardWords
 from emofuse.transcription.extractor import hear_one
@@ -34,15 +32,11 @@ def load_listener(listener: tuple[str, str | None]) -> Recogniser:
     return load_recogniser(*listener, "cpu")
 
 
-def hear_words(work: Hear, data: bytes, recogniser: Recogniser) -> HeardWords:
+def hear_words(work: Hear, recogniser: Recogniser) -> HeardWords:
     """The words of a clip."""
     try:
-        clip: MemoryClip | None = None
-        if work.clip is not None:
-            clip = MemoryClip((), np.frombuffer(data, "<i4"), work.clip.rate, work.clip.length)
-        elif work.file is not None:
-            check_clip(work.file, work.bounds)
-        row = hear_one(recogniser, Utterance(clip=clip or work.file))
+        check_clip(work.file, work.bounds)
+        row = hear_one(recogniser, Utterance(clip=work.file))
         return HeardWords([] if row.values is None else unpack_words(row.values), row.reason)
     except MediaError as error:
         return HeardWords(refused=str(error))

@@ -189,13 +189,13 @@ class MediaPool:
         """
         return await self._asked(WORK.dump_json(job) + b"\n" + data, DONE)
 
-    async def hear(self, job: Hear, data: bytes = b"") -> HeardWords:
-        """Hear the words of a clip; `data` are the bytes of one in memory.
+    async def hear(self, job: Hear) -> HeardWords:
+        """Hear the words of a clip.
 
         Raises:
             RefusedError: as `extract`.
         """
-        return await self._asked(WORK.dump_json(job) + b"\n" + data, HEARD)
+        return await self._asked(WORK.dump_json(job) + b"\n", HEARD)
 
     async def _asked(self, message: bytes, kind: TypeAdapter[T]) -> T:
         for _ in range(2):  # a worker may die for a reason of its own

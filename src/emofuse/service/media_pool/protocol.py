@@ -152,17 +152,15 @@ class MemoryJob:
 
 @dataclass(frozen=True)
 class Hear:
-    """A clip whose words are wanted; its sound is in a file, or in memory, and then its bytes follow.
+    """A sound or a video whose words are wanted.
 
     Attributes:
-        file: a sound or a video; None where the sound is in memory.
+        file: that holds it.
         bounds: of the file.
-        clip: the sound in memory.
     """
 
-    file: Path | None
+    file: Path
     bounds: Bounds
-    clip: PackedClip | None = None
 
 
 @dataclass(frozen=True)
