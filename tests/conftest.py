@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,20 @@ def tiny_encoder(folder: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(embedded_folder())
     shape = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
     BertModel(BertConfig(vocab_size=len(tokenizer), **shape)).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def tiny_classifier(folder: Path, labels: Sequence[str]) -> None:
+    """Write a classifier of texts of two layers, sixteen wide, that no one has trained."""
+    from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
+
+    from emofuse.features.text.encoder import embedded_folder
+
+    torch.manual_seed(0)
+    tokenizer = AutoTokenizer.from_pretrained(embedded_folder())
+    shape = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+    names = {"id2label": dict(enumerate(labels)), "label2id": {label: n for n, label in enumerate(labels)}}
+    BertForSequenceClassification(BertConfig(vocab_size=len(tokenizer), **shape, **names)).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 
 

@@ -30,7 +30,7 @@ from transformers import (
 )
 
 from benchmarks.timing import copies
-from emofuse.core.errors import EncoderError, ParamsError
+from emofuse.core.errors import ParamsError
 from emofuse.core.params import ExtractParams, Params, VisualParams, load_params
 from emofuse.core.records import Utterance
 from emofuse.extraction.cache import FILE
@@ -112,40 +112,6 @@ def test_a_model_sees_what_the_published_processing_gives(tmp_path: Path) -> Non
         logits = ViTForImageClassification.from_pretrained(tmp_path).eval()(pixel_values=flat).logits
     _, classes = encoder.states([np.full((96, 96), 200, np.uint8)])
     np.testing.assert_allclose(classes, logits.softmax(dim=1), atol=1e-5)
-
-
-def test_a_layer_that_is_not_there_is_a_message(params: Params, tmp_path: Path) -> None:
-    with pytest.raises(EncoderError, match=r"visual.layers names \[7\].*layers 0 \(embeddings\) to 2"):
-        encoder_groups(section(params, saved(tmp_path, "dinov2"), layers=[0, 7]))
-
-
-def test_without_a_processor_or_safetensors_and_for_other_kinds_the_remedy_is_told(
-    params: Params, tmp_path: Path
-) -> None:
-    (saved(tmp_path / "no processor", "vit") / "preprocessor_config.json").unlink()
-    pickled = saved(tmp_path / "pickled", "vit")
-    torch.save(ViTForImageClassification.from_pretrained(pickled).state_dict(), pickled / "pytorch_model.bin")
-    (pickled / "model.safetensors").unlink()
-    torn = saved(tmp_path / "torn", "vit")
-    (torn / "model.safetensors").write_bytes((torn / "model.safetensors").read_bytes()[:500])
-    (tmp_path / "empty").mkdir()
-    for folder, message in (
-        ("no processor", "can't be loaded: .*processor"),
-        ("pickled", "safetensors alone.*save_pretrained it once"),
-        ("torn", "can't be loaded"),
-        ("empty", "can't be loaded"),
-        ("nowhere", "can't be loaded.*expected none, a folder"),
-    ):
-        with pytest.raises(EncoderError, match=message):
-            encoder_groups(section(params, tmp_path / folder))
-    with pytest.raises(EncoderError, match=r"BertModel, which reads input_ids; expected a model that reads pictures"):
-        encoder_groups(section(params, saved(tmp_path / "bert", "bert")))
-
-
-def test_without_a_network_a_hub_name_is_a_message(params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(EncoderError, match="the model hub must be in reach"):
-        encoder_groups(section(params, "nobody/such-a-vit"))
 
 
 def test_bf16_is_refused_where_bytes_must_be_the_same(tmp_path: Path) -> None:

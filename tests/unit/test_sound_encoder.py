@@ -184,48 +184,10 @@ def test_a_long_sound_is_the_mean_of_its_parts(params: Params, tmp_path: Path) -
     np.testing.assert_allclose(whole, np.mean(encoded_sounds(np.array_split(sound, 2), chosen), axis=0), atol=1e-6)
 
 
-def test_a_layer_that_is_not_there_is_a_message(params: Params, tmp_path: Path) -> None:
-    with pytest.raises(EncoderError, match=r"audio.layers names \[7\].*layers 0 \(embeddings\) to 2"):
-        sound_groups(section(params, saved(tmp_path, "wavlm"), layers=[0, 7]))
-
-
-def test_without_a_processor_or_safetensors_and_for_other_kinds_the_remedy_is_told(
-    params: Params, tmp_path: Path
-) -> None:
-    (saved(tmp_path / "no processor", "wav2vec2") / "preprocessor_config.json").unlink()
-    pickled = saved(tmp_path / "pickled", "wav2vec2")
-    torch.save(Wav2Vec2Model.from_pretrained(pickled).state_dict(), pickled / "pytorch_model.bin")
-    (pickled / "model.safetensors").unlink()
-    torn = saved(tmp_path / "torn", "wav2vec2")
-    (torn / "model.safetensors").write_bytes((torn / "model.safetensors").read_bytes()[:500])
-    (tmp_path / "empty").mkdir()
-    for folder, message in (
-        ("no processor", "can't be loaded: .*"),
-        ("pickled", "safetensors alone.*save_pretrained it once"),
-        ("torn", "can't be loaded"),
-        ("empty", "can't be loaded"),
-        ("nowhere", "can't be loaded.*expected none, 'embedded', a folder"),
-    ):
-        with pytest.raises(EncoderError, match=message):
-            sound_groups(section(params, tmp_path / folder))
-    for kind, message in (
-        ("bert", "BertModel, which reads input_ids; expected a model that hears sounds"),
-        ("vit", "which reads pixel_values; expected a model that hears sounds"),
-    ):
-        with pytest.raises(EncoderError, match=message):
-            sound_groups(section(params, saved(tmp_path / kind, kind)))
-
-
 def test_a_processor_of_another_model_is_a_message(params: Params, tmp_path: Path) -> None:
     spectra().save_pretrained(saved(tmp_path, "wav2vec2"))
     with pytest.raises(EncoderError, match=r"can't be run: .*expected a model that hears sounds"):
         sound_groups(section(params, tmp_path))
-
-
-def test_without_a_network_a_hub_name_is_a_message(params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(EncoderError, match="the model hub must be in reach"):
-        sound_groups(section(params, "nobody/such-a-wavlm"))
 
 
 def test_where_its_package_is_not_installed_the_embedded_encoder_is_a_message(

@@ -56,7 +56,7 @@ def _once(groups: list[Group]) -> list[Group]:
     return sorted(groups)
 
 
-TextGroup = Literal["embedding", "cues"]
+TextGroup = Literal["embedding", "cues", "classes"]
 Pooling = Literal["mean", "max", "cls"]
 AudioGroup = Literal[
     "activity",
@@ -179,18 +179,25 @@ class TextParams(Section):
         return self
 
 
-class VisualParams(Section):
-    """Face detection, and what is measured on the face."""
+def _some(groups: list[Group], info: ValidationInfo) -> list[Group]:
+    """Groups, of which there may be none where an encoder, which stands before them, gives columns."""
+    if not groups and info.data.get("encoder") == "none":
+        raise ValueError("name at least one, or an encoder")
+    return groups
 
-    groups: Annotated[list[VisualGroup], Field(min_length=1), AfterValidator(_once)]
+
+class VisualParams(Section):
+    """Face detection, and what is measured on the face; without `layers` an encoder gives its own classes alone."""
+
+    encoder: str
+    groups: Annotated[list[VisualGroup], AfterValidator(_once), AfterValidator(_some)]
     detector: Literal["centerface", "haar"]
     fps: Annotated[float, Field(gt=0, le=120)]
     width: Annotated[int, Field(ge=64)]
     min_neighbors: Annotated[int, Field(ge=1)]
     min_face: Annotated[float, Field(gt=0, lt=1)]
-    encoder: str
     encoder_frames: Positive
-    layers: Literal["all"] | Annotated[list[int], Field(min_length=1)]
+    layers: Literal["all"] | list[int]
     pooling: Annotated[list[Literal["mean", "max"]], Field(min_length=1), AfterValidator(_once)]
     precision: Literal["fp32", "bf16"]
 
@@ -214,13 +221,13 @@ def as_extracted(params: ExtractorParams, columns: Sequence[str]) -> ExtractorPa
 
 
 class AudioParams(Section):
-    """Spectrum, pitch, voice and rate of the sound track, and what a pretrained encoder makes of it."""
+    """Spectrum, pitch, voice and rate of the sound, and what an encoder makes of it; as in `VisualParams`."""
 
-    groups: Annotated[list[AudioGroup], Field(min_length=1), AfterValidator(_once)]
+    encoder: str
+    groups: Annotated[list[AudioGroup], AfterValidator(_once), AfterValidator(_some)]
     sample_rate: Annotated[int, Field(ge=8000, le=48000)]
     n_mfcc: Annotated[int, Field(ge=1, le=40)]
-    encoder: str
-    layers: Literal["all"] | Annotated[list[int], Field(min_length=1)]
+    layers: Literal["all"] | list[int]
     combine: Literal["concat", "average"]
     pooling: Annotated[list[Literal["loud", "mean", "std"]], Field(min_length=1), AfterValidator(_once)]
     precision: Literal["fp32", "bf16"]

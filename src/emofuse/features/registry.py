@@ -86,4 +86,5 @@ def feature_groups(params: ExtractorParams) -> tuple[FeatureGroup, ...]:
 def all_groups(params: ExtractorParams) -> tuple[FeatureGroup, ...]:
     """The groups that could be chosen, by params otherwise the same."""
     listed, *_ = get_args(type(params).model_fields["groups"].annotation)
-    return feature_groups(params.model_copy(update={"groups": list(get_args(listed))}))
+    names = [name for name in get_args(listed) if name != "classes"]  # which a text encoder may not have
+    return feature_groups(params.model_copy(update={"groups": names}))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -22,7 +21,7 @@ from emofuse.core.params import EMBEDDED, AudioParams
 from emofuse.features.audio.sound import FAINT, SPEECH_DECIBELS
 from emofuse.features.audio.whisper import SAMPLES_A_POSITION, packaged_encoder, whisper_states
 from emofuse.features.contract import FeatureGroup
-from emofuse.features.pretrained import layer_numbers, loading
+from emofuse.features.pretrained import class_group, hub_place, layer_numbers, loading, own_labels
 
 Array = NDArray[np.float32]
 INPUTS = ("input_values", "input_features")  # what models of sounds read
@@ -98,7 +97,7 @@ def sound_encoder(name: str, precision: str, assets: Path | None) -> SoundEncode
     model, reader, classifier = _packaged(assets) if name == EMBEDDED else _downloaded(name)
     model = through_onednn(model.eval().to(pick_device(), torch.bfloat16 if precision == "bf16" else torch.float32))
     config = model.config
-    labels = tuple(str(config.id2label[number]) for number in range(config.num_labels)) if classifier else ()
+    labels = own_labels(config) if classifier else ()
     # A classifier has learnt what the silence up to 30 s adds to its mean; an encoder's states do without it.
     whole = config.max_source_positions * SAMPLES_A_POSITION if config.model_type == "whisper" and classifier else 0
     encoder = SoundEncoder(model, reader, labels, whole)
@@ -129,13 +128,14 @@ def _downloaded(name: str) -> tuple[Any, Any, bool]:
 
     disable_progress_bar()
     others = f"none, {EMBEDDED!r}, "
+    place, revision = hub_place(name)
     with loading("audio.encoder", name, others):
-        config = AutoConfig.from_pretrained(name)
+        config = AutoConfig.from_pretrained(place, revision=revision)
         own = MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING_NAMES.get(config.model_type)
         classifier = own in (config.architectures or ())
         # Weights are read from safetensors alone: a pickle would run code of whoever made it.
         kind = AutoModelForAudioClassification if classifier else AutoModel
-        model = kind.from_pretrained(name, use_safetensors=True)
+        model = kind.from_pretrained(place, revision=revision, use_safetensors=True)
     if config.is_encoder_decoder and not classifier:
         model = model.get_encoder()
     if model.main_input_name not in INPUTS:
@@ -144,18 +144,24 @@ def _downloaded(name: str) -> tuple[Any, Any, bool]:
             "model that hears sounds, such as wav2vec2, HuBERT, WavLM, Whisper or an audio classifier"
         )
     with loading("audio.encoder", name, others):
-        reader = AutoFeatureExtractor.from_pretrained(name)
+        reader = AutoFeatureExtractor.from_pretrained(place, revision=revision)
     return model, reader, classifier
 
 
 def sound_groups(params: AudioParams, assets: Path | None = None) -> tuple[FeatureGroup, ...]:
-    """The groups of columns that the encoder gives.
+    """The groups of columns that the encoder gives: of the chosen layers, and of its own classes.
 
     Raises:
-        EncoderError: there is no such encoder or layer.
+        EncoderError: there is no such encoder or layer, or no layer is chosen of one that has no classes.
     """
     encoder = sound_encoder(params.encoder, params.precision, assets)
+    formula = "the probability of each of the encoder's own classes"
+    classes = (class_group("classes", "sound_class", encoder.labels, formula, params.encoder),) * bool(encoder.labels)
     layers = _layers(params, encoder)
+    return (_embedding(params, encoder, layers), *classes) if layers else classes
+
+
+def _embedding(params: AudioParams, encoder: SoundEncoder, layers: Sequence[int]) -> FeatureGroup:
     blocks = [(f"sound_l{layer:02d}", encoder.widths[layer]) for layer in layers]
     if params.combine == "average":
         widths = {width for _, width in blocks}
@@ -167,7 +173,7 @@ def sound_groups(params: AudioParams, assets: Path | None = None) -> tuple[Featu
         blocks = [("sound", encoder.widths[layers[0]])]
     pooled = ", ".join(POOLED[pooling] for pooling in params.pooling)
     chosen = "each chosen layer" if params.combine == "concat" else "the chosen layers' average"
-    embedding = FeatureGroup(
+    return FeatureGroup(
         "embedding",
         tuple(
             f"{block}_{way}_{index:04d}" for block, width in blocks for way in params.pooling for index in range(width)
@@ -177,24 +183,10 @@ def sound_groups(params: AudioParams, assets: Path | None = None) -> tuple[Featu
         "1",
         f"transformers, {params.encoder}",
     )
-    if not encoder.labels:
-        return (embedding,)
-    classes = FeatureGroup(
-        "classes",
-        tuple(_column(number, label) for number, label in enumerate(encoder.labels)),
-        "the probability of each of the encoder's own classes",
-        "1 (0 to 1)",
-        f"transformers, {params.encoder}",
-    )
-    return embedding, classes
-
-
-def _column(number: int, label: str) -> str:
-    return f"sound_class_{number:02d}_{re.sub(r'[^a-z0-9]+', '_', label.casefold()).strip('_')}"
 
 
 def _layers(params: AudioParams, encoder: SoundEncoder) -> list[int]:
-    return layer_numbers("audio.layers", params.layers, params.encoder, len(encoder.widths))
+    return layer_numbers("audio.layers", params.layers, params.encoder, len(encoder.widths), bool(encoder.labels))
 
 
 def encoded_sounds(sounds: Sequence[Array], params: AudioParams, assets: Path | None = None) -> list[Array]:
@@ -238,10 +230,13 @@ def _vectors(
     layers, classes = encoder.states([*padded, *padded[:1] * (size - len(padded))])
     chosen = [layers[layer] for layer in _layers(params, encoder)]
     for number, sound in enumerate(sounds):
-        loud = _loud(sound, length, chosen[0].shape[1]) if encoder.timed else np.ones(chosen[0].shape[1], bool)
-        pooled = [_pooled(state[number].float(), torch.from_numpy(loud).to(state.device), params) for state in chosen]
-        combined = torch.cat(pooled) if params.combine == "concat" else torch.stack(pooled).mean(dim=0)
-        yield torch.cat([combined, *([] if classes is None else [classes[number]])]).cpu().numpy()
+        combined = []
+        if chosen:
+            positions = chosen[0].shape[1]
+            loud = torch.from_numpy(_loud(sound, length, positions) if encoder.timed else np.ones(positions, bool))
+            pooled = [_pooled(state[number].float(), loud.to(state.device), params) for state in chosen]
+            combined = [torch.cat(pooled) if params.combine == "concat" else torch.stack(pooled).mean(dim=0)]
+        yield torch.cat([*combined, *([] if classes is None else [classes[number]])]).cpu().numpy()
 
 
 def _pooled(state: Tensor, loud: Tensor, params: AudioParams) -> Tensor:

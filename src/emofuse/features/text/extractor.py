@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 from torch.nn.utils.rnn import pad_sequence
 from transformers.utils.logging import disable_progress_bar
 
+from emofuse.core.errors import EncoderError
 from emofuse.core.params import TextParams
 from emofuse.core.records import Extracted, Utterance
 from emofuse.extraction.content import NO_TEXT, text_of
 from emofuse.features.contract import FeatureGroup
-from emofuse.features.pretrained import layer_numbers
+from emofuse.features.pretrained import class_group, layer_numbers
 from emofuse.features.text.cues import CUES, cues
-from emofuse.features.text.encoder import load_encoder, load_shape
+from emofuse.features.text.encoder import load_encoder, load_labels, load_shape
 
 BATCH = 128  # texts; larger is no faster on a processor
 NEAR = 16  # tokens: texts whose lengths differ by less may be padded to each other
@@ -29,9 +30,20 @@ def text_groups(params: TextParams) -> tuple[FeatureGroup, ...]:
     """The chosen groups, in the order of the columns.
 
     Raises:
-        EncoderError: there is no such encoder or layer.
+        EncoderError: there is no such encoder or layer, or its classes are asked for and it is no classifier.
     """
-    return tuple(CUES if name == "cues" else _embedding(params) for name in params.groups)
+    groups = {"cues": lambda _: CUES, "embedding": _embedding, "classes": _classes}
+    return tuple(groups[name](params) for name in params.groups)
+
+
+def _classes(params: TextParams) -> FeatureGroup:
+    labels = load_labels(params.encoder)
+    if not labels:
+        raise EncoderError(
+            f"text.groups names classes, but {params.encoder!r} is no classifier of texts; name one, or leave them out"
+        )
+    formula = "the probability of each of the encoder's own classes"
+    return class_group("classes", "text_class", labels, formula, params.encoder)
 
 
 def _embedding(params: TextParams) -> FeatureGroup:
@@ -80,7 +92,7 @@ class TextExtractor:
     @cached_property
     def _encoder(self) -> tuple[Any, Any]:
         """Tokenizer and model, loaded when the first text is encoded."""
-        return load_encoder(self.params.encoder, self._device, self.params.precision)
+        return load_encoder(self.params.encoder, self._device, self.params.precision, "classes" in self.params.groups)
 
     def extract(self, utterances: Sequence[Utterance]) -> Iterator[Extracted]:
         """Give the features of each utterance that has words, in order, texts of about the same length padded."""
@@ -96,14 +108,17 @@ class TextExtractor:
         words = {number: text_of(utterance, self.params) for number, utterance in enumerate(utterances)}
         yield from ((number, NO_TEXT) for number, text in words.items() if not text)
         texts = {number: text for number, text in words.items() if text}
-        wanted = "embedding" in self.params.groups
-        for number, vector in self._embedded(texts, near) if wanted else ((number, None) for number in texts):
-            parts = {"embedding": vector, "cues": cues(utterances[number].text)}
+        for number, parts in self._encoded(texts, near):
+            parts["cues"] = cues(utterances[number].text)
             yield number, Extracted(np.concatenate([parts[name] for name in self.params.groups]))
 
-    def _embedded(self, texts: Mapping[int, str], near: int) -> Iterator[tuple[int, NDArray[np.float32]]]:
-        """The embedding of each text under its number; texts whose lengths differ by less than `near` share a batch."""
-        if not texts:
+    def _encoded(self, texts: Mapping[int, str], near: int) -> Iterator[tuple[int, dict[str, NDArray[np.float32]]]]:
+        """What the encoder makes of each text, by group, under the text's number.
+
+        Texts whose lengths differ by less than `near` share a batch.
+        """
+        if not texts or self.params.groups == ["cues"]:
+            yield from ((number, {}) for number in texts)
             return
         tokenizer, _ = self._encoder
         longest = min(self.params.max_tokens, load_shape(self.params.encoder)[2])
@@ -118,27 +133,38 @@ class TextExtractor:
             numbers = list(group)
             for start in range(0, len(numbers), BATCH):
                 chosen = numbers[start : start + BATCH]
-                yield from zip(chosen, self._pool([tokens[number] for number in chosen]), strict=True)
+                groups = self._pool([tokens[number] for number in chosen])
+                for row, number in enumerate(chosen):
+                    yield number, {name: values[row] for name, values in groups.items()}
 
     def warm_up(self) -> None:
         """Encode once, so that memory is allocated and kernels are chosen."""
         list(self.extract([Utterance(text=text) for text in ("warm up", "and longer")]))
 
     @torch.inference_mode()
-    def _pool(self, rows: Sequence[torch.Tensor]) -> NDArray[np.float32]:
-        """Features of texts, each given as its token ids; shorter ones are padded, and only their own are pooled."""
+    def _pool(self, rows: Sequence[torch.Tensor]) -> dict[str, NDArray[np.float32]]:
+        """Features of texts, each given as its token ids, by group; shorter ones are padded, only their own pooled."""
         tokenizer, model = self._encoder
         tokens = pad_sequence(list(rows), batch_first=True, padding_value=tokenizer.pad_token_id or 0).to(self._device)
         lengths = torch.tensor([len(row) for row in rows], device=self._device)
         real = torch.arange(tokens.shape[1], device=self._device) < lengths[:, None]
         answer = model(input_ids=tokens, attention_mask=real.long(), output_hidden_states=True)
-        padding = None if all(len(row) == len(rows[0]) for row in rows) else ~real[:, :, None]
-        ways = [_POOLING[pooling] for pooling in self.params.pooling]
-        states = [answer.hidden_states[layer] for layer in self._layers]
-        pooled = [torch.cat([way(state, padding) for way in ways], dim=1) for state in states]
-        combined = torch.cat(pooled, dim=1) if self.params.combine == "concat" else torch.stack(pooled).mean(dim=0)
-        result: NDArray[np.float32] = combined.cpu().numpy()
-        return result
+        groups = {}
+        if "classes" in self.params.groups:
+            groups["classes"] = _probabilities(answer.logits.float(), model.config)
+        if "embedding" in self.params.groups:
+            padding = None if all(len(row) == len(rows[0]) for row in rows) else ~real[:, :, None]
+            ways = [_POOLING[pooling] for pooling in self.params.pooling]
+            states = [answer.hidden_states[layer] for layer in self._layers]
+            pooled = [torch.cat([way(state, padding) for way in ways], dim=1) for state in states]
+            concat = self.params.combine == "concat"
+            groups["embedding"] = torch.cat(pooled, dim=1) if concat else torch.stack(pooled).mean(dim=0)
+        return {name: values.cpu().numpy() for name, values in groups.items()}
+
+
+def _probabilities(logits: torch.Tensor, config: Any) -> torch.Tensor:
+    """Of a classifier's own classes, several of which may hold where it has learnt them so."""
+    return logits.sigmoid() if config.problem_type == "multi_label_classification" else logits.softmax(dim=1)
 
 
 def _mean(states: torch.Tensor, padding: torch.Tensor | None) -> torch.Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -18,7 +17,7 @@ from emofuse.core.errors import EncoderError
 from emofuse.core.linear import through_onednn
 from emofuse.core.params import VisualParams
 from emofuse.features.contract import FeatureGroup
-from emofuse.features.pretrained import layer_numbers, loading
+from emofuse.features.pretrained import class_group, hub_place, layer_numbers, loading, own_labels
 from emofuse.features.visual.alignment import FACE
 from emofuse.features.visual.detectors import Gray
 from emofuse.features.visual.face_tracks import Sighting, Track
@@ -95,13 +94,14 @@ def face_encoder(name: str, precision: str) -> FaceEncoder:
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()
+    place, revision = hub_place(name)
     with loading("visual.encoder", name, "none, "):
-        config = AutoConfig.from_pretrained(name)
+        config = AutoConfig.from_pretrained(place, revision=revision)
         classifier = any(kind.endswith("ForImageClassification") for kind in config.architectures or ())
-        reader, _ = ImageProcessingMixin.get_image_processor_dict(name)
+        reader, _ = ImageProcessingMixin.get_image_processor_dict(place, revision=revision)
         # Weights are read from safetensors alone: a pickle would run code of whoever made it.
         kind = AutoModelForImageClassification if classifier else AutoModel
-        model = kind.from_pretrained(name, use_safetensors=True)
+        model = kind.from_pretrained(place, revision=revision, use_safetensors=True)
     model = getattr(model, "vision_model", model)  # of a model of pictures and texts, such as CLIP
     if model.main_input_name != "pixel_values":
         raise EncoderError(
@@ -110,7 +110,7 @@ def face_encoder(name: str, precision: str) -> FaceEncoder:
         )
     device = pick_device()
     model = through_onednn(model.eval().to(device, torch.bfloat16 if precision == "bf16" else torch.float32))
-    labels = tuple(str(config.id2label[number]) for number in range(config.num_labels)) if classifier else ()
+    labels = own_labels(config) if classifier else ()
     mean, std = (tuple(reader.get(f"image_{what}") or (0.5,) * 3) for what in ("mean", "std"))
     encoder = FaceEncoder(model, device, _side(reader), mean, std, labels, ())
     states, _ = encoder.states([np.zeros((FACE, FACE), np.uint8)])
@@ -124,20 +124,21 @@ def _side(reader: dict[str, Any]) -> int:
 
 
 def encoder_groups(params: VisualParams) -> tuple[FeatureGroup, ...]:
-    """The groups of columns that the encoder gives; none where there is no encoder.
+    """The groups of columns that the encoder gives, of the chosen layers and of its own classes; none without encoder.
 
     Raises:
-        EncoderError: there is no such encoder or layer.
+        EncoderError: there is no such encoder or layer, or no layer is chosen of one that has no classes.
     """
     if params.encoder == "none":
         return ()
     encoder = face_encoder(params.encoder, params.precision)
+    layers = _layers(params, encoder)
     pooled = " and ".join(POOLED[pooling] for pooling in params.pooling)
     embedding = FeatureGroup(
         "embedding",
         tuple(
             f"face_l{layer:02d}_{pooling}_{index:04d}"
-            for layer in _layers(params, encoder)
+            for layer in layers
             for pooling in params.pooling
             for index in range(encoder.widths[layer])
         ),
@@ -146,24 +147,13 @@ def encoder_groups(params: VisualParams) -> tuple[FeatureGroup, ...]:
         "1",
         f"transformers, {params.encoder}",
     )
-    if not encoder.labels:
-        return (embedding,)
-    expression = FeatureGroup(
-        "expression",
-        tuple(_column(number, label) for number, label in enumerate(encoder.labels)),
-        "mean over the same faces of the probability of each of the encoder's own classes",
-        "1 (0 to 1)",
-        f"transformers, {params.encoder}",
-    )
-    return embedding, expression
-
-
-def _column(number: int, label: str) -> str:
-    return f"expression_{number:02d}_{re.sub(r'[^a-z0-9]+', '_', label.casefold()).strip('_')}"
+    formula = "mean over the same faces of the probability of each of the encoder's own classes"
+    expression = class_group("expression", "expression", encoder.labels, formula, params.encoder)
+    return (embedding,) * bool(layers) + (expression,) * bool(encoder.labels)
 
 
 def _layers(params: VisualParams, encoder: FaceEncoder) -> list[int]:
-    return layer_numbers("visual.layers", params.layers, params.encoder, len(encoder.widths))
+    return layer_numbers("visual.layers", params.layers, params.encoder, len(encoder.widths), bool(encoder.labels))
 
 
 def encoded(clips: Sequence[Sequence[Gray]], params: VisualParams) -> list[NDArray[np.float32]]:
