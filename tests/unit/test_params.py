@@ -46,6 +46,22 @@ def test_a_union_is_named_without_its_branches(tmp_path: Path) -> None:
         load_params(altered(tmp_path, text__layers="last"))
 
 
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"train__folds": "five"}, "train.folds: found 'five'; input should be a valid integer, .*; or .* 'speaker'"),
+        ({"audio__layers": "some"}, "audio.layers: found 'some'; input should be 'all'; or .* a valid list"),
+        ({"tune__space": {"dropout": {"low": 0.1}}}, "tune.space.dropout.high: missing"),
+        ({"tune__space": {"dropout": {"choices": []}}}, r"tune.space.dropout.choices: found \[\]"),
+    ],
+)
+def test_what_the_branches_of_a_union_say_of_a_key_is_one_mistake(
+    tmp_path: Path, changes: dict[str, object], line: str
+) -> None:
+    with pytest.raises(ParamsError, match=rf"1 mistake; nothing was run\n  - {line}"):
+        load_params(altered(tmp_path, **changes))
+
+
 def test_missing_file_says_where_to_run(tmp_path: Path) -> None:
     with pytest.raises(ParamsError, match=r"no such file; run from the folder that holds params\.yaml"):
         load_params(tmp_path / "params.yaml")

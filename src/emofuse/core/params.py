@@ -6,7 +6,7 @@ Every stage loads the whole file, so that a mistake in any section stops the run
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -15,12 +15,15 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
+    Discriminator,
     Field,
+    Tag,
     ValidationError,
     ValidationInfo,
     field_validator,
     model_validator,
 )
+from pydantic_core import ErrorDetails
 
 from emofuse.core.errors import ParamsError, guard, listed
 from emofuse.core.layouts import LAYOUTS, WITH_SETS
@@ -401,12 +404,22 @@ class ChoiceSpace(Section):
         return max((choice for choice in self.choices if isinstance(choice, int | float)), default=0)
 
 
+def _space_kind(space: Any) -> str:
+    """Which of the two is meant, so that a mistake in one is not told as one in the other too."""
+    return "choices" if isinstance(space, ChoiceSpace) or (isinstance(space, dict) and "choices" in space) else "range"
+
+
+Space = Annotated[
+    Annotated[RangeSpace, Tag("range")] | Annotated[ChoiceSpace, Tag("choices")], Discriminator(_space_kind)
+]
+
+
 class TuneParams(Section):
     """Search over training params: of which model, how many trials, in which space (dotted keys below `train`)."""
 
     model: Literal["early", "late", "attention"]
     trials: Annotated[int, Field(ge=0)]
-    space: dict[str, RangeSpace | ChoiceSpace]
+    space: dict[str, Space]
 
 
 class Params(Section):
@@ -485,7 +498,7 @@ def load_params(path: Path = PARAMS_FILE) -> Params:
     try:
         return Params.model_validate(raw)
     except ValidationError as error:
-        problems = [_problem(detail) for detail in error.errors()]
+        problems = _problems(error.errors(), raw)
         count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
         raise ParamsError(f"{path}: {count}; nothing was run\n{listed(problems)}") from None
 
@@ -498,18 +511,33 @@ def flat(params: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return result
 
 
-def _problem(detail: Any) -> str:
-    # Pydantic names the branch of a union in the location; only parts that are keys of the file help a user.
-    where = ".".join(
-        str(part) for part in detail["loc"] if not str(part).startswith(("literal", "constrained", "list"))
-    )
-    if not where:  # of several sections at once
-        return str(detail["ctx"]["error"])
+def _problems(details: Sequence[ErrorDetails], raw: Mapping[str, Any]) -> list[str]:
+    """What is wrong, a line a key: what each branch of a union says of its value is one mistake."""
+    problems: dict[str, str] = {}
+    for detail in details:
+        where, told = ".".join(_keys(detail, raw)), f"{detail['msg'][0].lower()}{detail['msg'][1:]}"
+        if not where:  # of several sections at once
+            problems[str(detail["ctx"]["error"])] = str(detail["ctx"]["error"])
+        elif detail["type"] == "missing":
+            problems[where] = f"{where}: missing; add the key"
+        elif detail["type"] == "extra_forbidden":
+            problems[where] = f"{where}: unknown key; remove it or mend its spelling"
+        elif where in problems:
+            problems[where] += f"; or {told}"
+        else:
+            problems[where] = f"{where}: found {detail['input']!r}; {told}"
+    return list(problems.values())
+
+
+def _keys(detail: ErrorDetails, raw: Any) -> Iterator[str]:
+    """The parts of a location that are keys of the file or places of a list: pydantic names branches of unions too."""
+    for part in detail["loc"]:
+        keyed = (isinstance(raw, dict) and part in raw) or (isinstance(raw, list) and isinstance(part, int))
+        if keyed:
+            raw = raw[part]
+            yield str(part)
     if detail["type"] == "missing":
-        return f"{where}: missing; add the key"
-    if detail["type"] == "extra_forbidden":
-        return f"{where}: unknown key; remove it or mend its spelling"
-    return f"{where}: found {detail['input']!r}; {detail['msg'][0].lower()}{detail['msg'][1:]}"
+        yield str(detail["loc"][-1])
 
 
 if __name__ == "__main__":

@@ -1,11 +1,10 @@
-"""The clip of an utterance, on this machine or fetched to it, and extractors that look at clips."""
+"""The clip of an utterance, on this machine or fetched to it."""
 
 from __future__ import annotations
 
 import hashlib
 import tempfile
-from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 
 from emofuse.core.errors import MediaError
 from emofuse.core.reasons import Cause, Reason
-from emofuse.core.records import Clip, Extracted, Utterance
+from emofuse.core.records import Clip, Utterance
 from emofuse.extraction.remote import opened
 from emofuse.media.clip import FileClip, Shot
 
@@ -72,21 +71,3 @@ def clip_of(utterance: Utterance) -> Iterator[Clip | None]:
             yield RemoteClip(utterance, Path(folder))
     else:
         yield FileClip(utterance.clip) if isinstance(utterance.clip, Path) else utterance.clip
-
-
-class OneByOne(ABC):
-    """An extractor to which each utterance is a task of its own."""
-
-    def extract(self, utterances: Sequence[Utterance]) -> Iterator[Extracted]:
-        """Give the features of each utterance, or the reason why there are none."""
-        for utterance in utterances:
-            with clip_of(utterance) as clip:
-                row = self._one(utterance, clip)
-            yield row
-
-    def stream(self, utterances: Sequence[Utterance]) -> Iterator[tuple[int, Extracted]]:
-        """Give the same, numbered."""
-        yield from enumerate(self.extract(utterances))
-
-    @abstractmethod
-    def _one(self, utterance: Utterance, clip: Clip | None) -> Extracted: ...

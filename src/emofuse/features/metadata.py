@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import takewhile
 
 from emofuse.core.errors import MediaError
 from emofuse.core.params import MetadataParams
 from emofuse.core.reasons import Cause, Reason
 from emofuse.core.records import CONTEXT_LINES, Clip, Extracted, Utterance
-from emofuse.extraction.clips import OneByOne
+from emofuse.extraction.clips import clip_of
 from emofuse.features.contract import FeatureGroup, ordered
 
 NONE_BEFORE = "; unknown where no line was said before"
@@ -78,7 +78,7 @@ def metadata_groups(params: MetadataParams) -> tuple[FeatureGroup, ...]:
     return tuple(GROUPS[name] for name in params.groups)
 
 
-class MetadataExtractor(OneByOne):
+class MetadataExtractor:
     """The chosen groups of an utterance that stands in a dialogue; NaN where something is unknown.
 
     The clip's own length goes before the table's, so that the pipeline and the service, which sees no table, agree.
@@ -91,6 +91,17 @@ class MetadataExtractor(OneByOne):
 
     def warm_up(self) -> None:
         """Nothing loads late here."""
+
+    def extract(self, utterances: Sequence[Utterance]) -> Iterator[Extracted]:
+        """Give the features of each utterance, or the reason why there are none."""
+        for utterance in utterances:
+            with clip_of(utterance) as clip:
+                row = self._one(utterance, clip)
+            yield row
+
+    def stream(self, utterances: Sequence[Utterance]) -> Iterator[tuple[int, Extracted]]:
+        """Give the same, numbered."""
+        yield from enumerate(self.extract(utterances))
 
     def _one(self, utterance: Utterance, clip: Clip | None) -> Extracted:
         if utterance.position is None:
