@@ -20,8 +20,7 @@ def make(params: AudioParams) -> Extractor:
 
 def main() -> None:
     """Extract the audio features of every utterance."""
-    params = load_params()
-    manifest = read_manifest()
+    params, manifest = load_params(), read_manifest()
     task = Task("audio", params.audio, partial(make, params.audio), clip_content)
     rows = utterances(manifest, params.extract.clips or params.ingest.root)
     extract(task, rows, manifest, FEATURES_DIR / "audio.parquet", params.extract)

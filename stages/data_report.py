@@ -5,18 +5,19 @@ from emofuse.core.params import load_params
 from emofuse.core.paths import MANIFEST_FILE, REPORTS_DIR
 from emofuse.core.tables import read_all_features, read_json, read_manifest, write_json
 from emofuse.datasets.data_findings import data_findings
+from emofuse.reporting.contact_sheet import contact_sheet
 from emofuse.reporting.data_report import write_page
 
 
 def main() -> None:
     """Report on the manifest and on what extraction found."""
-    params = load_params()
-    manifest = read_manifest()
+    params, manifest = load_params(), read_manifest()
     ingest, notes = params.ingest, read_json(MANIFEST_FILE.with_name("notes.json"))
     tables = read_all_features(manifest)
     report = data_findings(manifest, tables, notes, ingest.layout, ingest.root.name, params.train.folds)
     write_json(REPORTS_DIR / "data.json", report)
-    write_page(REPORTS_DIR / "data.html", report, manifest)
+    sheet = contact_sheet(manifest, tables["visual"], ingest.root, params.visual)
+    write_page(REPORTS_DIR / "data.html", report, manifest, sheet)
     print(*(f"warning: {warning}" for warning in report["warnings"]), "see reports/data.html", sep="\n")
 
 

@@ -168,7 +168,7 @@ def test_a_split_that_the_data_brings_is_kept_and_who_is_on_both_sides_is_a_head
     assert report["apart"]["headline"].startswith(sentence)  # type: ignore[index]
     assert any("8 groups of test are in train too, by speaker" in each for each in report["warnings"])  # type: ignore[attr-defined]
     assert headline(report)["data/test_speakers_in_train"] == 8
-    write_page(tmp_path / "data.html", report, manifest)
+    write_page(tmp_path / "data.html", report, manifest, {"faces": [], "no_face": []})
     assert f'<p class="warning">{sentence}' in (tmp_path / "data.html").read_text()
 
 

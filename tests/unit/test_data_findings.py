@@ -71,7 +71,7 @@ def spans_of(params: Params, root: Path, row: Callable[[int], str], more: str = 
         cells = [start + row(n if split == "train" else n + 1) for n, start in enumerate(rows)]
         (root / f"{split}_sent_emo.csv").write_text("\n".join([MELD + more, *cells, ""]))
     manifest = build_manifest(ingest(params, root, "meld"), SEED)[0]
-    found = data_findings(manifest, presence(manifest, {}), [], "meld", "mine", FOLDS)
+    found = data_findings(manifest, presence(manifest, {"faces": [], "no_face": []}), [], "meld", "mine", FOLDS)
     spans = found["duplicates"]["same time span and speaker"]
     return spans["rows"], spans["leaking_rows"]
 
@@ -132,14 +132,16 @@ def test_a_clip_that_cannot_be_used_is_a_fault_and_a_missing_face_is_none(params
 
 def test_the_report_is_a_page_of_its_own(manifest: pd.DataFrame, found: dict[str, Any], tmp_path: Path) -> None:
     manifest.loc[0, "speaker"] = "<script>alert(1)</script>"
-    found = data_findings(manifest, presence(manifest, {}), ["<b>note</b>"], "table", "mine", FOLDS)
-    write_page(tmp_path / "a.html", found, manifest)
+    found = data_findings(
+        manifest, presence(manifest, {"faces": [], "no_face": []}), ["<b>note</b>"], "table", "mine", FOLDS
+    )
+    write_page(tmp_path / "a.html", found, manifest, {"faces": [], "no_face": []})
     page = (tmp_path / "a.html").read_text()
     assert "&lt;b&gt;note" in page
     assert "<script" not in page
     assert "http" not in page
     assert page.count("data:image/png;base64,") == 3
-    write_page(tmp_path / "b.html", found, manifest)
+    write_page(tmp_path / "b.html", found, manifest, {"faces": [], "no_face": []})
     assert (tmp_path / "b.html").read_bytes() == (tmp_path / "a.html").read_bytes()
 
 

@@ -14,6 +14,7 @@ from emofuse.core.errors import RayError
 from emofuse.core.params import Params
 from emofuse.core.records import Extracted, Utterance
 from emofuse.extraction.engine import Engine
+from emofuse.features.audio.extractor import AudioExtractor
 from emofuse.features.text.extractor import TextExtractor
 from tests.pipeline.imports import ROOT
 
@@ -26,6 +27,7 @@ from functools import partial
 from pathlib import Path
 from emofuse.features.audio.extractor import AudioExtractor
 from emofuse.extraction.engine import Engine
+from emofuse.features.audio.extractor import AudioExtractor
 from emofuse.features.text.extractor import TextExtractor
 from emofuse.core.params import load_params
 from emofuse.core.records import Utterance
@@ -36,14 +38,14 @@ media = [Utterance(clip=clip) for clip in [*clips, *clips]]
 texts = [Utterance(text=f"{word} and {other}") for word in ("yes", "no", "well then") for other in "abcdefgh"]
 
 
-def table(make, rows, encoder, engine, before=lambda number: None):
+def table(make, rows, encoder, engine, before=lambda number: None, gpu=False):
     def items():
         for number, row in enumerate(rows):
             before(number)
             yield number.to_bytes(2, "big"), row
 
     run = params.extract.model_copy(update={"engine": engine, "workers": 2})
-    found = dict(Engine(run, own_process=encoder).run(make, items()))
+    found = dict(Engine(run, own_process=encoder, gpu=encoder or gpu).run(make, items()))
     return [(row.reason, row.values is not None and row.values.tobytes()) for _, row in sorted(found.items())]
 
 
@@ -79,6 +81,11 @@ text = partial(TextExtractor, params.text)
 from tests.unit.test_rays import OnGpu
 
 assert table(partial(OnGpu, params.text), texts, True, "ray") == table(text, texts, True, "processes")
+audio = partial(AudioExtractor, params.audio)
+from tests.unit.test_rays import OnShare
+
+shared = table(partial(OnShare, params.audio), media, False, "ray", gpu=True)
+assert all(values for _, values in shared) and shared == table(audio, media, False, "processes")
 print("on the counted GPU")
 """
 
@@ -120,6 +127,16 @@ class OnGpu(TextExtractor):
 
         assert ray.get_gpu_ids() == [0]
         yield from super().stream(utterances)
+
+
+class OnShare(AudioExtractor):
+    """The audio extractor, but only where half of a GPU is its own."""
+
+    def extract(self, utterances: Sequence[Utterance]) -> Iterator[Extracted]:
+        import ray
+
+        assert ray.get_runtime_context().get_assigned_resources()["GPU"] == 0.5
+        yield from super().extract(utterances)
 
 
 def program(text: str, corpus: Path) -> subprocess.CompletedProcess[str]:

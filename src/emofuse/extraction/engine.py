@@ -19,11 +19,13 @@ class Engine:
     Args:
         run: engine and workers.
         own_process: whether the extractor uses all cores by itself, so that processes of one core each don't suit it.
+        gpu: whether it can use a GPU, of which Ray has to know.
     """
 
-    def __init__(self, run: ExtractParams, own_process: bool) -> None:
+    def __init__(self, run: ExtractParams, own_process: bool, gpu: bool = False) -> None:
         self._params = run
         self._own_process = own_process
+        self._gpu = gpu
 
     def run(self, make: Callable[[], Extractor], items: Iterator[Item]) -> Iterator[Result]:
         """Extract each item and give its key and row as soon as it is done, in any order.
@@ -37,7 +39,7 @@ class Engine:
         if self._params.engine == "ray":
             from emofuse.extraction.ray_engine import in_ray
 
-            yield from in_ray(make, rest, self._params, self._own_process)
+            yield from in_ray(make, rest, self._params, self._own_process, self._gpu)
         elif self._own_process:
             yield from in_this_process(make, rest)
         else:

@@ -35,32 +35,38 @@ TRIES = 3  # of a task whose worker or machine dies
 _extractors: dict[str, Extractor] = {}  # by run; one a worker process
 
 
-def in_ray(make: Callable[[], Extractor], items: Iterator[Item], run: ExtractParams, encoder: bool) -> Iterator[Result]:
-    """Extract on Ray's workers: one processor each, or one GPU each for an encoder where the cluster has some.
+def in_ray(
+    make: Callable[[], Extractor], items: Iterator[Item], run: ExtractParams, batches: bool, gpu: bool
+) -> Iterator[Result]:
+    """Extract on Ray's workers: one processor each; for an encoder, where the cluster has GPUs, one or a share of one.
+
+    An encoder of words keeps a GPU busy alone. One that looks at clips waits for decoding, so that a worker a
+    processor shares the GPUs.
 
     Args:
         make: makes the extractor, called once a worker process.
         items: utterances under their keys, drawn as workers get free.
         run: the address of Ray, and the number of workers (None: as many as fit).
-        encoder: whether the extractor works in batches and can use a GPU.
+        batches: whether the extractor works on many items together, without a time limit for each.
+        gpu: whether it can use a GPU.
 
     Raises:
         RayError: Ray is not installed, or can't be reached.
         ExtractorError: the extractor can't start.
     """
-    seconds = None if encoder else run.seconds
+    seconds = None if batches else run.seconds
     with _connected(run) as ray:
         resources = ray.cluster_resources()
-        gpus = int(resources.get("GPU", 0)) if encoder else 0
-        workers = run.workers or gpus or max(1, int(resources.get("CPU", 1)))
+        gpus = int(resources.get("GPU", 0)) if gpu else 0
+        workers = run.workers or (gpus if batches else 0) or max(1, int(resources.get("CPU", 1)))
         # max_calls: Ray would end a process after each task that had a GPU, and load the model anew.
         environment = {"env_vars": variables(current())}  # Ray's processes load numpy before they see a task
         task = ray.remote(
-            num_cpus=1, num_gpus=1 if gpus else 0, max_retries=TRIES, max_calls=0, runtime_env=environment
+            num_cpus=1, num_gpus=min(1, gpus / workers), max_retries=TRIES, max_calls=0, runtime_env=environment
         )(_extract)
         made, name = ray.put(make), uuid4().hex
         crash = ray.exceptions.WorkerCrashedError
-        chunks = iter(lambda: list(islice(items, LARGE_CHUNK if encoder else CHUNK)), [])
+        chunks = iter(lambda: list(islice(items, LARGE_CHUNK if batches else CHUNK)), [])
         sent: dict[Any, list[Item]] = {}
         try:
             while True:

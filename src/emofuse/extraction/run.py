@@ -77,8 +77,13 @@ def _begun(task: Task, count: int, run: ExtractParams) -> Iterator[tuple[_Work, 
 
 def _in_batches(task: Task) -> bool:
     """Whether the extractor is better run once for many utterances than once a core."""
-    encodes = isinstance(task.params, AudioParams) and task.params.encoder != "none"
-    return task.modality in ("text", "metadata", "transcript") or (encodes and pick_device() == "cuda")
+    hears = isinstance(task.params, AudioParams) and _encodes(task)
+    return task.modality in ("text", "metadata", "transcript") or (hears and pick_device() == "cuda")
+
+
+def _encodes(task: Task) -> bool:
+    """Whether a pretrained network, which can use a GPU, is part of the extractor."""
+    return task.modality == "transcript" or getattr(task.params, "encoder", "none") != "none"
 
 
 class _Work:
@@ -86,7 +91,7 @@ class _Work:
         self._task = task
         self._cache = cache
         self._hashes = hashes
-        self._engine = Engine(run, own_process=_in_batches(task))
+        self._engine = Engine(run, own_process=_in_batches(task), gpu=_encodes(task))
         self._identity = identity(task.modality, task.params) if task.content else ""
         self._kept: dict[bytes, Extracted] = {}  # what the cache can't hold
         self._proven = False  # whether the extractor has given features of any utterance

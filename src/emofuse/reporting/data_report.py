@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import pandas as pd
 
 from emofuse.core.tables import atomic_write
 from emofuse.datasets.data_findings import QUANTILES
+from emofuse.reporting.contact_sheet import Seen
 from emofuse.reporting.pages import render
 
 matplotlib.use("Agg")
@@ -22,13 +23,16 @@ from matplotlib import pyplot as plt
 SHOWN = 40  # groups of duplicates a kind; the JSON holds all
 
 
-def write_page(path: Path, report: Mapping[str, Any], manifest: pd.DataFrame) -> None:
+def write_page(
+    path: Path, report: Mapping[str, Any], manifest: pd.DataFrame, sheet: Mapping[str, Sequence[Seen]]
+) -> None:
     """Write the report as HTML that needs nothing else, not even a network.
 
     Args:
         path: of the page.
         report: what `data_findings` gave.
         manifest: what it was given.
+        sheet: what `contact_sheet` gave.
     """
     page = render(
         "data.html.j2",
@@ -38,6 +42,7 @@ def write_page(path: Path, report: Mapping[str, Any], manifest: pd.DataFrame) ->
         splits=list(report["dataset"]["splits"]),
         quantiles=list(QUANTILES),
         shown=SHOWN,
+        sheet=sheet,
         pictures={
             "labels": _labels(report),
             "durations": _durations(manifest),

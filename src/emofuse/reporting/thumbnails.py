@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
+import numpy as np
+from numpy.typing import NDArray
 
 from emofuse.core.errors import MediaError
 from emofuse.media.decode import middle_frame
@@ -25,8 +27,13 @@ def thumbnails(clips: Iterable[str | None], root: Path) -> dict[str, str]:
     pictures = {}
     for clip in sorted({clip for clip in clips if clip}):
         try:
-            encoded = cv2.imencode(".webp", middle_frame(root / clip, WIDTH), [cv2.IMWRITE_WEBP_QUALITY, QUALITY])[1]
+            pictures[clip] = data_uri(middle_frame(root / clip, WIDTH))
         except MediaError:
             continue
-        pictures[clip] = "data:image/webp;base64," + base64.b64encode(encoded.tobytes()).decode()
     return pictures
+
+
+def data_uri(picture: NDArray[np.uint8]) -> str:
+    """A picture, of shape (height, width) or (height, width, 3) as OpenCV has them, as WebP."""
+    encoded = cv2.imencode(".webp", picture, [cv2.IMWRITE_WEBP_QUALITY, QUALITY])[1]
+    return "data:image/webp;base64," + base64.b64encode(encoded.tobytes()).decode()
