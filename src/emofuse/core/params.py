@@ -515,7 +515,7 @@ def _problems(details: Sequence[ErrorDetails], raw: Mapping[str, Any]) -> list[s
     """What is wrong, a line a key: what each branch of a union says of its value is one mistake."""
     problems: dict[str, str] = {}
     for detail in details:
-        where, told = ".".join(_keys(detail, raw)), f"{detail['msg'][0].lower()}{detail['msg'][1:]}"
+        where, message = ".".join(_keys(detail, raw)), f"{detail['msg'][0].lower()}{detail['msg'][1:]}"
         if not where:  # of several sections at once
             problems[str(detail["ctx"]["error"])] = str(detail["ctx"]["error"])
         elif detail["type"] == "missing":
@@ -523,9 +523,9 @@ def _problems(details: Sequence[ErrorDetails], raw: Mapping[str, Any]) -> list[s
         elif detail["type"] == "extra_forbidden":
             problems[where] = f"{where}: unknown key; remove it or mend its spelling"
         elif where in problems:
-            problems[where] += f"; or {told}"
+            problems[where] += f"; or {message}"
         else:
-            problems[where] = f"{where}: found {detail['input']!r}; {told}"
+            problems[where] = f"{where}: found {detail['input']!r}; {message}"
     return list(problems.values())
 
 
