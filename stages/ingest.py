@@ -2,18 +2,20 @@
 
 from emofuse.core.errors import guard
 from emofuse.core.params import load_params
-from emofuse.core.paths import MANIFEST_FILE
+from emofuse.core.paths import LEARNT_FILE, MANIFEST_FILE
 from emofuse.core.tables import write_json, write_manifest
+from emofuse.datasets.about import describe_data
 from emofuse.datasets.manifest import build_manifest, refuse_unfoldable
 
 
 def main() -> None:
-    """Read the layout named in params.yaml; write data/manifest.parquet and data/notes.json."""
+    """Read the layout named in params.yaml; write the manifest, notes, and what models will say of the data."""
     params = load_params()
     manifest, notes = build_manifest(params.ingest, params.seed, params.extract.cache)
     refuse_unfoldable(manifest, params.train.folds, params.ingest.root)
     write_manifest(manifest)
     write_json(MANIFEST_FILE.with_name("notes.json"), notes)
+    write_json(LEARNT_FILE, describe_data(manifest, params.ingest).model_dump(mode="json"))
     print(f"{len(manifest)} utterances: " + ", ".join(f"{n} {s}" for s, n in manifest["split"].value_counts().items()))
     faulty = int((manifest["issues"].str.len() > 0).sum())
     print(*notes, f"{faulty} rows with issues; reports/data.html lists them", sep="\n")

@@ -1,24 +1,19 @@
 """Stage package: the champion to models/champion/ and the BentoML store, every model to MLflow."""
 
-import shutil
-
 from emofuse.core.errors import guard
 from emofuse.core.params import load_params
-from emofuse.core.paths import MODELS_DIR, REPORTS_DIR
+from emofuse.core.paths import REPORTS_DIR
 from emofuse.core.tables import read_json, write_json
-from emofuse.inference.description import CARD, copy_bundle
-from emofuse.reporting.model_runs import champion_labels, model_runs, tracked_data
+from emofuse.reporting.model_runs import champion_labels, model_runs, package_champion, tracked_data
 from emofuse.service.store import store_bundle
 from emofuse.tracking import runs_page, track
 
 
 def main() -> None:
-    """Copy the champion with its card, track all models, store the champion for serving."""
+    """Copy the champion with its card and scores, track all models, store the champion for serving."""
     params = load_params()
     champion = read_json(REPORTS_DIR / "metrics.json")["champion"]
-    target = MODELS_DIR / "champion"
-    copy_bundle(MODELS_DIR / champion, target)
-    shutil.copy(REPORTS_DIR / CARD, target)
+    target = package_champion(champion)
     ids = track(list(model_runs(params)), champion, tracked_data())
     labels = champion_labels(target, champion)
     print(f"champion: {champion}, stored as {store_bundle(target, {**labels, 'mlflow_run': ids[champion]})}")

@@ -1,9 +1,10 @@
 """Stage train: every model that learns, to models/<name>/, and its learning curves."""
 
 from emofuse.core.errors import guard
+from emofuse.core.learnt import LearntFrom
 from emofuse.core.params import load_params
-from emofuse.core.paths import MODELS_DIR, SCALERS_FILE
-from emofuse.core.tables import read_all_features, read_manifest
+from emofuse.core.paths import LEARNT_FILE, MODELS_DIR, SCALERS_FILE
+from emofuse.core.tables import read_all_features, read_json, read_manifest
 from emofuse.fusion.names import TRAINED
 from emofuse.fusion.scaling import load_scalers
 from emofuse.inference.bundle import save_bundle
@@ -17,7 +18,8 @@ def main() -> None:
     params = load_params()
     manifest = read_manifest()
     tables, scalers = read_all_features(manifest), load_scalers(SCALERS_FILE)
-    for trained in train_bundles(TRAINED, manifest, tables, scalers, params):
+    learnt_from = LearntFrom.model_validate(read_json(LEARNT_FILE))
+    for trained in train_bundles(TRAINED, manifest, tables, scalers, params, learnt_from=learnt_from):
         name = trained.bundle.name
         save_bundle(trained.bundle, MODELS_DIR / name)
         write_training(trained)

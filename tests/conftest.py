@@ -112,17 +112,20 @@ def meld_copy(corpus: Path, tmp_path: Path) -> Path:
 def bundle(corpus: Path, params: Params, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with an early fusion trained for a moment on the small corpus, extractors and all."""
     from emofuse.core.tables import utterances
+    from emofuse.datasets.about import describe_data
     from emofuse.datasets.manifest import build_manifest
     from emofuse.features.registry import extract_tables
     from emofuse.fusion.scaling import fit_scalers
     from emofuse.inference.bundle import save_bundle
     from emofuse.training.bundle_training import train_bundle
 
-    manifest, _ = build_manifest(ingest(params, corpus, "demo"), params.seed)
+    own = ingest(params, corpus, "demo")
+    manifest, _ = build_manifest(own, params.seed)
     tables = extract_tables(utterances(manifest, corpus), params)
     scalers = fit_scalers(manifest, tables, params.scale)
     quick = params.train.model_copy(update={"folds": 2, "epochs": 2, "steps": 1})
-    trained = train_bundle("early", manifest, tables, scalers, params.model_copy(update={"train": quick}))
+    changed, learnt_from = params.model_copy(update={"train": quick}), describe_data(manifest, own)
+    trained = train_bundle("early", manifest, tables, scalers, changed, learnt_from=learnt_from)
     folder = tmp_path_factory.mktemp("models") / "early"
     save_bundle(trained.bundle, folder)
     return folder

@@ -6,7 +6,7 @@ import json
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +17,9 @@ from emofuse.core.progress import progress
 from emofuse.evaluation.probe.command import probe_command
 from emofuse.extraction.cache import FeatureCache
 from emofuse.fetch.command import fetch_command
+
+if TYPE_CHECKING:
+    from emofuse.inference.predictor import Predictor
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Emotion recognition in filmed dialogues.")
 cache = typer.Typer(no_args_is_help=True, help="What was extracted once, so that it is not extracted again.")
@@ -34,6 +37,15 @@ def main() -> None:
     """Emotion recognition in filmed dialogues."""
 
 
+def _loaded(model: Path) -> Predictor:
+    """The predictor of a bundle; what it has learnt from is said."""
+    from emofuse.inference.predictor import Predictor
+
+    predictor = Predictor.load(model)
+    typer.echo(f"trained on {predictor.bundle.learnt_from.sentence}", err=True)
+    return predictor
+
+
 @app.command()
 def predict(
     clips: Annotated[list[Path] | None, typer.Argument(help="video or sound files", show_default=False)] = None,
@@ -47,14 +59,13 @@ def predict(
     with guard():
         from emofuse.core.records import Utterance
         from emofuse.inference.offline import answered, as_line
-        from emofuse.inference.predictor import Predictor
         from emofuse.inference.table_answers import answer_table, read_questions, write_answers
 
         if (csv is None) != (out is None):
             raise DataError("found one of --csv and --out; expected both or neither")
         if csv is not None and out is not None:
             table = read_questions(csv)
-            steps = answer_table(Predictor.load(model), table, csv.parent)
+            steps = answer_table(_loaded(model), table, csv.parent)
             answers = list(progress(steps, "predict", len(table.rows), "utterance"))
             for note in table.notes + write_answers(table, answers, out):
                 typer.echo(note, err=True)
@@ -66,7 +77,7 @@ def predict(
         line = Utterance(text)
         asked = [replace(line, clip=clip) for clip in clips or []] or [line]
         wrong = 0
-        for utterance, answer in zip(asked, answered(Predictor.load(model), asked), strict=True):
+        for utterance, answer in zip(asked, answered(_loaded(model), asked), strict=True):
             name = str(utterance.clip or text)
             typer.echo(as_line({"clip": name}, answer, json_lines))
             if answer.get("note"):
@@ -91,7 +102,6 @@ def timeline_command(
     with guard():
         from emofuse.inference import films
         from emofuse.inference.heard import named_listener
-        from emofuse.inference.predictor import Predictor
         from emofuse.inference.subtitles import check_kind, write_timeline
         from emofuse.inference.transcript import Transcript, read_transcript
         from emofuse.media.decode import probe_duration
@@ -101,7 +111,7 @@ def timeline_command(
         if out is not None:
             check_kind(out)
         limits = load_params().serve
-        predictor = Predictor.load(model)
+        predictor = _loaded(model)
         script = read_transcript(transcript) if transcript else Transcript()
         length = window or hop or (0 if script.lines or transcribe else limits.timeline_window)
         total = len(script.lines) if script.lines and not length else None
@@ -229,6 +239,7 @@ def score_command(
         from emofuse.evaluation.corpus_score import score_corpus
         from emofuse.inference.predictor import Predictor
         from emofuse.reporting.score_page import class_lines, score_lines, write_scores
+        from emofuse.service.store import add_score
         from emofuse.tracking import fetched_run, track_score
 
         params = load_params()
@@ -248,6 +259,7 @@ def score_command(
         write_scores(scores, as_json, html)
         for each in scores:
             track_score(each)
+            add_score(each.version, each.elsewhere)
 
 
 def _print_table(lines: list[list[str]], title: str) -> None:

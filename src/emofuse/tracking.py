@@ -47,6 +47,7 @@ from mlflow.utils.validation import (
 from sqlalchemy.exc import SQLAlchemyError  # what MLflow lets through of a store that is no database of its own
 
 from emofuse.core.errors import TrackingError
+from emofuse.core.learnt import LearntFrom
 from emofuse.core.metrics import METRICS
 from emofuse.core.rows import MANIFEST, MODEL_COLUMNS
 from emofuse.inference.description import DESCRIPTION, copy_bundle
@@ -118,11 +119,13 @@ class Dataset:
         description: its `name`, `hash`, `layout`, and counts; `splits` holds the rows of each split.
         figures: the data report's headline, such as `data/leaking_rows`, kept as params.
         apart: who of test is in train, in words.
+        learnt_from: what the models say of it.
     """
 
     description: Mapping[str, Any]
     figures: Mapping[str, float]
     apart: str = ""
+    learnt_from: LearntFrom = field(default_factory=LearntFrom)
 
     def as_inputs(self) -> list[DatasetInput]:
         """The splits in MLflow's terms."""
@@ -323,6 +326,8 @@ def _track_one(client: MlflowClient, experiment: str, run: ModelRun, data: Datas
         NAMES_TAG: json.dumps(renamed, ensure_ascii=False)[:MAX_TAG_VAL_LENGTH] if renamed else "",
         "emofuse.model": run.name,
         "emofuse.apart": data.apart[:MAX_TAG_VAL_LENGTH],
+        "emofuse.trained_on": data.learnt_from.sentence[:MAX_TAG_VAL_LENGTH],
+        "emofuse.synthetic": str(data.learnt_from.synthetic).lower(),
     }
     run_id = str(client.create_run(experiment, tags={k: v for k, v in tags.items() if v}).info.run_id)
     now = int(time.time() * 1000)

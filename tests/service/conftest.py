@@ -14,10 +14,16 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from emofuse.core.learnt import Elsewhere, Reached
 from emofuse.core.params import Params
 from emofuse.inference.predictor import Predictor
 from emofuse.service.app import create_app
 from emofuse.service.endpoints import Served
+
+REACHED = Reached(
+    home={"dev": {"weighted_f1": 0.5}},
+    elsewhere=[Elsewhere(data="meld:mine", data_hash="ab" * 32, rows=7, scores={"weighted_f1": 0.25})],
+)
 
 
 @pytest.fixture(scope="package")
@@ -31,7 +37,7 @@ def uploads(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="package")
 def application(bundle: Path, params: Params, uploads: Path) -> Callable[[], FastAPI]:
-    return lambda: create_app(lambda: Served(Predictor.load(bundle), {"dev_weighted_f1": 0.5}, "# Card"), params.serve)
+    return lambda: create_app(lambda: Served(Predictor.load(bundle), REACHED, "# Card"), params.serve)
 
 
 @pytest.fixture(scope="package")

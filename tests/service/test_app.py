@@ -304,6 +304,13 @@ def test_the_model_is_described(client: TestClient, bundle: Path) -> None:
     described = json.loads((bundle / "bundle.json").read_text())
     assert (told["name"], told["labels"]) == (described["model"], described["labels"])
     assert told["metrics"] == {"dev_weighted_f1": 0.5}
+    assert told["elsewhere"] == [
+        {"data": "meld:mine", "data_hash": "ab" * 32, "rows": 7, "scores": {"weighted_f1": 0.25}}
+    ]
+    assert told["learnt_from"] == described["learnt_from"]
+    answer = client.post("/predict", json={"utterance": "Oh no."}).json()
+    assert (answer["trained_on"], answer["synthetic"]) == (told["trained_on"], told["synthetic"])
+    assert told["synthetic"] is True and "synthetic utterances" in told["trained_on"]
     assert told["limits"]["seconds"] == LIMITS.seconds
     assert told["card"] == "# Card"
 

@@ -8,17 +8,28 @@ from pathlib import Path
 
 import pytest
 
+from emofuse.inference.description import read_reached
+
 PROGRAM = """
 import sys
 from pathlib import Path
 import bentoml
-from emofuse.service.store import store_bundle
-print(bentoml.models.get(store_bundle(Path(sys.argv[1]))).path)
+from emofuse.core.learnt import Elsewhere
+from emofuse.inference.description import bundle_version
+from emofuse.service.store import add_score, store_bundle
+folder = Path(sys.argv[1])
+score = Elsewhere(data="meld:mine", data_hash="ab", rows=7, scores={"accuracy": 0.5})
+add_score(bundle_version(folder), score)  # which the store doesn't have yet
+stored = bentoml.models.get(store_bundle(folder)).path
+add_score(bundle_version(folder), score)
+print(stored)
 """
 
 
 @pytest.mark.slow
-def test_a_bundle_is_stored_with_its_folders(bundle: Path, tmp_path: Path) -> None:
+def test_a_bundle_is_stored_with_its_folders_and_gets_what_it_is_measured_at_elsewhere(
+    bundle: Path, tmp_path: Path
+) -> None:
     made = Path(shutil.copytree(bundle, tmp_path / "bundle"))
     (made / "encoders").mkdir()
     (made / "encoders" / "one.safetensors").write_bytes(b"weights")
@@ -30,3 +41,4 @@ def test_a_bundle_is_stored_with_its_folders(bundle: Path, tmp_path: Path) -> No
     stored = Path(done.stdout.splitlines()[-1])
     for path in (path for path in made.rglob("*") if path.is_file()):
         assert (stored / path.relative_to(made)).read_bytes() == path.read_bytes()
+    assert [(each.data, each.scores) for each in read_reached(stored).elsewhere] == [("meld:mine", {"accuracy": 0.5})]

@@ -16,6 +16,8 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
+from emofuse.core.layouts import CORPORA
+from emofuse.core.learnt import LearntFrom
 from emofuse.core.params import EvaluateParams, Metric, Params
 from emofuse.core.records import MODALITIES, FeatureTable
 from emofuse.evaluation.ablations import feature_importance, features, modality_importance, subset_scores, subsets
@@ -300,7 +302,11 @@ def material(found: dict[str, Any], layout: str = "demo") -> Material:
     }
     curve = pd.DataFrame({"epoch": [1, 2], "train_loss": [2.0, 1.0], "held_out_loss": [2.1, 1.5]})
     curves = {"early": curve.assign(held_out_weighted_f1=[0.3, 0.5])}
-    return Material(found, data, {"train.folds": 5}, {"early": "cd" * 32, "text": "ef" * 32}, curves, {}, MET)
+    about = CORPORA[layout]
+    learnt = LearntFrom(
+        corpus=about.title, synthetic=about.synthetic, rows=9, languages=about.languages, licence=about.licence
+    )
+    return Material(found, data, {"train.folds": 5}, learnt, {"early": "cd" * 32, "text": "ef" * 32}, curves, {}, MET)
 
 
 def test_the_findings_are_json(found: dict[str, Any]) -> None:
@@ -363,6 +369,8 @@ def test_the_card_says_what_it_is_for_and_how_sure_it_is(found: dict[str, Any], 
         assert f"\n## {heading}\n" in card
     assert "not a reading of inner feeling" in " ".join(card.split())
     assert "are cut by dialogue.\n**2 of 2 test speakers are in train.**" in card
+    assert "| real or synthetic | synthetic: drawn faces and a synthetic voice |" in card
+    assert "| people | not named |" in card
     assert "None" not in card
     assert f"- **{MET[0]}.**" in card
     write_card(tmp_path / "meld.md", material(found, layout="meld"))

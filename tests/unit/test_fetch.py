@@ -24,7 +24,7 @@ import pytest
 from typer.testing import CliRunner
 
 from emofuse.cli import app
-from emofuse.core.layouts import LAYOUTS, LICENCES
+from emofuse.core.layouts import CORPORA, LAYOUTS
 from emofuse.core.params import Params
 from emofuse.datasets.manifest import build_manifest
 from emofuse.datasets.provenance import SOURCE_FILE, read_provenance
@@ -160,7 +160,7 @@ def test_nothing_comes_before_the_licence_is_accepted(
     publish(monkeypatch, server, "a.zip", zipped({"joy/1.wav": b"sound"}))
     code, output = fetch(tmp_path, "--root", str(tmp_path))
     assert code == 2
-    assert f"licence: {LICENCES['ravdess']}" in output
+    assert f"licence: {CORPORA['ravdess'].licence}" in output
     assert "nothing was fetched; read the licence, and where you keep to it, add --accept-licence" in output
     assert server.requests == []
 
@@ -514,7 +514,7 @@ def test_what_was_brought_is_read_and_told_in_the_data_report(
     assert fetch(tmp_path / "root")[0] == 0
     manifest, notes = build_manifest(ingest(params, tmp_path / "root", "ravdess"), SEED)
     assert len(manifest) == len(files)
-    assert notes[0] == f"Mine (Me, 2026); {LICENCES['ravdess']}"
+    assert notes[0] == f"Mine (Me, 2026); {CORPORA['ravdess'].licence}"
     held = rf"sha256 {sha256}, held to its publisher's md5:{md5}"
     assert re.fullmatch(rf"speech came from {server.url}/speech\.zip on \d{{4}}-\d\d-\d\d, {held}", notes[1])
     (tmp_path / "root" / SOURCE_FILE).write_text('{"a user": "file of that name"}')

@@ -448,9 +448,9 @@ def test_altered_weights_are_refused(bundle: Bundle, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format": 99}, "found bundle format 99, expected 6; install the release"),
-        ({"labels": ["one"]}, "not a bundle of format 6"),
-        ({"modalities": ["text", "smell"]}, "not a bundle of format 6"),
+        ({"format": 99}, "found bundle format 99, expected 7; install the release"),
+        ({"labels": ["one"]}, "not a bundle of format 7"),
+        ({"modalities": ["text", "smell"]}, "not a bundle of format 7"),
     ],
 )
 def test_a_description_that_does_not_fit_is_refused(

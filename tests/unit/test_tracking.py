@@ -13,6 +13,7 @@ from mlflow.tracking import MlflowClient
 from mlflow.utils.validation import MAX_ENTITY_KEY_LENGTH, _validate_metric_name
 
 from emofuse.core.errors import TrackingError
+from emofuse.core.learnt import LearntFrom
 from emofuse.inference.bundle import load_bundle
 from emofuse.inference.description import bundle_version
 from emofuse.tracking import (
@@ -32,6 +33,7 @@ from tests.pipeline.imports import ROOT
 DATA = Dataset(
     {"name": "corpus", "hash": "ab" * 32, "layout": "demo", "rows": 24, "splits": {"train": 18, "test": 6}},
     {"data/rows": 24},
+    learnt_from=LearntFrom(corpus="the built-in corpus", synthetic=True, rows=24),
 )
 
 
@@ -75,6 +77,8 @@ def test_a_run_holds_params_metrics_steps_files_and_tags(server: MlflowClient, r
     assert json.loads(used["testing"].profile)["rows"] == 6
     assert [m.value for m in server.get_metric_history(found.info.run_id, "epoch/held_out_loss")] == [1.5, 1.25]
     assert found.data.tags["emofuse.bundle"] == run.version
+    assert found.data.tags["emofuse.synthetic"] == "true"
+    assert found.data.tags["emofuse.trained_on"].startswith("the built-in corpus: 24 synthetic utterances")
     assert len(found.data.tags["mlflow.source.git.commit"]) == 40
     assert found.data.tags["mlflow.runColor"].startswith("#")
     assert [file.path for file in server.list_artifacts(found.info.run_id, "reports")] == ["reports/confusion.png"]

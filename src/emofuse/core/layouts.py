@@ -5,6 +5,8 @@ Functions are named and not imported, so that every stage can check params.yaml 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 LAYOUTS = {
     "demo": "emofuse.datasets.meld:read_meld",  # the built-in corpus is written in MELD's layout
     "meld": "emofuse.datasets.meld:read_meld",
@@ -20,18 +22,51 @@ LAYOUTS = {
     "iemocap_six": "emofuse.datasets.iemocap:read_iemocap_six",
     "emorynlp": "emofuse.datasets.emorynlp:read_emorynlp",
 }
-# The terms of the corpora that are known by name, which bind what is learnt from them.
-LICENCES = {
-    "meld": "GPL-3.0: https://github.com/declare-lab/MELD",
-    "ravdess": "CC BY-NC-SA 4.0, not for commercial use: https://creativecommons.org/licenses/by-nc-sa/4.0/",
-    "crema_d": "Open Database License 1.0, contents under the Database Contents License 1.0: "
-    "https://opendatacommons.org/licenses/odbl/1-0/",
-    "emodb": "free to use, http://emodb.bilderbar.info; audEERING publishes it as CC0 1.0",
-    "savee": "for research, after registration: http://kahlan.eps.surrey.ac.uk/savee",
-    "tess": "CC BY-NC-ND 4.0, not for commercial use and not to be passed on changed: https://doi.org/10.5683/SP2/E8H2MF",
-    "iemocap": "for research, by request: https://sail.usc.edu/iemocap",
-    "iemocap_six": "for research, by request: https://sail.usc.edu/iemocap",
-    "emorynlp": "Apache-2.0: https://github.com/emorynlp/emotion-detection",
+
+
+@dataclass(frozen=True)
+class KnownCorpus:
+    """A corpus that is known by name.
+
+    Attributes:
+        title: what its authors call it.
+        licence: its terms, which bind what is learnt from it.
+        languages: that are spoken in it.
+        synthetic: whether nobody in it is real.
+    """
+
+    title: str
+    licence: str
+    languages: tuple[str, ...] = ("English",)
+    synthetic: bool = False
+
+
+IEMOCAP = KnownCorpus("IEMOCAP", "for research, by request: https://sail.usc.edu/iemocap")
+CORPORA = {
+    "demo": KnownCorpus("the built-in corpus", "Apache-2.0, as the code that makes it", synthetic=True),
+    "meld": KnownCorpus("MELD", "GPL-3.0: https://github.com/declare-lab/MELD"),
+    "ravdess": KnownCorpus(
+        "RAVDESS",
+        "CC BY-NC-SA 4.0, not for commercial use: https://creativecommons.org/licenses/by-nc-sa/4.0/",
+    ),
+    "crema_d": KnownCorpus(
+        "CREMA-D",
+        "Open Database License 1.0, contents under the Database Contents License 1.0: "
+        "https://opendatacommons.org/licenses/odbl/1-0/",
+    ),
+    "emodb": KnownCorpus(
+        "EMO-DB",
+        "free to use, http://emodb.bilderbar.info; audEERING publishes it as CC0 1.0",
+        ("German",),
+    ),
+    "savee": KnownCorpus("SAVEE", "for research, after registration: http://kahlan.eps.surrey.ac.uk/savee"),
+    "tess": KnownCorpus(
+        "TESS",
+        "CC BY-NC-ND 4.0, not for commercial use and not to be passed on changed: https://doi.org/10.5683/SP2/E8H2MF",
+    ),
+    "iemocap": IEMOCAP,
+    "iemocap_six": IEMOCAP,
+    "emorynlp": KnownCorpus("EmoryNLP", "Apache-2.0: https://github.com/emorynlp/emotion-detection"),
 }
 # Of these `ingest.set` names the test rows.
 WITH_SETS = ("ravdess", "crema_d", "emodb", "savee", "tess", "iemocap", "iemocap_six")

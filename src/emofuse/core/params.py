@@ -111,11 +111,20 @@ class TableParams(Section):
     split: str | None
 
 
+class AboutParams(Section):
+    """What a model that learns from the data says of it; null for what is known of the layout, or else of nothing."""
+
+    name: str | None
+    licence: str | None
+    languages: Annotated[list[str], Field(min_length=1)] | None
+
+
 class IngestParams(Section):
     """Where the data is, how it is laid out and what is made of its labels."""
 
     layout: str
     root: Path
+    about: AboutParams
     set: str | None
     apart: Apart
     shares: ShareParams

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 MANIFEST_FILE = Path("data/manifest.parquet")
+LEARNT_FILE = Path("data/learnt_from.json")
 TRANSCRIPTS_FILE = Path("data/transcripts.csv")
 FEATURES_DIR = Path("features")
 SCALERS_FILE = Path("scalers/scalers.safetensors")

@@ -15,6 +15,7 @@ import pandas as pd
 
 from emofuse.core.device import pick_device
 from emofuse.core.errors import DataError
+from emofuse.core.learnt import Elsewhere
 from emofuse.core.metrics import per_class
 from emofuse.core.params import ExtractParams, IngestParams, Params, TextParams
 from emofuse.core.records import FeatureTable
@@ -67,6 +68,12 @@ class CorpusScore:
     def to_json(self) -> dict[str, Any]:
         """All of it as JSON."""
         return asdict(self)
+
+    @property
+    def elsewhere(self) -> Elsewhere:
+        """The part that is told with the model."""
+        reached = {metric: each["value"] for metric, each in self.scores[self.model].items()}
+        return Elsewhere(data=self.data, data_hash=self.data_hash, rows=self.rows, scores=reached)
 
     def notes(self) -> list[str]:
         """What to know before believing the figures, a sentence each."""

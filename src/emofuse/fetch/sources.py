@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from emofuse.core.layouts import LICENCES
+from emofuse.core.layouts import CORPORA
 
 ARCHIVES = (".zip", ".tar.gz", ".tgz", ".tar")
 EMOBOX = "https://raw.githubusercontent.com/emo-box/EmoBox/fdc57b07574ee03ac9e6e952d51ce0df374e0303/data"
@@ -61,7 +61,7 @@ class Source:
     @property
     def licence(self) -> str:
         """Its terms in a line, and where they stand."""
-        return LICENCES[self.layout]
+        return CORPORA[self.layout].licence
 
 
 def _emobox(corpus: str, folds: int) -> tuple[Remote, ...]:

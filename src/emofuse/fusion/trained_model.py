@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from emofuse.core.learnt import LearntFrom
 from emofuse.core.numerics import Mode, current
 from emofuse.core.params import ExtractorParams, TrainParams
 from emofuse.fusion.base import Fusion
@@ -30,6 +31,7 @@ class Bundle:
         finetuned: folder of the finetuned text encoders; None where there are none.
         assets: folder of the weights that its extractors need, each under its hash; None where packages hold them.
         numerics: what decided the rounding of its features and weights.
+        learnt_from: the data that it was made from.
         version: sha256 of the description; empty until saved.
     """
 
@@ -46,6 +48,7 @@ class Bundle:
     finetuned: Path | None = None
     assets: Path | None = None
     numerics: Mode = field(default_factory=current)
+    learnt_from: LearntFrom = field(default_factory=LearntFrom)
     version: str = ""
 
     @property

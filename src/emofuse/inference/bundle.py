@@ -1,7 +1,8 @@
 """The bundle: a folder with all that a prediction needs, and nothing that runs when it is loaded.
 
-`bundle.json` names the model, its labels, features and params, and the hash of `weights.safetensors`, which holds the
-members' weights and the scalers. The hash of `bundle.json` is therefore the hash of the bundle: its version.
+`bundle.json` names the model, what it has learnt from, its labels, features and params, and the hash of
+`weights.safetensors`, which holds the members' weights and the scalers. The hash of `bundle.json` is therefore the hash
+of the bundle: its version.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from emofuse.core.errors import BundleError
+from emofuse.core.learnt import LearntFrom
 from emofuse.core.params import EXTRACTOR_PARAMS, TrainParams
 from emofuse.core.weights import travelling
 from emofuse.fusion.registry import make_model
@@ -149,6 +151,7 @@ def _describe(bundle: Bundle, weights_sha256: str, finetuned: Mapping[str, str])
         "extractors": {modality: params.model_dump(mode="json") for modality, params in bundle.extractors.items()},
         "train": bundle.train.model_dump(mode="json"),
         "seed": bundle.seed,
+        "learnt_from": bundle.learnt_from.model_dump(mode="json"),
         "numerics": bundle.numerics,
         "members": [member.kind for member in bundle.members],
         "weights": bundle.weights,
@@ -185,6 +188,7 @@ def _build(described: dict[str, Any], tensors: dict[str, np.ndarray[Any, Any]], 
         scalers=scalers,
         train=train,
         seed=described["seed"],
+        learnt_from=LearntFrom.model_validate(described["learnt_from"]),
         numerics=described["numerics"],
         members=members,
         weights=tuple(described["weights"]),

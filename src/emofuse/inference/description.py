@@ -10,10 +10,13 @@ from pathlib import Path
 from uuid import uuid4
 
 from emofuse.core.errors import BundleError
+from emofuse.core.learnt import LearntFrom, Reached
+from emofuse.core.tables import write_json
 from emofuse.core.weights import TRAVELLING
 
-FORMAT = 6
+FORMAT = 7
 DESCRIPTION, WEIGHTS, CARD = "bundle.json", "weights.safetensors", "model_card.md"
+SCORES = "scores.json"  # what the model reaches; as the card, no part of its version
 FINETUNED = "finetuned"  # folder of the finetuned text encoders
 ASSETS = "assets"  # folder of other weights that extractors need, each under its hash
 
@@ -34,6 +37,26 @@ def bundle_labels(folder: Path) -> tuple[str, ...]:
         BundleError: there is no bundle.
     """
     return tuple(json.loads(file_bytes(folder / DESCRIPTION))["labels"])
+
+
+def bundle_learnt_from(folder: Path) -> LearntFrom:
+    """What the bundle in a folder has learnt from, without loading it.
+
+    Raises:
+        BundleError: there is no bundle.
+    """
+    return LearntFrom.model_validate(json.loads(file_bytes(folder / DESCRIPTION))["learnt_from"])
+
+
+def read_reached(folder: Path) -> Reached:
+    """What is recorded of what the model in a folder reaches; nothing where no file of it is there."""
+    path = folder / SCORES
+    return Reached.model_validate_json(path.read_bytes()) if path.exists() else Reached()
+
+
+def write_reached(folder: Path, reached: Reached) -> None:
+    """Record it beside the bundle."""
+    write_json(folder / SCORES, reached.model_dump(mode="json"))
 
 
 def encoders_folder(folder: Path) -> Path:

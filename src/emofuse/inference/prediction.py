@@ -10,6 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 NOTHING = "nothing to answer from"  # no modality is present: what is left is the model's habit
 Probabilities = Annotated[dict[str, float], Field(description="of each class, 0 to 1, summing to 1")]
 
+TrainedOn = Annotated[str, Field(description="what the model has learnt from, in a line; /model tells more")]
+Synthetic = Annotated[bool, Field(description="whether nobody that it has learnt from is real")]
+
 
 class ModalityUse(BaseModel):
     """What a modality did for the answer."""
@@ -39,6 +42,8 @@ class Prediction(BaseModel):
     ]
     note: Annotated[str, Field(description=f"'{NOTHING}' where no modality is present, else empty")] = ""
     modalities: Mapping[str, ModalityUse]
+    trained_on: TrainedOn
+    synthetic: Synthetic
     version: Annotated[str, Field(description="sha256 of the model bundle")]
 
     def to_json(self) -> dict[str, Any]:

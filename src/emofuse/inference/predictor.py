@@ -115,6 +115,8 @@ class Predictor:
                     uncertain=nothing or bool(row.max() < self.bundle.train.abstain),
                     note=NOTHING if nothing else "",
                     modalities=uses,
+                    trained_on=self.bundle.learnt_from.sentence,
+                    synthetic=self.bundle.learnt_from.synthetic,
                     version=self.bundle.version,
                 )
             )

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from emofuse.core.learnt import Reached
 from emofuse.core.metrics import METRICS
 from emofuse.core.params import Params
 from emofuse.core.paths import MODELS_DIR, REPORTS_DIR
 from emofuse.core.tables import read_json
 from emofuse.datasets.data_findings import headline
 from emofuse.fusion.names import ENSEMBLE, MAJORITY, MODELS
-from emofuse.inference.description import CARD, bundle_labels, bundle_version
+from emofuse.inference.description import (
+    CARD,
+    bundle_labels,
+    bundle_learnt_from,
+    bundle_version,
+    copy_bundle,
+    write_reached,
+)
 from emofuse.tracking import Dataset, ModelRun
 
 
@@ -31,7 +40,22 @@ def model_runs(params: Params) -> Iterator[ModelRun]:
 def tracked_data() -> Dataset:
     """What the models were trained and measured on."""
     data = read_json(REPORTS_DIR / "data.json")
-    return Dataset(data["dataset"], headline(data), data["apart"]["headline"])
+    return Dataset(
+        data["dataset"], headline(data), data["apart"]["headline"], bundle_learnt_from(MODELS_DIR / ENSEMBLE)
+    )
+
+
+def package_champion(name: str) -> Path:
+    """Copy the champion's bundle to where it is served from, with its card and what it reaches at home.
+
+    Returns:
+        The folder.
+    """
+    target = MODELS_DIR / "champion"
+    copy_bundle(MODELS_DIR / name, target)
+    shutil.copy(REPORTS_DIR / CARD, target)
+    write_reached(target, Reached(home=read_json(REPORTS_DIR / "metrics.json")[name]))
+    return target
 
 
 def champion_labels(folder: Path, name: str) -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from emofuse.core.layouts import LICENCES
+from emofuse.core.learnt import LearntFrom
 from emofuse.core.params import Params
 from emofuse.core.paths import MODELS_DIR, REPORTS_DIR
 from emofuse.core.tables import atomic_write, read_json
@@ -18,13 +18,12 @@ from emofuse.datasets.data_findings import headline
 from emofuse.evaluation.measured import difference_of
 from emofuse.evaluation.met_before import met_before
 from emofuse.fusion.names import MODELS, TRAINED
-from emofuse.inference.description import bundle_version
+from emofuse.inference.description import bundle_learnt_from, bundle_version
 from emofuse.reporting.pages import render
 from emofuse.reporting.thumbnails import thumbnails
 
 LIBRARIES = ("emofuse", "torch", "transformers", "scikit-learn", "numpy", "scipy", "opencv-python-headless", "av")
 SLICES = 12  # shown of each model; the JSON holds all
-SYNTHETIC = "demo"  # the layout of the built-in corpus
 
 
 @dataclass(frozen=True)
@@ -35,6 +34,7 @@ class Material:
         findings: what `findings` gave.
         data: the data report's JSON.
         params: flat, of the sections that change a result.
+        learnt_from: what the models say of the data.
         versions: of each model's bundle.
         curves: of each model's training, `epoch` and the means over the folds.
         pictures: data URIs of clips, from `thumbnails`.
@@ -44,20 +44,11 @@ class Material:
     findings: Mapping[str, Any]
     data: Mapping[str, Any]
     params: Mapping[str, Any]
+    learnt_from: LearntFrom
     versions: Mapping[str, str]
     curves: Mapping[str, pd.DataFrame]
     pictures: Mapping[str, str]
     met_before: Sequence[str] = ()
-
-    @property
-    def synthetic(self) -> bool:
-        """Whether the data is the built-in corpus."""
-        return bool(self.data["dataset"]["layout"] == SYNTHETIC)
-
-    @property
-    def licence(self) -> str | None:
-        """The terms of the data, where it is a corpus that is known by name."""
-        return LICENCES.get(self.data["dataset"]["layout"])
 
     @property
     def headline(self) -> Mapping[str, float]:
@@ -98,6 +89,7 @@ def read_material(params: Params) -> Material:
         findings=findings,
         data=data,
         params={name: value for name, value in results.items() if name != "ingest.root"},
+        learnt_from=bundle_learnt_from(MODELS_DIR / findings["champion"]),
         versions={name: bundle_version(MODELS_DIR / name) for name in MODELS},
         curves={name: pd.read_csv(REPORTS_DIR / "training" / name / "curve.csv") for name in TRAINED},
         pictures=thumbnails(clips, params.ingest.root),

@@ -11,8 +11,7 @@ from emofuse.core.numerics import pin
 pin()  # before what follows loads numpy and torch
 
 from emofuse.core.params import load_params
-from emofuse.core.records import SPLITS
-from emofuse.inference.description import CARD
+from emofuse.inference.description import CARD, read_reached
 from emofuse.inference.predictor import Predictor
 from emofuse.service.app import create_app
 from emofuse.service.endpoints import Served
@@ -34,12 +33,12 @@ class Emofuse:
     model = bentoml.models.BentoModel(champion_tag(Path("models/champion")))
 
     def __init__(self) -> None:
-        folder, labels = Path(self.model.path), self.model.info.labels
+        folder = Path(self.model.path)
         card = folder / CARD
         _loaded[:] = [
             Served(
                 predictor=Predictor.load(folder),
-                metrics={name: float(value) for name, value in labels.items() if name.startswith(SPLITS)},
+                reached=read_reached(folder),
                 card=card.read_text(encoding="utf-8") if card.exists() else None,
             )
         ]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 from fastapi import FastAPI, Request, WebSocket, WebSocketDisconnect
 from fastapi.responses import StreamingResponse
 
+from emofuse.core.learnt import Reached
 from emofuse.core.params import ServeParams
 from emofuse.inference.predictor import Predictor
 from emofuse.service.access import Access
@@ -28,10 +29,10 @@ from emofuse.service.timeline import Timelines, answer_lines, read_timeline, str
 
 @dataclass(frozen=True)
 class Served:
-    """What is served: the predictor, its scores by split, and its card as Markdown."""
+    """What is served: the predictor, what it reaches, and its card as Markdown."""
 
     predictor: Predictor
-    metrics: Mapping[str, float] = field(default_factory=dict)
+    reached: Reached = field(default_factory=Reached)
     card: str | None = None
 
 
@@ -121,15 +122,19 @@ class Endpoints:
             await socket.close()
 
     async def model(self) -> ModelResponse:
-        """Describe the model: its labels, modalities, scores, limits and card."""
-        bundle = self._served.predictor.bundle
+        """Describe the model: what it has learnt from, its labels, modalities, scores, limits and card."""
+        bundle, reached = self._served.predictor.bundle, self._served.reached
         return ModelResponse(
             name=bundle.name,
             version=bundle.version,
             labels=list(bundle.labels),
             modalities=list(bundle.features),
             features={modality: len(names) for modality, names in bundle.features.items()},
-            metrics=dict(self._served.metrics),
+            trained_on=bundle.learnt_from.sentence,
+            synthetic=bundle.learnt_from.synthetic,
+            learnt_from=bundle.learnt_from,
+            metrics={f"{split}_{name}": value for split, part in reached.home.items() for name, value in part.items()},
+            elsewhere=list(reached.elsewhere),
             limits=self._limits.model_dump(exclude={"recogniser", "language"}),
             recogniser=self._answers.listening.recogniser,
             card=self._served.card,

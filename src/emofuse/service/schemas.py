@@ -7,10 +7,11 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic.config import JsonDict
 
+from emofuse.core.learnt import Elsewhere, LearntFrom
 from emofuse.core.records import CONTEXT_LINES
 from emofuse.core.rows import GivenLine, GivenSeconds, GivenSpeaker, Length, Rank
 from emofuse.inference.heard import Heard
-from emofuse.inference.prediction import ModalityUse, Prediction
+from emofuse.inference.prediction import ModalityUse, Prediction, Synthetic, TrainedOn
 from emofuse.service.encoded import decoded
 
 MOST_LINES = 1000  # of a context
@@ -223,7 +224,13 @@ class ModelResponse(BaseModel):
     labels: Annotated[list[str], Field(description="the classes, in the order of its probability vectors")]
     modalities: list[str]
     features: Annotated[dict[str, int], Field(description="number of features of each modality")]
-    metrics: Annotated[dict[str, float], Field(description="scores by split, 0 to 1; empty where unknown")]
+    trained_on: TrainedOn
+    synthetic: Synthetic
+    learnt_from: LearntFrom
+    metrics: Annotated[
+        dict[str, float], Field(description="scores by split of its own data, 0 to 1; empty where unknown")
+    ]
+    elsewhere: Annotated[list[Elsewhere], Field(description="what it reaches on other data, by `emofuse score`")]
     limits: Annotated[
         dict[str, float | None],
         Field(description="what is refused beyond: bytes, seconds, pixels of a frame, characters of a text, ..."),

@@ -9,12 +9,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import bentoml
 
 from emofuse.core.errors import BundleError
-from emofuse.inference.description import WEIGHTS, bundle_version
+from emofuse.core.learnt import Elsewhere
+from emofuse.inference.description import WEIGHTS, bundle_version, read_reached, write_reached
 
 MODEL_NAME = "emofuse"
 CONTEXT = ("params.yaml", "bentofile.yaml", "README.md", "requirements-serve.lock")  # what a Bento is built from
@@ -22,7 +24,11 @@ CONTEXT = ("params.yaml", "bentofile.yaml", "README.md", "requirements-serve.loc
 
 def model_tag(folder: Path) -> str:
     """The store's tag of the bundle in a folder: its name and the first 16 digits of its hash."""
-    return f"{MODEL_NAME}:{bundle_version(folder)[:16]}"
+    return _tag(bundle_version(folder))
+
+
+def _tag(version: str) -> str:
+    return f"{MODEL_NAME}:{version[:16]}"
 
 
 def champion_tag(folder: Path) -> str:
@@ -50,6 +56,13 @@ def store_bundle(folder: Path, labels: Mapping[str, str] | None = None) -> str:
     with bentoml.models.create(tag, labels=dict(labels or {})) as model:
         shutil.copytree(folder, model.path, dirs_exist_ok=True)
     return tag
+
+
+def add_score(version: str, score: Elsewhere) -> None:
+    """Let the service tell what a model reaches elsewhere, where the store has the bundle of that version."""
+    with suppress(bentoml.exceptions.NotFound):
+        folder = Path(bentoml.models.get(_tag(version)).path)
+        write_reached(folder, read_reached(folder).add(score))
 
 
 def known_bento(folder: Path) -> str | None:

@@ -19,6 +19,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from emofuse.core.learnt import LearntFrom
 from emofuse.core.params import Params
 from emofuse.core.paths import FINETUNED_DIR
 from emofuse.core.records import KEY, Extracted, FeatureTable
@@ -41,11 +42,12 @@ def train_bundle(
     scalers: Mapping[str, Scaler],
     params: Params,
     finetuned: Path = FINETUNED_DIR,
+    learnt_from: LearntFrom | None = None,
 ) -> TrainedBundle:
     """Train one model in this process; arguments and errors as of `train_bundles`."""
     data = training_set(name, manifest, tables, scalers, params.train)
     members = map(train_member, data.jobs(params.train, params.seed))
-    return _bundled(data, collected(members, len(data.keys), params.train.seeds), params, finetuned)
+    return _bundled(data, collected(members, len(data.keys), params.train.seeds), params, finetuned, learnt_from)
 
 
 def train_bundles(
@@ -55,6 +57,7 @@ def train_bundles(
     scalers: Mapping[str, Scaler],
     params: Params,
     finetuned: Path = FINETUNED_DIR,
+    learnt_from: LearntFrom | None = None,
 ) -> Iterator[TrainedBundle]:
     """Train several models, the members of all side by side on all cores, and give each as it is done.
 
@@ -65,6 +68,7 @@ def train_bundles(
         scalers: of each modality.
         params: how features were extracted and how to train.
         finetuned: where the finetuned encoders lie, if `text.finetune` asks for any.
+        learnt_from: what the bundles will say of the data, as `ingest` wrote it; nothing is said unless given.
 
     Raises:
         DataError: there are fewer groups than folds.
@@ -74,7 +78,7 @@ def train_bundles(
     members = train_all(chain.from_iterable(jobs))
     for data, own in zip(sets, jobs, strict=True):
         trained = collected(islice(members, len(own)), len(data.keys), params.train.seeds)
-        yield _bundled(data, trained, params, finetuned)
+        yield _bundled(data, trained, params, finetuned, learnt_from)
 
 
 def make_ensemble(trained: Sequence[TrainedBundle], words: FeatureTable | None = None) -> TrainedBundle:
@@ -113,11 +117,14 @@ def make_ensemble(trained: Sequence[TrainedBundle], words: FeatureTable | None =
     return TrainedBundle(bundle, replace(held_out, probabilities=mixed), [fold], shares=weights)
 
 
-def _bundled(data: TrainingSet, trained: Trained, params: Params, finetuned: Path) -> TrainedBundle:
+def _bundled(
+    data: TrainingSet, trained: Trained, params: Params, finetuned: Path, learnt_from: LearntFrom | None
+) -> TrainedBundle:
     held_out = HeldOut(data.keys[[*KEY, "label"]].reset_index(drop=True), data.labels, trained.held_out)
     temperature = fit_temperature(trained.held_out, held_out.targets)
     encoders = finetuned if params.text.finetune.epochs else None
     bundle = data.bundle(trained.members, params, temperature, encoders)
+    bundle = replace(bundle, learnt_from=learnt_from or LearntFrom())
     return TrainedBundle(bundle, held_out, trained.folds, trained.history)
 
 

@@ -384,6 +384,12 @@ async function about() {
   model = await answer.json();
   $("hear").hidden = !model.recogniser;
   $("about").textContent = `${model.name} fusion of ${model.modalities.join(", ")}; version ${model.version.slice(0, 8)}`;
+  $("learnt").hidden = false;
+  $("learnt").textContent = `Trained on ${model.trained_on}`;
+  $("synthetic").hidden = !model.synthetic;
+  $("origin").textContent = model.synthetic
+    ? "The model has learnt how drawn faces look and a synthetic voice speaks."
+    : "The model has learnt how labelled people in labelled clips speak and look.";
 }
 
 $("form").addEventListener("submit", send);
