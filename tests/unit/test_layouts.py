@@ -60,6 +60,21 @@ def test_meld_csv_files_alone_are_enough(params: Params, meld_copy: Path) -> Non
     assert sum("found no folder of clips" in note for note in notes) == 3
 
 
+def test_a_split_of_meld_without_its_csv_is_cut_from_train_and_named(params: Params, meld_copy: Path) -> None:
+    (meld_copy / "test_sent_emo.csv").unlink()
+    manifest, notes = build_manifest(ingest(params, meld_copy, "meld"), SEED)
+    assert set(manifest["split"]) == {"train", "dev", "test"}
+    assert any("found no test_sent_emo.csv, so that these are not MELD's own three splits" in note for note in notes)
+    assert any("no test split in the data: cut from the training rows" in note for note in notes)
+
+
+def test_meld_without_any_csv_is_refused(params: Params, meld_copy: Path) -> None:
+    for path in meld_copy.glob("*.csv"):
+        path.unlink()
+    with pytest.raises(DataError, match=r"found no train_sent_emo\.csv, no dev_sent_emo\.csv, no test_sent_emo\.csv"):
+        build_manifest(ingest(params, meld_copy, "meld"), SEED)
+
+
 @pytest.fixture
 def hackathon(corpus: Path, tmp_path: Path) -> Path:
     """Built-in clips as the hackathon laid them out: ISO-8859-1, unlabelled test rows."""

@@ -37,19 +37,20 @@ def read_meld(params: IngestParams) -> RawRows:
     """Read MELD.Raw as published, or its CSV files alone.
 
     The CSV files and the clip folders may stand in `ingest.root` or up to two folders below it, as the archives unpack.
+    A split without a CSV is a note, and is cut from train where there is one.
 
     Raises:
-        DataError: the root or a CSV is missing, or a CSV can't be read or lacks a column.
+        DataError: the root or every CSV is missing, or a CSV can't be read or lacks a column.
     """
     root = existing(params.root, f"the folder that holds {SPLITS['train'][0]}")
     tables = {split: find_below(root, name) for split, (name, _) in SPLITS.items()}
     absent = [SPLITS[split][0] for split, path in tables.items() if path is None]
-    if absent:
+    if len(absent) == len(SPLITS):
         raise DataError(
             f"{root}: found no {', no '.join(absent)}; expected a CSV for each split in MELD's layout "
             "(see ingest.layout and ingest.root in params.yaml)"
         )
-    notes: list[str] = []
+    notes = [f"{root.name}: found no {name}, so that these are not MELD's own three splits" for name in absent]
     frames = [
         read_meld_table(root, Part(split, path, find_below(root, SPLITS[split][1]), params.id), notes)
         for split, path in tables.items()
