@@ -28,9 +28,14 @@ repository:
 	@found=$$(git rev-parse --git-dir 2>&1) || { echo "$$found" >&2; \
 		echo "expected a git repository, which DVC needs; run \`git init\` here, then try again" >&2; exit 1; }
 
-repro: repository $(READY) ## set up, then run the whole pipeline; what is cached does not run again
+repro: repository $(READY) ## set up, then run the whole pipeline, but for what is cached; PRESET=cpu takes presets/cpu.yaml
 	@python -m emofuse.core.params
+ifdef PRESET
+	preset=$$(emofuse preset $(PRESET)) && dvc exp run $$preset
+	@echo "params.yaml now holds the preset $(PRESET); \`git checkout params.yaml\` and \`dvc repro\` bring back what was before."
+else
 	dvc repro
+endif
 	@echo
 	@echo "Done. Open reports/report.html (which model is best, and why) and reports/data.html (what the data is like)."
 	@echo "Then: make ui (compare the models), make serve (ask the best one), and README.md on your own data."

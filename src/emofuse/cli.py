@@ -13,6 +13,7 @@ import typer
 from emofuse.core.errors import DataError, MediaError, guard
 from emofuse.core.params import load_params
 from emofuse.core.paths import MODELS_DIR
+from emofuse.core.presets import preset_arguments
 from emofuse.core.progress import progress
 from emofuse.evaluation.probe.command import probe_command
 from emofuse.extraction.cache import FeatureCache
@@ -143,6 +144,13 @@ def timeline_command(
             typer.echo(f"{video}: no speech in the sound", err=True)
         if out is not None:
             write_timeline(out, given)
+
+
+@app.command("preset")
+def preset_command(name: Annotated[str, typer.Argument(help="of a file in presets/", show_default=False)]) -> None:
+    """Print a preset as the arguments of `dvc exp run`: `dvc exp run $(emofuse preset original)`."""
+    with guard():
+        typer.echo(" ".join(preset_arguments(name)))
 
 
 @app.command()

@@ -17,6 +17,7 @@ import httpx
 import yaml
 
 from emofuse.core.numerics import MODE
+from emofuse.core.presets import combined
 from tests.pipeline.imports import ROOT
 
 BIN = Path(sys.executable).parent
@@ -25,12 +26,6 @@ SMALL = {
     "text": {"layers": [-1]},
     "train": {"folds": 2, "epochs": 4, "steps": 8},
 }
-
-
-def merged(content: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """A section of params with some of its keys, at any depth, changed."""
-    deeper = {key: merged(content[key], value) for key, value in changes.items() if isinstance(content[key], dict)}
-    return content | changes | deeper
 
 
 class Checkout:
@@ -67,7 +62,7 @@ class Checkout:
         path = self.folder / "params.yaml"
         content = yaml.safe_load(path.read_text())
         for section, changes in sections.items():
-            content[section] = merged(content[section], changes)
+            content[section] = combined(content[section], changes)
         path.write_text(yaml.safe_dump(content))
 
     def read(self, name: str) -> bytes:

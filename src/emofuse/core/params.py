@@ -496,6 +496,15 @@ def load_params(path: Path = PARAMS_FILE) -> Params:
     Raises:
         ParamsError: the file is missing, is no YAML mapping, or holds mistakes; all mistakes are named at once.
     """
+    return check_params(read_sections(path), str(path))
+
+
+def read_sections(path: Path) -> dict[str, Any]:
+    """Read a file of params, as it stands.
+
+    Raises:
+        ParamsError: the file is missing or is no YAML mapping.
+    """
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -504,12 +513,21 @@ def load_params(path: Path = PARAMS_FILE) -> Params:
         raise ParamsError(f"{path}: not readable as YAML: {error}") from None
     if not isinstance(raw, dict):
         raise ParamsError(f"{path}: found {type(raw).__name__}, expected a mapping of sections")
+    return raw
+
+
+def check_params(sections: dict[str, Any], name: str) -> Params:
+    """Validate params that stand under a name.
+
+    Raises:
+        ParamsError: they hold mistakes; all are named at once.
+    """
     try:
-        return Params.model_validate(raw)
+        return Params.model_validate(sections)
     except ValidationError as error:
         problems = _problems(error.errors(), raw)
         count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
-        raise ParamsError(f"{path}: {count}; nothing was run\n{listed(problems)}") from None
+        raise ParamsError(f"{name}: {count}; nothing was run\n{listed(problems)}") from None
 
 
 def flat(params: dict[str, Any], prefix: str = "") -> dict[str, Any]:
