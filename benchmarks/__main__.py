@@ -15,8 +15,8 @@ from benchmarks.timing import Figure, copies
 from demo_corpus.build import build_corpus
 from emofuse.core.device import available_cores
 from emofuse.core.errors import MediaError, guard
+from emofuse.core.files import read_json, write_json
 from emofuse.core.params import Params, load_params
-from emofuse.core.tables import read_json, write_json
 from emofuse.core.text import clean_text
 from emofuse.media.clip import FileClip
 

@@ -18,8 +18,7 @@ from emofuse.core.errors import DataError
 from emofuse.core.params import PARAMS_FILE, Params
 from emofuse.core.paths import FEATURES_DIR, MANIFEST_FILE, MODELS_DIR
 from emofuse.core.records import MODALITIES, Extracted, FeatureTable
-from emofuse.core.rows import MANIFEST
-from emofuse.core.tables import write_features, write_manifest
+from emofuse.core.tables import MANIFEST, write_features, write_manifest
 from emofuse.evaluation.subject import together
 from emofuse.evaluation.uncertainty import Bootstrap
 from emofuse.features.registry import make_extractor

@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 from sklearn.model_selection import GroupShuffleSplit
 
 from emofuse.core.errors import guard
+from emofuse.core.files import read_json, write_json
 from emofuse.core.metrics import summary
 from emofuse.core.params import Params, TextParams, load_params
 from emofuse.core.paths import FEATURES_DIR, MANIFEST_FILE
 from emofuse.core.records import MODALITIES, FeatureTable
-from emofuse.core.tables import label_order, read_features, read_json, read_manifest, training_rows, write_json
+from emofuse.core.tables import label_order, read_features, read_manifest, training_rows
 from emofuse.evaluation.measured import WEIGHTED_F1
 from emofuse.evaluation.uncertainty import Bootstrap
 from emofuse.features.text.finetuned import column_names

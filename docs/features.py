@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from emofuse.core.errors import guard
+from emofuse.core.files import read_json
 from emofuse.core.params import ExtractorParams, Params, load_params
 from emofuse.core.records import MODALITIES
-from emofuse.core.tables import read_json
 from emofuse.evaluation.probe.table import markdown
 from emofuse.features.contract import FeatureGroup
 from emofuse.features.registry import all_groups, feature_groups

@@ -11,8 +11,8 @@ from typing import Any
 from fastapi.testclient import TestClient
 
 from emofuse.core.errors import guard
+from emofuse.core.files import read_json
 from emofuse.core.params import load_params
-from emofuse.core.tables import read_json
 from emofuse.evaluation.measured import difference_of
 from emofuse.inference.predictor import Predictor
 from emofuse.reporting.pages import render, score, signed, spread

@@ -1,9 +1,10 @@
 """Stage data_report: all that is odd about the data, as reports/data.json and reports/data.html."""
 
 from emofuse.core.errors import guard
+from emofuse.core.files import read_json, write_json
 from emofuse.core.params import load_params
 from emofuse.core.paths import MANIFEST_FILE, REPORTS_DIR
-from emofuse.core.tables import read_all_features, read_json, read_manifest, write_json
+from emofuse.core.tables import read_all_features, read_manifest
 from emofuse.datasets.data_findings import data_findings
 from emofuse.reporting.contact_sheet import contact_sheet
 from emofuse.reporting.data_report import write_page

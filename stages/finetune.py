@@ -3,9 +3,10 @@
 import shutil
 
 from emofuse.core.errors import guard
+from emofuse.core.files import write_json
 from emofuse.core.params import load_params
 from emofuse.core.paths import FINETUNED_DIR, TRANSCRIPTS_FILE
-from emofuse.core.tables import label_order, read_manifest, write_features, write_json
+from emofuse.core.tables import label_order, read_manifest, write_features
 from emofuse.datasets.transcripts import add_transcripts
 
 

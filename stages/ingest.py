@@ -1,9 +1,10 @@
 """Stage ingest: the data's tables to the manifest."""
 
 from emofuse.core.errors import guard
+from emofuse.core.files import write_json
 from emofuse.core.params import load_params
 from emofuse.core.paths import LEARNT_FILE, MANIFEST_FILE
-from emofuse.core.tables import write_json, write_manifest
+from emofuse.core.tables import write_manifest
 from emofuse.datasets.about import describe_data
 from emofuse.datasets.manifest import build_manifest, refuse_unfoldable
 
@@ -17,8 +18,7 @@ def main() -> None:
     write_json(MANIFEST_FILE.with_name("notes.json"), notes)
     write_json(LEARNT_FILE, describe_data(manifest, params.ingest).model_dump(mode="json"))
     print(f"{len(manifest)} utterances: " + ", ".join(f"{n} {s}" for s, n in manifest["split"].value_counts().items()))
-    faulty = int((manifest["issues"].str.len() > 0).sum())
-    print(*notes, f"{faulty} rows with issues; reports/data.html lists them", sep="\n")
+    print(*notes, f"{(manifest['issues'].str.len() > 0).sum()} rows with issues; see reports/data.html", sep="\n")
 
 
 if __name__ == "__main__":

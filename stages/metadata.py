@@ -19,8 +19,7 @@ def make(params: MetadataParams) -> Extractor:
 
 def main() -> None:
     """Extract the metadata features of every utterance."""
-    params = load_params()
-    manifest = read_manifest()
+    params, manifest = load_params(), read_manifest()
     task = Task("metadata", params.metadata, partial(make, params.metadata), None)
     rows = utterances(manifest, params.extract.clips or params.ingest.root)
     extract(task, rows, manifest, FEATURES_DIR / "metadata.parquet", params.extract)

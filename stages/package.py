@@ -1,9 +1,9 @@
 """Stage package: the champion to models/champion/ and the BentoML store, every model to MLflow."""
 
 from emofuse.core.errors import guard
+from emofuse.core.files import read_json, write_json
 from emofuse.core.params import load_params
 from emofuse.core.paths import REPORTS_DIR
-from emofuse.core.tables import read_json, write_json
 from emofuse.reporting.model_runs import champion_labels, model_runs, package_champion, tracked_data
 from emofuse.service.store import store_bundle
 from emofuse.tracking import runs_page, track

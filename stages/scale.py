@@ -9,8 +9,7 @@ from emofuse.fusion.scaling import fit_scalers, save_scalers
 
 def main() -> None:
     """Fit a scaler a modality and write them all to one file."""
-    params = load_params()
-    manifest = read_manifest()
+    params, manifest = load_params(), read_manifest()
     save_scalers(SCALERS_FILE, fit_scalers(manifest, read_all_features(manifest), params.scale))
 
 

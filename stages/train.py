@@ -1,10 +1,11 @@
 """Stage train: every model that learns, to models/<name>/, and its learning curves."""
 
 from emofuse.core.errors import guard
+from emofuse.core.files import read_json
 from emofuse.core.learnt import LearntFrom
 from emofuse.core.params import load_params
 from emofuse.core.paths import LEARNT_FILE, MODELS_DIR, SCALERS_FILE
-from emofuse.core.tables import read_all_features, read_json, read_manifest
+from emofuse.core.tables import read_all_features, read_manifest
 from emofuse.fusion.names import TRAINED
 from emofuse.fusion.scaling import load_scalers
 from emofuse.inference.bundle import save_bundle

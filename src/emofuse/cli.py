@@ -60,11 +60,12 @@ def predict(
     with guard():
         from emofuse.core.records import Utterance
         from emofuse.inference.offline import answered, as_line
-        from emofuse.inference.table_answers import answer_table, read_questions, write_answers
 
         if (csv is None) != (out is None):
             raise DataError("found one of --csv and --out; expected both or neither")
         if csv is not None and out is not None:
+            from emofuse.inference.table_answers import answer_table, read_questions, write_answers  # with pandas
+
             table = read_questions(csv)
             steps = answer_table(_loaded(model), table, csv.parent)
             answers = list(progress(steps, "predict", len(table.rows), "utterance"))

@@ -49,7 +49,8 @@ from sqlalchemy.exc import SQLAlchemyError  # what MLflow lets through of a stor
 from emofuse.core.errors import TrackingError
 from emofuse.core.learnt import LearntFrom
 from emofuse.core.metrics import METRICS
-from emofuse.core.rows import MANIFEST, MODEL_COLUMNS
+from emofuse.core.rows import MODEL_COLUMNS
+from emofuse.core.tables import MANIFEST
 from emofuse.inference.description import DESCRIPTION, copy_bundle
 from emofuse.training.trial import Trial
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -26,13 +27,20 @@ def server(bundle: Path, tmp_path: Path) -> Iterator[tuple[psutil.Process, httpx
     """The service under BentoML, over a small bundle."""
     shutil.copy(ROOT / "params.yaml", tmp_path)
     shutil.copytree(bundle, tmp_path / "models" / "champion")
+    with started(tmp_path) as server:
+        yield server
+
+
+@contextmanager
+def started(folder: Path, **variables: str) -> Iterator[tuple[psutil.Process, httpx.Client]]:
+    """The service of a folder with params and a champion, in an environment with other variables."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    env = os.environ | {"BENTOML_HOME": str(tmp_path / "bentoml"), "BENTOML_DO_NOT_TRACK": "True"}
+    env = os.environ | {"BENTOML_HOME": str(folder / "bentoml"), "BENTOML_DO_NOT_TRACK": "True"} | variables
     command = [sys.executable, "-m", "bentoml", "serve", "emofuse.service.bento:Emofuse", "--host", "127.0.0.1"]
-    with (tmp_path / "serve.log").open("w") as log:
-        process = subprocess.Popen([*command, "--port", str(port)], cwd=tmp_path, env=env, stdout=log, stderr=log)
+    with (folder / "serve.log").open("w") as log:
+        process = subprocess.Popen([*command, "--port", str(port)], cwd=folder, env=env, stdout=log, stderr=log)
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
             wait_for(client, 200)

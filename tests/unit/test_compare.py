@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from emofuse.cli import app
 from emofuse.core.errors import DataError
-from emofuse.core.tables import write_json
+from emofuse.core.files import write_json
 from emofuse.evaluation.comparison import compare
 from emofuse.evaluation.sources import ModelAnswers, read_source
 from emofuse.reporting.comparison_page import comparison_lines, write_comparison

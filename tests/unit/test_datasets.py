@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from emofuse.core.errors import DataError
 from emofuse.core.params import Params
 from emofuse.core.records import KEY
-from emofuse.core.rows import MANIFEST
+from emofuse.core.tables import MANIFEST
 from emofuse.core.text import clean_text
 from emofuse.datasets.manifest import build_manifest
 from tests.conftest import SEED, ingest

@@ -5,10 +5,10 @@ from types import ModuleType
 
 import pytest
 
-from benchmarks import models
+from benchmarks import models, size
 from benchmarks.page import PAGE, RESULTS, page
+from emofuse.core.files import read_json
 from emofuse.core.params import Params
-from emofuse.core.tables import read_json
 from tests.pipeline.imports import ROOT
 
 
@@ -61,6 +61,11 @@ def test_the_page_of_benchmarks_is_that_of_their_results() -> None:
 def test_the_page_of_models_is_that_of_their_results() -> None:
     found = models.page(read_json(ROOT / models.RESULTS))
     assert (ROOT / models.PAGE).read_text() == found, "stale: run `python -m benchmarks.models`"
+
+
+def test_the_table_of_sizes_is_that_of_its_results() -> None:
+    text = (ROOT / size.PAGE).read_text()
+    assert size.table(read_json(ROOT / size.RESULTS)) in text, "stale: run `python -m benchmarks.size`"
 
 
 def pair(first: str, second: str, low: float, high: float) -> dict[str, object]:

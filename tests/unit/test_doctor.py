@@ -12,9 +12,9 @@ from demo_corpus.build import clip_path, make_clip
 from demo_corpus.plan import plan_corpus
 from emofuse.cli import app
 from emofuse.core.errors import DataError
+from emofuse.core.files import read_json, write_json
 from emofuse.core.numerics import PINS
 from emofuse.core.params import Params
-from emofuse.core.tables import read_json, write_json
 from emofuse.doctor import checks
 from emofuse.features.audio import spectrum
 from emofuse.fusion import base

@@ -16,10 +16,11 @@ import yaml
 
 import stages.finetune
 from emofuse.core.errors import BundleError, DataError
+from emofuse.core.files import write_json
 from emofuse.core.params import FinetuneParams, IngestParams, Params, Section, TextParams, TrainParams
 from emofuse.core.reasons import Cause, Reason
 from emofuse.core.records import Extracted, FeatureTable, Line, Utterance
-from emofuse.core.tables import MANIFEST, read_features, read_manifest, write_json, write_manifest
+from emofuse.core.tables import MANIFEST, read_features, read_manifest, write_manifest
 from emofuse.features.registry import make_extractor
 from emofuse.features.text.encoder import load_encoder
 from emofuse.features.text.finetuned import FinetunedEncoder, FinetunedNetwork, answers, tokenized

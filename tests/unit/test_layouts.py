@@ -13,7 +13,7 @@ from emofuse.core.errors import DataError
 from emofuse.core.layouts import LAYOUTS
 from emofuse.core.params import Params
 from emofuse.core.records import KEY
-from emofuse.core.rows import MANIFEST
+from emofuse.core.tables import MANIFEST
 from emofuse.datasets.manifest import build_manifest, refuse_unfoldable
 from emofuse.datasets.raw_rows import RawRows
 from tests.conftest import SEED, ingest

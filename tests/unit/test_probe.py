@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 
 from emofuse.cli import app
 from emofuse.core.errors import DataError
+from emofuse.core.files import read_json
 from emofuse.core.params import Params, TextParams
 from emofuse.core.records import Utterance
-from emofuse.core.tables import read_json
 from emofuse.evaluation.probe.run import Labelled, Probe, probe
 from emofuse.evaluation.probe.table import described, markdown
 from tests.pipeline.imports import ROOT

@@ -12,8 +12,8 @@ import pytest
 
 from emofuse.core.errors import DataError
 from emofuse.core.records import KEY, SPLITS, Line, Utterance
-from emofuse.core.rows import AS_READ, MANIFEST, MODEL_COLUMNS, ManifestRow
-from emofuse.core.tables import utterances
+from emofuse.core.rows import AS_READ, MODEL_COLUMNS, ManifestRow
+from emofuse.core.tables import MANIFEST, utterances
 from emofuse.datasets.contract import validate
 
 ROW: dict[str, Any] = {

@@ -10,9 +10,10 @@ import pytest
 from pydantic import TypeAdapter
 
 from emofuse.core.errors import DataError
+from emofuse.core.files import atomic_write, read_json
 from emofuse.core.reasons import Cause, Reason
 from emofuse.core.records import CONTEXT_LINES, Extracted, FeatureTable, Line, Utterance
-from emofuse.core.tables import atomic_write, read_features, read_json, utterances, write_csv, write_features
+from emofuse.core.tables import read_features, utterances, write_csv, write_features
 
 KEYS = pd.DataFrame({"split": ["train", "dev"], "dialogue": ["0", "0"], "utterance": [0, 3]})
 NAMES = ["a", "b"]

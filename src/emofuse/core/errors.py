@@ -64,11 +64,21 @@ def listed(problems: Sequence[str]) -> str:
 
 @contextmanager
 def guard() -> Iterator[None]:
-    """Print an EmofuseError as a message on stderr and exit with 2; an interrupt exits with 130."""
+    """Print an EmofuseError, or that a package is missing, as a message on stderr and exit with 2.
+
+    An interrupt exits with 130.
+    """
     try:
         yield
     except EmofuseError as error:
         print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in ("", "emofuse"):
+            raise
+        remedy = "this needs what the pipeline needs: pip install 'emofuse[pipeline]'"
+        print(f"error: found no package {package}; {remedy}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("interrupted: nothing half-written was left; run the same command to go on", file=sys.stderr)

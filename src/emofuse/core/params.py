@@ -525,7 +525,7 @@ def check_params(sections: dict[str, Any], name: str) -> Params:
     try:
         return Params.model_validate(sections)
     except ValidationError as error:
-        problems = _problems(error.errors(), raw)
+        problems = _problems(error.errors(), sections)
         count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
         raise ParamsError(f"{name}: {count}; nothing was run\n{listed(problems)}") from None
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from emofuse.core.records import Line
@@ -95,13 +94,6 @@ class ManifestRow(BaseModel):
         return self
 
 
-_ARROW: dict[object, pa.DataType] = {
-    **dict.fromkeys((Split, str, str | None), pa.string()),
-    **dict.fromkeys((int, int | None), pa.int64()),
-    float | None: pa.float64(),
-    list[str]: pa.list_(pa.string()),
-}
-MANIFEST = pa.schema([(name, _ARROW[field.annotation]) for name, field in ManifestRow.model_fields.items()])
 # What a layout gives, and what each column holds that it doesn't know.
 AS_READ = {
     name: mark.default

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 import pandas as pd
@@ -18,48 +15,21 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from emofuse.core.errors import DataError
+from emofuse.core.files import atomic_write
 from emofuse.core.paths import FEATURES_DIR, MANIFEST_FILE
 from emofuse.core.reasons import NO_CLIP_GIVEN, Cause
 from emofuse.core.records import CONTEXT_LINES, KEY, MODALITIES, NO_CLIP, Extracted, FeatureTable, Line, Utterance
-from emofuse.core.rows import MANIFEST
+from emofuse.core.rows import ManifestRow, Split
 
+_ARROW: dict[object, pa.DataType] = {
+    **dict.fromkeys((Split, str, str | None), pa.string()),
+    **dict.fromkeys((int, int | None), pa.int64()),
+    float | None: pa.float64(),
+    list[str]: pa.list_(pa.string()),
+}
+MANIFEST = pa.schema([(name, _ARROW[field.annotation]) for name, field in ManifestRow.model_fields.items()])
 ROW_GROUP = 2048  # rows that are held at a time while features are written
 KEY_FIELDS = [(name, MANIFEST.field(name).type) for name in KEY]
-
-
-@contextmanager
-def atomic_write(path: Path) -> Iterator[Path]:
-    """Give a temporary name beside `path` and rename it to `path` when the block succeeds.
-
-    A kill at any instant leaves the old file or the new one, never half of one.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{uuid4().hex[:8]}.tmp")
-    try:
-        yield aside
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write JSON with sorted keys, so that equal content gives equal bytes."""
-    with atomic_write(path) as aside:
-        aside.write_text(json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def read_json(path: Path) -> Any:
-    """Read a JSON file that a stage wrote.
-
-    Raises:
-        DataError: the file is missing or is not JSON.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file; run `dvc repro`, which makes it") from None
-    except ValueError as error:
-        raise DataError(f"{path}: expected JSON; {error}. Delete it and run `dvc repro`") from None
 
 
 def write_csv(path: Path, frame: pd.DataFrame) -> None:

@@ -12,7 +12,8 @@ from pydantic_core import ErrorDetails
 
 from emofuse.core.errors import DataError, listed
 from emofuse.core.records import KEY
-from emofuse.core.rows import MANIFEST, ManifestRow
+from emofuse.core.rows import ManifestRow
+from emofuse.core.tables import MANIFEST
 
 _ROWS = TypeAdapter(list[ManifestRow])
 

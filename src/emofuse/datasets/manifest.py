@@ -13,7 +13,7 @@ from emofuse.core.errors import DataError
 from emofuse.core.layouts import LAYOUTS
 from emofuse.core.params import IngestParams
 from emofuse.core.records import PREDICT, SPLITS
-from emofuse.core.rows import MANIFEST
+from emofuse.core.tables import MANIFEST
 from emofuse.core.text import clean_text, normal_form
 from emofuse.datasets import values
 from emofuse.datasets.clips import ClipFolder, content_hashes

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from emofuse.core.tables import write_json
+from emofuse.core.files import write_json
 
 SOURCE_FILE = "SOURCE.json"
 

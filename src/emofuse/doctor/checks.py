@@ -24,9 +24,9 @@ from pydantic import ValidationError
 from emofuse.core import numerics
 from emofuse.core.device import available_cores
 from emofuse.core.errors import DataError
+from emofuse.core.files import read_json, write_json
 from emofuse.core.params import EXTRACTOR_PARAMS, Params, TrainParams
 from emofuse.core.records import Extracted, FeatureTable, Utterance
-from emofuse.core.tables import read_json, write_json
 from emofuse.features.registry import make_extractor
 from emofuse.fusion.base import Batch
 from emofuse.fusion.registry import make_model

@@ -9,8 +9,8 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from emofuse.core.errors import DataError
+from emofuse.core.files import read_json
 from emofuse.core.paths import MODELS_DIR, REPORTS_DIR
-from emofuse.core.tables import read_json
 from emofuse.evaluation.sources import of_revision
 from emofuse.inference.description import DESCRIPTION
 

@@ -16,9 +16,10 @@ import pyarrow.parquet as pq
 
 from emofuse.core.apart import group_keys
 from emofuse.core.errors import DataError
+from emofuse.core.files import read_json
 from emofuse.core.paths import REPORTS_DIR
 from emofuse.core.records import KEY
-from emofuse.core.tables import read_features, read_json, read_manifest, read_table
+from emofuse.core.tables import read_features, read_manifest, read_table
 from emofuse.inference.description import DESCRIPTION
 
 WORKSPACE = "workspace"  # DVC's word for the files as they are

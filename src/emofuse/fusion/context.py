@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
 
 from emofuse.core.params import AttentionParams
 from emofuse.core.records import FeatureTable, Utterance
-from emofuse.core.tables import dialogue_order
 from emofuse.fusion.base import Context
 from emofuse.fusion.scaling import Scaler
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 UNKNOWN, OTHER, SAME = 0, 1, 2  # who says a line: not known, another than the utterance's speaker, or the same
 
@@ -53,8 +55,10 @@ def manifest_lines(manifest: pd.DataFrame, words: FeatureTable, params: Attentio
 
     A row without a position stands alone.
     """
+    from emofuse.core.tables import dialogue_order  # with pandas, which what is served does without
+
     order, dialogue = dialogue_order(manifest)
-    index, who = _around(dialogue, _codes(manifest["speaker"].iloc[order]), params)
+    index, who = _around(dialogue, _codes(manifest["speaker"].iloc[order].fillna("")), params)
     rows = np.full((len(manifest), index.shape[1]), -1, dtype=np.int64)
     speaker = np.full_like(rows, UNKNOWN)
     rows[order], speaker[order] = np.where(index >= 0, order[index], -1), who
@@ -84,8 +88,8 @@ def _before(utterance: Utterance) -> Iterator[Utterance]:
 
 def _codes(speakers: Iterable[str | None]) -> NDArray[np.int64]:
     """A number a speaker, -1 where unknown."""
-    codes: NDArray[np.int64] = pd.factorize(np.array([name or None for name in speakers], dtype=object))[0]
-    return codes
+    numbers: dict[str, int] = {}
+    return np.array([numbers.setdefault(name, len(numbers)) if name else -1 for name in speakers], dtype=np.int64)
 
 
 def _around(

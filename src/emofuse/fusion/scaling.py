@@ -7,19 +7,21 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from emofuse.core.errors import DataError, listed
+from emofuse.core.files import atomic_write
 from emofuse.core.params import ScaleParams
 from emofuse.core.records import FeatureTable
-from emofuse.core.tables import atomic_write, training_rows
 from emofuse.fusion.projection import Projection
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,8 @@ def fit_scalers(manifest: pd.DataFrame, tables: Mapping[str, FeatureTable], para
     Raises:
         DataError: no training row has text, sound or a face; each modality's commonest reason is given.
     """
+    from emofuse.core.tables import training_rows  # with pandas, which what is served does without
+
     chosen = training_rows(manifest)
     own = {modality: table.select(chosen) for modality, table in tables.items()}
     sensed = [modality for modality in own if modality != "metadata"]

@@ -10,8 +10,8 @@ from pathlib import Path
 from uuid import uuid4
 
 from emofuse.core.errors import BundleError
+from emofuse.core.files import write_json
 from emofuse.core.learnt import LearntFrom, Reached
-from emofuse.core.tables import write_json
 from emofuse.core.weights import TRAVELLING
 
 FORMAT = 7

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -23,6 +23,9 @@ from emofuse.fusion.trained_model import Bundle
 from emofuse.inference.bundle import load_bundle
 from emofuse.inference.prediction import NOTHING, ModalityUse, Prediction
 from emofuse.training.calibration import apply_temperature, log_pool
+
+if TYPE_CHECKING:
+    import pandas as pd  # which what is served does without
 
 
 class Predictor:

@@ -12,7 +12,7 @@ from typing import Any
 import pysubs2
 
 from emofuse.core.errors import DataError
-from emofuse.core.tables import atomic_write
+from emofuse.core.files import atomic_write
 
 SUBTITLES = {".srt": "srt", ".vtt": "vtt"}
 BRACES = str.maketrans("{}", "()")  # those of a text would be read as commands

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from emofuse.core.errors import DataError
+from emofuse.core.files import atomic_write
 from emofuse.core.metrics import METRICS, worded
-from emofuse.core.tables import atomic_write
 from emofuse.evaluation.comparison import Comparison
 from emofuse.reporting.pages import render, score, signed, spread
 

@@ -12,7 +12,7 @@ import matplotlib
 import numpy as np
 import pandas as pd
 
-from emofuse.core.tables import atomic_write
+from emofuse.core.files import atomic_write
 from emofuse.datasets.data_findings import QUANTILES
 from emofuse.reporting.contact_sheet import Seen
 from emofuse.reporting.pages import render

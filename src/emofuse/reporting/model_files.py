@@ -10,8 +10,9 @@ import pandas as pd
 import pyarrow as pa
 
 from emofuse.core.device import available_cores
+from emofuse.core.files import write_json
 from emofuse.core.processes import processes
-from emofuse.core.tables import write_csv, write_json, write_table
+from emofuse.core.tables import write_csv, write_table
 from emofuse.evaluation.findings import intervals
 from emofuse.evaluation.scoring import Scores
 from emofuse.reporting.plots import confusion_picture, reliability_picture, subsets_picture

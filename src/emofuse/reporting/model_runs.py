@@ -10,11 +10,11 @@ from typing import Any
 
 import pandas as pd
 
+from emofuse.core.files import read_json
 from emofuse.core.learnt import Reached
 from emofuse.core.metrics import METRICS
 from emofuse.core.params import Params
 from emofuse.core.paths import MODELS_DIR, REPORTS_DIR
-from emofuse.core.tables import read_json
 from emofuse.datasets.data_findings import headline
 from emofuse.fusion.names import ENSEMBLE, MAJORITY, MODELS
 from emofuse.inference.description import (

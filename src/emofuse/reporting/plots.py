@@ -9,8 +9,8 @@ import matplotlib
 import numpy as np
 import pandas as pd
 
+from emofuse.core.files import atomic_write
 from emofuse.core.metrics import confusion
-from emofuse.core.tables import atomic_write
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt

@@ -10,10 +10,10 @@ from typing import Any
 
 import pandas as pd
 
+from emofuse.core.files import atomic_write, read_json
 from emofuse.core.learnt import LearntFrom
 from emofuse.core.params import Params
 from emofuse.core.paths import MODELS_DIR, REPORTS_DIR
-from emofuse.core.tables import atomic_write, read_json
 from emofuse.datasets.data_findings import headline
 from emofuse.evaluation.measured import difference_of
 from emofuse.evaluation.met_before import met_before

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from emofuse.core.errors import DataError
+from emofuse.core.files import atomic_write, write_json
 from emofuse.core.metrics import METRICS, worded
-from emofuse.core.tables import atomic_write, write_json
 from emofuse.evaluation.corpus_score import CorpusScore
 from emofuse.fusion.names import MAJORITY
 from emofuse.reporting.pages import render, score, spread

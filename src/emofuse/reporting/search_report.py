@@ -8,7 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from emofuse.core.tables import atomic_write, write_csv, write_json
+from emofuse.core.files import atomic_write, write_json
+from emofuse.core.tables import write_csv
 from emofuse.training.trial import SearchResult
 
 

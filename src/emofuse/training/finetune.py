@@ -17,10 +17,11 @@ from torch import Tensor
 
 from emofuse.core.device import make_deterministic, pick_device
 from emofuse.core.errors import DataError
+from emofuse.core.files import write_json
 from emofuse.core.params import Params, TextParams, TrainParams
 from emofuse.core.progress import progress
 from emofuse.core.records import Extracted, Utterance
-from emofuse.core.tables import training_rows, utterances, write_json
+from emofuse.core.tables import training_rows, utterances
 from emofuse.extraction.content import NO_TEXT, text_of
 from emofuse.features.text.encoder import load_encoder
 from emofuse.features.text.finetuned import (

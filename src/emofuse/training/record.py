@@ -11,9 +11,10 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from emofuse.core.files import write_json
 from emofuse.core.paths import REPORTS_DIR
 from emofuse.core.records import KEY
-from emofuse.core.tables import read_table, write_csv, write_json, write_table
+from emofuse.core.tables import read_table, write_csv, write_table
 from emofuse.fusion.trained_model import Bundle
 from emofuse.training.calibration import apply_temperature, calibration_error, log_loss
 from emofuse.training.loop import Epoch, Fold

@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.table import Table
 
-from emofuse.core.tables import atomic_write, write_json
+from emofuse.core.files import atomic_write, write_json
 from emofuse.evaluation.probe.run import SCORES, Probe
 
 HEADINGS = ("features", "classifier", "columns", "ms", *(name.replace("_", " ") for name in SCORES), "against all")

@@ -6,24 +6,26 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
+from emofuse.core.files import read_json
 from emofuse.core.linear import Linear
 from emofuse.core.params import TextParams
 from emofuse.core.reasons import Cause
 from emofuse.core.records import Extracted, Line, Utterance
-from emofuse.core.tables import read_features, read_json, write_features
 from emofuse.extraction.content import text_of
 from emofuse.features.contract import Extractor
 from emofuse.features.text.encoder import load_encoder, load_shape
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 DESCRIPTION = "finetuned.json"
 BATCH = 64  # texts
@@ -167,6 +169,8 @@ class FinetunedEncoder:
 
 def add_finetuned(path: Path, manifest: pd.DataFrame, folder: Path) -> None:
     """Put the columns that the stage finetune left in a folder beside those of the text features, in their file."""
+    from emofuse.core.tables import read_features, write_features  # with pandas, which what is served does without
+
     plain, finetuned = (read_features("text", manifest, place) for place in (path.parent, folder))
     causes = [Cause.parse(reason) if reason else None for reason in plain.reasons]
     columns = zip(plain.present, causes, np.hstack([plain.values, finetuned.values]), strict=True)
