@@ -213,14 +213,14 @@ def track_trial(search: str, model: str, trial: Trial) -> None:
         parent = _tracked(client, experiment, search)
         if parent is None:
             names = {KEY_TAG: search, MLFLOW_RUN_NAME: f"tune {model}", "emofuse.model": model}
-            parent = str(client.create_run(experiment, tags=names).info.run_id)
+            parent = _run_of(client, experiment, names)
             client.set_terminated(parent)
         key = f"{search}/{trial.number}"
         if _tracked(client, experiment, key) is not None:
             return
         names = {KEY_TAG: key, MLFLOW_PARENT_RUN_ID: parent, MLFLOW_RUN_NAME: f"trial {trial.number}"}
         tags = names | {"emofuse.model": model, "emofuse.pruned": str(trial.pruned).lower()}
-        run = str(client.create_run(experiment, tags=tags).info.run_id)
+        run = _run_of(client, experiment, tags)
         now = int(time.time() * 1000)
         points = [Metric("cv/weighted_f1", value, now, step) for step, value in enumerate(trial.scores, start=1)]
         client.log_batch(run, points, _params(trial.params, safe_names(trial.params)))
@@ -309,6 +309,11 @@ def _experiment(client: MlflowClient) -> str:
     return str(experiment.experiment_id)
 
 
+def _run_of(client: MlflowClient, experiment: str, tags: Mapping[str, str]) -> str:
+    """The id of a new run with the tags that hold something."""
+    return str(client.create_run(experiment, tags={name: text for name, text in tags.items() if text}).info.run_id)
+
+
 def _track_one(client: MlflowClient, experiment: str, run: ModelRun, data: Dataset, color: str) -> str:
     key = run_key(run, data)
     tracked = _tracked(client, experiment, key)
@@ -330,7 +335,7 @@ def _track_one(client: MlflowClient, experiment: str, run: ModelRun, data: Datas
         "emofuse.trained_on": data.learnt_from.sentence[:MAX_TAG_VAL_LENGTH],
         "emofuse.synthetic": str(data.learnt_from.synthetic).lower(),
     }
-    run_id = str(client.create_run(experiment, tags={k: v for k, v in tags.items() if v}).info.run_id)
+    run_id = _run_of(client, experiment, tags)
     now = int(time.time() * 1000)
     figures = [Metric(names[name], value, now, 0) for name, value in run.metrics.items()]
     figures += [Metric(names[name], value, now, step) for name, points in run.steps.items() for step, value in points]
@@ -489,7 +494,7 @@ def track_score(score: CorpusScore) -> str:
             "emofuse.model": score.model,
             "emofuse.scored_on": score.data[:MAX_TAG_VAL_LENGTH],
         }
-        run_id = str(client.create_run(experiment, tags={k: v for k, v in tags.items() if v}).info.run_id)
+        run_id = _run_of(client, experiment, tags)
         dataset = DatasetEntity(
             name=score.data[-MAX_DATASET_NAME_SIZE:],
             digest=score.data_hash[:16],

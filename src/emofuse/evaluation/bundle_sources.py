@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -10,11 +9,10 @@ from pathlib import Path
 
 from emofuse.core.errors import DataError
 from emofuse.core.files import read_json
-from emofuse.core.paths import MODELS_DIR, REPORTS_DIR
-from emofuse.evaluation.sources import of_revision
+from emofuse.core.paths import MODELS_DIR
+from emofuse.evaluation.sources import METRICS, RUN_ID, of_revision
 from emofuse.inference.description import DESCRIPTION
 
-METRICS = REPORTS_DIR / "metrics.json"
 ASK = "expected a bundle folder, an MLflow run id of 32 characters, or a DVC revision, with `:MODEL` for another model"
 Scores = dict[str, float]
 
@@ -35,7 +33,7 @@ def opened_bundle(
     path = Path(asked)
     if (path / DESCRIPTION).is_file():
         yield path, _test_scores(METRICS, path) if path.parent == MODELS_DIR else {}
-    elif re.fullmatch(r"[0-9a-f]{32}", asked):
+    elif RUN_ID.fullmatch(asked):
         with run_bundle(asked) as (folder, scores):
             yield folder, scores
     elif path.exists():

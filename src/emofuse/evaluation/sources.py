@@ -24,6 +24,7 @@ from emofuse.inference.description import DESCRIPTION
 
 WORKSPACE = "workspace"  # DVC's word for the files as they are
 PREDICTIONS, METRICS = REPORTS_DIR / "predictions.parquet", REPORTS_DIR / "metrics.json"
+RUN_ID = re.compile(r"[0-9a-f]{32}")  # MLflow's
 COLUMNS = ("model", *KEY, "label", "predicted")
 ASK = (
     "expected `workspace`, a DVC revision or experiment, an MLflow run id of 32 characters, a bundle folder or a "
@@ -57,7 +58,7 @@ def read_source(asked: str, run_file: Callable[[str, str], Path]) -> ModelAnswer
     path = Path(asked)
     if (path / DESCRIPTION).is_file():
         return ModelAnswers(asked, _of_bundle(path))
-    if re.fullmatch(r"[0-9a-f]{32}", asked):
+    if RUN_ID.fullmatch(asked):
         table = read_table(run_file(asked, "reports/predictions.parquet")).to_pandas()
         return _chosen(asked[:8], table, None, lambda: None)
     place, _, model = (asked, "", "") if path.exists() else asked.partition(":")
