@@ -41,7 +41,7 @@ endif
 	@echo "Then: make ui (compare the models), make serve (ask the best one), and README.md on your own data."
 
 test: repository $(READY) ## set up, then run the tests
-	pytest -m "not slow"
+	pytest -m "not slow" -n logical --maxprocesses 4 --dist loadfile
 
 test-slow: repository $(READY) ## the tests that take long
 	pytest -m slow

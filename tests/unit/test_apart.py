@@ -58,7 +58,8 @@ def crossing(frame: pd.DataFrame, apart: Apart, one: Sequence[int], other: Seque
     return shared
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@pytest.mark.slow
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @given(seed=st.integers(0, 10**6), dialogues=st.booleans(), speakers=st.booleans(), choice=st.integers(0, 3))
 def test_nobody_stands_on_both_sides_of_a_split_or_a_fold(
     seed: int, dialogues: bool, speakers: bool, choice: int

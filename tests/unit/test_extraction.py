@@ -377,7 +377,7 @@ def test_an_extractor_that_cannot_start_fails_once_with_the_cause(
     assert not (tmp_path / "audio.parquet").exists()
 
 
-@pytest.mark.parametrize("how", ["raises", "dies"])
+@pytest.mark.parametrize("how", ["raises", pytest.param("dies", marks=pytest.mark.slow)])
 def test_an_extractor_that_works_on_no_clip_fails_and_blames_none(
     params: Params, run: ExtractParams, clips: list[Utterance], tmp_path: Path, how: str
 ) -> None:

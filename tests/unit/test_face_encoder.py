@@ -131,6 +131,7 @@ def test_the_surest_faces_are_chosen_over_the_whole_clip() -> None:
     assert [sighting.time for sighting in chosen_faces(track[:2], 4)] == [0, 1]
 
 
+@pytest.mark.slow
 def test_encoded_faces_are_cached_and_the_same_with_any_number_of_workers(
     corpus: Path, params: Params, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -344,6 +344,7 @@ def bringing(server: Server, root: Path, most_bytes: int = 1 << 30) -> subproces
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+@pytest.mark.slow
 def test_a_call_that_is_interrupted_is_gone_on_with(server: Server, tmp_path: Path) -> None:
     server.files["a.tar.gz"] = tarred(("joy/1.wav", NOISE * 4 + bytes(hashlib.sha256(NOISE).digest())))
     half = len(server.files["a.tar.gz"]) // 2

@@ -261,6 +261,7 @@ def test_what_is_kept_is_an_average_over_steps(params: Params) -> None:
     assert jerks[1] < jerks[0]
 
 
+@pytest.mark.slow
 def test_attention_learns_what_only_the_line_before_tells(params: Params) -> None:
     rows, dialogues = separable(480)
     frame = pd.DataFrame({"split": "train", "dialogue": dialogues, "position": [n % 6 for n in range(480)]})

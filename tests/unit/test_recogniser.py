@@ -275,6 +275,7 @@ def test_an_english_model_knows_no_other_language() -> None:
         load_recogniser("embedded", "de", "cpu")
 
 
+@pytest.mark.slow
 def test_what_is_no_recogniser_is_named_with_what_is_expected(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "bert").mkdir()

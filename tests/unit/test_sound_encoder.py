@@ -285,6 +285,7 @@ def spoken_sound(path: Path) -> np.ndarray | None:
     return sound if len(sound) > RATE / 2 and (speech_probabilities(sound) > 0.5).mean() > 0.5 else None
 
 
+@pytest.mark.slow
 def test_encoded_sounds_are_cached_and_the_same_with_any_number_of_workers(
     corpus: Path, params: Params, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
