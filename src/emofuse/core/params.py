@@ -82,6 +82,19 @@ MetadataGroup = Literal["duration", "position", "dialogue", "pause", "overlap", 
 VisualGroup = Literal["pixels", "edges", "hog", "mouth", "lbp", "gabor", "motion"]
 
 
+def _normal(labels: dict[str, str | None]) -> dict[str, str | None]:
+    """Labels and what they become, in the form in which they are compared."""
+    normal: dict[str, str | None] = {}
+    for name, wanted in labels.items():
+        label, target = normal_label(name), normal_label(wanted or "") or None
+        if normal.setdefault(label, target) != target:
+            raise ValueError(f"the label {label!r} stands twice, with several targets; keep one")
+    return normal
+
+
+LabelMap = Annotated[dict[str, str | None], AfterValidator(_normal)]
+
+
 class CorpusParams(Section):
     """Size of the built-in corpus."""
 
@@ -128,7 +141,7 @@ class IngestParams(Section):
     set: str | None
     apart: Apart
     shares: ShareParams
-    labels: dict[str, str | None]
+    labels: LabelMap
     drop_leaks: list[Leak]
     id: str | None
     table: TableParams
@@ -146,16 +159,6 @@ class IngestParams(Section):
         if name is not None and info.data.get("layout") not in WITH_SETS:
             raise ValueError(f"only the layouts {', '.join(WITH_SETS)} have sets by name; set it to null")
         return name
-
-    @field_validator("labels")
-    @classmethod
-    def _normal(cls, labels: dict[str, str | None]) -> dict[str, str | None]:
-        normal: dict[str, str | None] = {}
-        for name, wanted in labels.items():
-            label, target = normal_label(name), normal_label(wanted or "") or None
-            if normal.setdefault(label, target) != target:
-                raise ValueError(f"the label {label!r} stands twice, with several targets; keep one")
-        return normal
 
 
 class FinetuneParams(Section):
@@ -267,6 +270,31 @@ EXTRACTOR_PARAMS: dict[str, type[ExtractorParams]] = {
     "visual": VisualParams,
     "metadata": MetadataParams,
 }
+
+
+class PretrainedParams(Section):
+    """Classifiers that answer without training, and what their labels are called in the data."""
+
+    text: str | None
+    audio: str | None
+    visual: str | None
+    labels: LabelMap
+    weights: dict[str, Annotated[float, Field(ge=0)]] | None
+
+    @property
+    def named(self) -> dict[str, str]:
+        """The classifier of each modality that has one."""
+        names = {"text": self.text, "audio": self.audio, "visual": self.visual}
+        return {modality: name for modality, name in names.items() if name is not None}
+
+    @model_validator(mode="after")
+    def _weighed(self) -> PretrainedParams:
+        if self.weights is not None and (set(self.weights) != set(self.named) or not any(self.weights.values())):
+            raise ValueError(
+                f"weights names {', '.join(self.weights) or 'nothing'}, but there are classifiers of "
+                f"{', '.join(self.named) or 'nothing'}; weigh each of these, one above 0, or set weights to null"
+            )
+        return self
 
 
 class ExtractParams(Section):
@@ -445,6 +473,7 @@ class Params(Section):
     metadata: MetadataParams
     scale: ScaleParams
     train: TrainParams
+    pretrained: PretrainedParams
     evaluate: EvaluateParams
     serve: ServeParams
     tune: TuneParams
@@ -484,6 +513,18 @@ class Params(Section):
         """The section of a modality's extractor."""
         section: ExtractorParams = getattr(self, modality)
         return section
+
+    def classifiers(self) -> dict[str, ExtractorParams]:
+        """How the classes of those that `pretrained` names are extracted: alone, of the words as they are."""
+        alone: dict[str, dict[str, Any]] = {
+            "text": {"groups": ["classes"], "source": "raw"},
+            "audio": {"groups": [], "layers": []},
+            "visual": {"groups": [], "layers": []},
+        }
+        return {
+            modality: self.extractor(modality).model_copy(update=alone[modality] | {"encoder": name})
+            for modality, name in self.pretrained.named.items()
+        }
 
     def of_results(self) -> dict[str, Any]:
         """All that a model or its scores may depend on, flat; a search has results of its own."""

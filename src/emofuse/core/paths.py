@@ -10,3 +10,4 @@ SCALERS_FILE = Path("scalers/scalers.safetensors")
 MODELS_DIR = Path("models")
 FINETUNED_DIR = MODELS_DIR / "finetuned"
 REPORTS_DIR = Path("reports")
+PRETRAINED_DIR = REPORTS_DIR / "training" / "pretrained"  # what the classifiers say of every row

@@ -191,6 +191,8 @@ def training_rows(manifest: pd.DataFrame) -> NDArray[np.bool_]:
     return chosen
 
 
-def read_all_features(keys: pd.DataFrame, modalities: Sequence[str] = MODALITIES) -> Mapping[str, FeatureTable]:
+def read_all_features(
+    keys: pd.DataFrame, modalities: Iterable[str] = MODALITIES, folder: Path = FEATURES_DIR
+) -> Mapping[str, FeatureTable]:
     """Read the features of several modalities."""
-    return {modality: read_features(modality, keys) for modality in modalities}
+    return {modality: read_features(modality, keys, folder) for modality in modalities}

@@ -37,7 +37,8 @@ def findings(
     best = best_single(splits, [model for model in subjects if model in MODALITIES], params.champion_metric)
     models = list(measured.probabilities)
     subsets = {model: subset_scores(subjects[model], measured) for model in fusions}
-    tables = {m: table.select(subjects[champion].labelled) for m, table in subjects[champion].tables.items()}
+    first = next(iter(subjects.values()))  # a fusion, which reads every modality
+    tables = {m: table.select(first.labelled) for m, table in first.tables.items()}
     slices = slice_scores(measured, find_slices(measured.rows, tables, params.slice_rows))
     return {
         "on": {

@@ -8,7 +8,13 @@ from itertools import islice
 from typing import Any
 
 ACTED = ("crema_d", "emodb", "iemocap", "meld", "ravdess", "savee", "tess")  # that EmoBox holds
-READ_BY = ("encoder", "recogniser")  # how the params end that name pretrained weights
+READ_BY = (
+    "encoder",
+    "recogniser",
+    "pretrained.text",
+    "pretrained.audio",
+    "pretrained.visual",
+)  # how the params end that name pretrained weights
 
 
 @dataclass(frozen=True)

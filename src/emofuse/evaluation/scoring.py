@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from emofuse.core.apart import group_keys
 from emofuse.core.metrics import majority_probabilities, per_class, summary, worded
 from emofuse.core.params import EvaluateParams, Metric
-from emofuse.core.records import KEY, SPLITS, FeatureTable
+from emofuse.core.records import KEY, SPLITS
 from emofuse.core.tables import label_order, training_rows
 from emofuse.evaluation.findings import findings
 from emofuse.evaluation.measured import Measured
-from emofuse.evaluation.subject import together
+from emofuse.evaluation.subject import Tables, together
 from emofuse.fusion.names import MAJORITY
 from emofuse.inference.predictor import Predictor
 
@@ -110,7 +110,11 @@ class Scores:
 
 
 def score_models(
-    models: Mapping[str, Predictor], manifest: pd.DataFrame, tables: Mapping[str, FeatureTable], metric: Metric
+    models: Mapping[str, Predictor],
+    manifest: pd.DataFrame,
+    tables: Tables,
+    metric: Metric,
+    own: Mapping[str, Tables] | None = None,
 ) -> Scores:
     """Ask models about every row outside of the training split.
 
@@ -119,11 +123,12 @@ def score_models(
         manifest: every row of the data, whole dialogues.
         tables: the features of these rows, of each modality.
         metric: by which dev chooses the champion.
+        own: the features of a model that reads others, by its name.
     """
     labels = label_order(manifest)
     chosen = (manifest["split"] != "train").to_numpy()
     rows = manifest[chosen].reset_index(drop=True)
-    subjects = together(models, rows, {modality: table.select(chosen) for modality, table in tables.items()})
+    subjects = together(models, rows, _chosen(tables, chosen), _own(own, chosen))
     train_labels = manifest.loc[training_rows(manifest), "label"].tolist()
     probabilities = {MAJORITY: majority_probabilities(train_labels, labels, len(rows))}
     probabilities |= {name: subject.answer_all() for name, subject in subjects.items()}
@@ -134,13 +139,22 @@ def look_closely(
     scores: Scores,
     models: Mapping[str, Predictor],
     manifest: pd.DataFrame,
-    tables: Mapping[str, FeatureTable],
+    tables: Tables,
     params: EvaluateParams,
     seed: int,
+    own: Mapping[str, Tables] | None = None,
 ) -> dict[str, Any]:
     """All that the report says of models, as JSON; `scores` is what `score_models` gave for the other arguments."""
     splits = scores.measured(params, seed)
     last = (manifest["split"] == SPLITS[-1]).to_numpy()
     rows = manifest[last].reset_index(drop=True)
-    subjects = together(models, rows, {modality: table.select(last) for modality, table in tables.items()})
+    subjects = together(models, rows, _chosen(tables, last), _own(own, last))
     return findings(splits, subjects, scores.champion, params)
+
+
+def _chosen(tables: Tables, rows: NDArray[np.bool_]) -> Tables:
+    return {modality: table.select(rows) for modality, table in tables.items()}
+
+
+def _own(own: Mapping[str, Tables] | None, rows: NDArray[np.bool_]) -> dict[str, Tables]:
+    return {name: _chosen(tables, rows) for name, tables in (own or {}).items()}

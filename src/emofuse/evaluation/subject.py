@@ -202,7 +202,19 @@ def _hash(arrays: Mapping[str, NDArray[Any]], start: str = "") -> str:
     return digest.hexdigest()
 
 
-def together(models: Mapping[str, Predictor], rows: pd.DataFrame, tables: Tables) -> dict[str, Subject]:
-    """Several models with the same rows, each member asked once whatever models it stands in."""
-    memory = Memory()
-    return {name: Subject(model, rows, tables, memory) for name, model in models.items()}
+def together(
+    models: Mapping[str, Predictor], rows: pd.DataFrame, tables: Tables, own: Mapping[str, Tables] | None = None
+) -> dict[str, Subject]:
+    """Several models with the same rows, each member asked once whatever models it stands in.
+
+    Args:
+        models: by name.
+        rows: as in `Subject`.
+        tables: features of these rows.
+        own: those of a model that reads others, by its name.
+    """
+    own, memory = own or {}, Memory()
+    return {
+        name: Subject(model, rows, own[name]) if name in own else Subject(model, rows, tables, memory)
+        for name, model in models.items()
+    }

@@ -76,6 +76,31 @@ def extract_tables(utterances: Sequence[Utterance], params: Params) -> dict[str,
     return tables
 
 
+def class_labels(params: ExtractorParams) -> tuple[str, ...]:
+    """The own classes of the encoder of words, sounds or faces that these params name, in the order of its columns.
+
+    Raises:
+        EncoderError: there is no such encoder, or it is no classifier.
+    """
+    match params:
+        case TextParams():
+            from emofuse.features.text.encoder import load_labels
+
+            labels = load_labels(params.encoder)
+        case AudioParams():
+            from emofuse.features.audio.encoder import sound_encoder
+
+            labels = sound_encoder(params.encoder, params.precision, None).labels
+        case VisualParams():
+            from emofuse.features.visual.encoder import face_encoder
+
+            labels = face_encoder(params.encoder, params.precision).labels
+        case MetadataParams():
+            labels = ()
+    feature_groups(params)  # refuses what is no classifier
+    return labels
+
+
 def feature_groups(params: ExtractorParams) -> tuple[FeatureGroup, ...]:
     """The groups that these params choose, in the order of the extractor's columns."""
     modality = next(name for name, kind in EXTRACTOR_PARAMS.items() if isinstance(params, kind))

@@ -8,6 +8,7 @@ FUSIONS = ("early", "late", "attention")
 TRAINED = (*FUSIONS, *MODALITIES)  # each modality alone is a baseline
 ENSEMBLE = "ensemble"  # of the fusions, made of their members, and of the finetuned encoders where there are any
 MODELS = (ENSEMBLE, *TRAINED)
+PRETRAINED = "pretrained"  # classifiers that are not trained here; a model only where `pretrained` names any
 MAJORITY = "majority"  # the floor of all results: the class frequencies of the training rows, whatever the row
 
 

@@ -13,12 +13,18 @@ from emofuse.core.errors import BundleError
 from emofuse.core.files import write_json
 from emofuse.core.learnt import LearntFrom, Reached
 from emofuse.core.weights import TRAVELLING
+from emofuse.fusion.names import MODELS, PRETRAINED
 
 FORMAT = 7
 DESCRIPTION, WEIGHTS, CARD = "bundle.json", "weights.safetensors", "model_card.md"
 SCORES = "scores.json"  # what the model reaches; as the card, no part of its version
 FINETUNED = "finetuned"  # folder of the finetuned text encoders
 ASSETS = "assets"  # folder of other weights that extractors need, each under its hash
+
+
+def finished_models(folder: Path) -> tuple[str, ...]:
+    """The names of the models in a folder: those that are always made, and the classifiers where there are any."""
+    return (*MODELS, *((PRETRAINED,) if (folder / PRETRAINED / DESCRIPTION).is_file() else ()))
 
 
 def bundle_version(folder: Path) -> str:

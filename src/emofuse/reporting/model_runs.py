@@ -16,13 +16,14 @@ from emofuse.core.metrics import METRICS
 from emofuse.core.params import Params
 from emofuse.core.paths import MODELS_DIR, REPORTS_DIR
 from emofuse.datasets.data_findings import headline
-from emofuse.fusion.names import ENSEMBLE, MAJORITY, MODELS
+from emofuse.fusion.names import ENSEMBLE, MAJORITY, PRETRAINED
 from emofuse.inference.description import (
     CARD,
     bundle_labels,
     bundle_learnt_from,
     bundle_version,
     copy_bundle,
+    finished_models,
     write_reached,
 )
 from emofuse.tracking import Dataset, ModelRun
@@ -33,7 +34,7 @@ def model_runs(params: Params) -> Iterator[ModelRun]:
     metrics = read_json(REPORTS_DIR / "metrics.json")
     findings = read_json(REPORTS_DIR / "evaluation.json")
     classes = pd.read_csv(REPORTS_DIR / "classes.csv")
-    for name in (MAJORITY, *MODELS):
+    for name in (MAJORITY, *finished_models(MODELS_DIR)):
         yield model_run(name, params, final_figures(name, metrics[name], classes, findings))
 
 
@@ -108,11 +109,14 @@ def model_run(name: str, params: Params, final: dict[str, float]) -> ModelRun:
     if name == MAJORITY:
         return ModelRun(name, {"model": name, "seed": params.seed}, final, files=tuple(files))
     folder = REPORTS_DIR / "training" / name
-    folds = pd.DataFrame(read_json(folder / "folds.json"))
-    final |= {f"cv/{metric}": float(folds[metric].mean()) for metric in METRICS}
-    steps = {f"fold/{metric}": list(enumerate(folds[metric].astype(float), start=1)) for metric in METRICS}
-    final |= {f"cv/{metric}": value for metric, value in read_json(folder / "calibration.json").items()}
-    if name == ENSEMBLE:
+    steps = {}
+    if name != PRETRAINED:  # which has no folds: it is fitted on dev
+        folds = pd.DataFrame(read_json(folder / "folds.json"))
+        final |= {f"cv/{metric}": float(folds[metric].mean()) for metric in METRICS}
+        steps = {f"fold/{metric}": list(enumerate(folds[metric].astype(float), start=1)) for metric in METRICS}
+    fitted_on = "dev" if name == PRETRAINED else "cv"
+    final |= {f"{fitted_on}/{metric}": value for metric, value in read_json(folder / "calibration.json").items()}
+    if (folder / "weights.json").is_file():
         final |= {f"weight/{member}": weight for member, weight in read_json(folder / "weights.json").items()}
     else:
         curve = pd.read_csv(folder / "curve.csv")

@@ -17,8 +17,8 @@ from emofuse.core.paths import MODELS_DIR, REPORTS_DIR
 from emofuse.datasets.data_findings import headline
 from emofuse.evaluation.measured import difference_of
 from emofuse.evaluation.met_before import met_before
-from emofuse.fusion.names import MODELS, TRAINED
-from emofuse.inference.description import bundle_learnt_from, bundle_version
+from emofuse.fusion.names import TRAINED
+from emofuse.inference.description import bundle_learnt_from, bundle_version, finished_models
 from emofuse.reporting.pages import render
 from emofuse.reporting.thumbnails import thumbnails
 
@@ -66,10 +66,17 @@ class Material:
         dev = next(iter(self.findings["scores"].values()))
         return sorted(dev, key=lambda name: -dev[name][self.findings["champion_metric"]]["value"])
 
-    def subset_rows(self) -> list[list[Mapping[str, Any]]]:
-        """What each fusion, in order, scores from each subset of the modalities, the best of the first on top."""
-        columns = [self.findings["subsets"][name] for name in self.findings["fusions"]]
-        return sorted(map(list, zip(*columns, strict=True)), key=lambda row: -row[0]["value"])
+    def subset_rows(self) -> list[list[Any]]:
+        """What each fusion, in order, scores from each subset of the modalities, the best of the first on top.
+
+        None where a fusion doesn't read them all.
+        """
+        first, *others = (
+            {tuple(each["modalities"]): each for each in self.findings["subsets"][name]}
+            for name in self.findings["fusions"]
+        )
+        rows = [[own, *(other.get(modalities) for other in others)] for modalities, own in first.items()]
+        return sorted(rows, key=lambda row: -row[0]["value"])
 
     def difference(self, model: str, against: str) -> Mapping[str, Any] | None:
         """The paired difference of two models; None of a model from itself."""
@@ -90,7 +97,7 @@ def read_material(params: Params) -> Material:
         data=data,
         params={name: value for name, value in results.items() if name != "ingest.root"},
         learnt_from=bundle_learnt_from(MODELS_DIR / findings["champion"]),
-        versions={name: bundle_version(MODELS_DIR / name) for name in MODELS},
+        versions={name: bundle_version(MODELS_DIR / name) for name in finished_models(MODELS_DIR)},
         curves={name: pd.read_csv(REPORTS_DIR / "training" / name / "curve.csv") for name in TRAINED},
         pictures=thumbnails(clips, params.ingest.root),
         met_before=list(met_before(results, about["layout"], about["name"], params.evaluate.met_before)),
