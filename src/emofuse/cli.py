@@ -96,7 +96,9 @@ def timeline_command(
     hop: Annotated[float | None, typer.Option(min=0.5, help="seconds from one window to the next")] = None,
     people: Annotated[bool, typer.Option("--people", help="a row a person and window, as CSV unless --json")] = False,
     transcribe: Annotated[bool, typer.Option("--transcribe", help="hear the words; speech makes the windows")] = False,
-    out: Annotated[Path | None, typer.Option(help="also write them to a file: .srt, .vtt, .csv or .json")] = None,
+    out: Annotated[
+        list[Path] | None, typer.Option(help="also write them to a file, or several: .csv, .svg, .srt, .vtt, .json")
+    ] = None,
     model: Model = MODELS_DIR / "champion",
     json_lines: JsonLines = False,
 ) -> None:
@@ -110,8 +112,8 @@ def timeline_command(
 
         if transcribe and (transcript or window or hop):
             raise DataError("found --transcribe and --transcript, --window or --hop; expected one way to cut the video")
-        if out is not None:
-            check_kind(out)
+        for path in out or []:
+            check_kind(path)
         limits = load_params().serve
         predictor = _loaded(model)
         script = read_transcript(transcript) if transcript else Transcript()
@@ -143,8 +145,8 @@ def timeline_command(
             raise DataError(f"{video}: {error}") from None
         if transcribe and not given:
             typer.echo(f"{video}: no speech in the sound", err=True)
-        if out is not None:
-            write_timeline(out, given)
+        for path in out or []:
+            write_timeline(path, given)
 
 
 @app.command("preset")

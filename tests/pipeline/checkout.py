@@ -21,6 +21,7 @@ from emofuse.core.presets import combined
 from tests.pipeline.imports import ROOT
 
 BIN = Path(sys.executable).parent
+AUTHOR = ("-c", "user.name=emofuse", "-c", "user.email=emofuse@localhost")
 SMALL = {
     "corpus": {"dialogues": 9, "utterances": 36},
     "text": {"layers": [-1]},

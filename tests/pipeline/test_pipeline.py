@@ -23,7 +23,7 @@ import yaml
 from mlflow.tracking import MlflowClient
 
 from tests.browser import browser
-from tests.pipeline.checkout import Checkout, served
+from tests.pipeline.checkout import AUTHOR, Checkout, served
 from tests.pipeline.imports import ROOT
 
 
@@ -150,8 +150,7 @@ def test_the_champion_carries_its_card(checkout: Checkout) -> None:
 
 def test_a_revision_a_bundle_and_a_tracked_run_are_compared(checkout: Checkout) -> None:
     checkout.run("git", "add", "--all")
-    named = ("-c", "user.name=emofuse", "-c", "user.email=emofuse@localhost")
-    assert checkout.run("git", *named, "commit", "--quiet", "--allow-empty", "--message", "run").returncode == 0
+    assert checkout.run("git", *AUTHOR, "commit", "--quiet", "--allow-empty", "--message", "run").returncode == 0
     client = MlflowClient(f"sqlite:///{checkout.folder / 'mlflow.db'}")
     experiment = client.get_experiment_by_name("emofuse").experiment_id
     run, *_ = client.search_runs([experiment], "tags.`emofuse.model` = 'text'")

@@ -8,9 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from emofuse.core.params import load_params
-from tests.pipeline.checkout import Checkout
+from tests.pipeline.checkout import AUTHOR, Checkout
 
-AUTHOR = ("-c", "user.name=emofuse", "-c", "user.email=emofuse@localhost")
 STAGES = "data_report"  # and what it needs: all features
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -224,6 +225,20 @@ def test_a_table_has_a_row_a_window(tmp_path: Path) -> None:
         "We won, {at} last!", "speaker 1", "0.9", "joy",
     )  # fmt: skip
     assert (second["text"], second["confidence"], second["p_anger"]) == ("", "", "0.8")
+
+
+def test_a_picture_has_a_line_a_class_through_the_middles_of_the_windows(tmp_path: Path) -> None:
+    named = [{**each, "probabilities": {"<joy>": 0.75, "anger": 0.25}} for each in ANSWERS]
+    write_timeline(tmp_path / "a.svg", named)
+    picture = ElementTree.parse(tmp_path / "a.svg").getroot()
+    space = "{http://www.w3.org/2000/svg}"
+    joy, _ = (line.get("points") for line in picture.iter(f"{space}polyline"))
+    assert joy == "307.2,74.0 711.0,74.0"  # (0.5 + 2.25) / 2 and 3.5 of 4 s, 0.75 of the height
+    words = [text.text for text in picture.iter(f"{space}text")]
+    assert words[-2:] == ["<joy> 75%", "anger 25%"]
+    assert {"0.0 s", "4.0 s", "100%"} <= set(words)
+    write_timeline(tmp_path / "a.svg", [])  # no speech in the sound, say
+    assert "polyline" not in (tmp_path / "a.svg").read_text()
 
 
 def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The answers for a long video as a file: SRT, VTT, CSV or JSON."""
+"""The answers for a long video as a file: SRT, VTT, CSV, JSON, or a picture of them over time."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ import pysubs2
 
 from emofuse.core.errors import DataError
 from emofuse.core.files import atomic_write
+from emofuse.inference.curve import curve_svg
 
 SUBTITLES = {".srt": "srt", ".vtt": "vtt"}
 BRACES = str.maketrans("{}", "()")  # those of a text would be read as commands
-KINDS = (*SUBTITLES, ".csv", ".json")
+KINDS = (*SUBTITLES, ".csv", ".json", ".svg")
 _MARK = re.compile(r"^\[[^\[\]]+ \d{1,3}%\] ?")  # what `write_timeline` puts before the words of a subtitle
 
 
@@ -50,6 +51,8 @@ def write_timeline(path: Path, answers: Sequence[Mapping[str, Any]]) -> None:
                 aside.write_text(json.dumps(list(answers), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
             elif kind == ".csv":
                 _write_rows(aside, answers)
+            elif kind == ".svg":
+                aside.write_text(curve_svg(answers), encoding="utf-8")
             else:
                 aside.write_text(_subtitles(answers, SUBTITLES[kind]), encoding="utf-8")
     except OSError as error:
