@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -189,6 +192,17 @@ def answer() -> str:
     return "```json\n" + json.dumps(body, indent=2) + "\n```"
 
 
+def curve() -> str:
+    """The picture of a film that the README's first commands make."""
+    with tempfile.TemporaryDirectory() as name:
+        film = Path(name) / "film.mp4"
+        subprocess.run([sys.executable, "examples/make_film.py", str(film)], check=True)
+        words, drawn = film.with_suffix(".srt"), film.with_suffix(".svg")
+        answer_it = ["timeline", str(film), "--transcript", str(words), "--out", str(drawn)]
+        subprocess.run([sys.executable, "-m", "emofuse", *answer_it], check=True, stdout=subprocess.DEVNULL)
+        return drawn.read_text(encoding="utf-8")
+
+
 def filled(text: str, name: str, content: str) -> str:
     """The text with what stands between a part's markers replaced."""
     pattern = rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)"
@@ -203,7 +217,7 @@ def main() -> None:
         for name, content in {**parts, **({"answer": answer()} if page == README else {})}.items():
             text = filled(text, name, content)
         page.write_text(text, encoding="utf-8")
-    for path, drawn in pictures(intervals).items():
+    for path, drawn in {**pictures(intervals), IMAGES / "curve.svg": curve()}.items():
         path.write_text(drawn, encoding="utf-8")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -65,6 +66,18 @@ def test_a_film_becomes_a_table_and_a_curve(folder: Path) -> None:
     assert {len(str(line.get("points")).split()) for line in lines} == {len(rows)}
     without = run(folder, "sh", str(EXAMPLES / "film.sh"), "film.mp4")
     assert without.returncode == 0, without.stderr
+
+
+@pytest.mark.slow
+def test_the_first_commands_of_the_readme_make_a_table_and_a_curve(folder: Path) -> None:
+    block = re.search(r"<!-- first -->\n```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert block
+    _, activate, make_film, timeline = block[1].splitlines()  # the first is the pipeline's, tested as a whole
+    assert activate.startswith(". .venv/bin/activate")
+    shutil.copytree(EXAMPLES, folder / "examples")
+    done = run(folder, "sh", "-euc", f"{make_film}\n{timeline}")
+    assert done.returncode == 0, done.stderr
+    assert (folder / "film.csv").is_file() and (folder / "film.svg").is_file()
 
 
 @pytest.mark.slow
