@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import re
+import sqlite3
 import subprocess
 import tempfile
 import time
@@ -44,6 +45,7 @@ from mlflow.utils.validation import (
     MAX_PARAM_VAL_LENGTH,
     MAX_TAG_VAL_LENGTH,
 )
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError  # what MLflow lets through of a store that is no database of its own
 
 from emofuse.core.errors import TrackingError
@@ -260,12 +262,26 @@ def _server() -> Iterator[MlflowClient]:
     uri = _store()
     # A server that is down should say so in seconds, not after MLflow's seven retries.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    _refuse_unopenable(uri)
     try:
         mlflow.set_tracking_uri(uri)  # which may set MLFLOW_TRACKING_URI: whether the user did can't be told afterwards
         yield MlflowClient(uri)
     except (MlflowException, SQLAlchemyError, ImportError) as error:
         raise TrackingError(
             f"MLflow at {_shown(uri)}: {str(error).strip().splitlines()[0][:300]}; {_remedy(error, _shown(uri))}"
+        ) from None
+
+
+def _refuse_unopenable(uri: str) -> None:
+    """Say at once that SQLite can't open a file, which MLflow tries for a minute and a half."""
+    if not uri.startswith("sqlite:"):
+        return
+    try:
+        sqlite3.connect(make_url(uri).database or "").close()
+    except (sqlite3.OperationalError, SQLAlchemyError) as error:
+        raise TrackingError(
+            f"MLflow at {uri}: {error}; expected the file of a database, new or MLflow's own, in a folder that is "
+            f"there: set MLFLOW_TRACKING_URI, or unset it to use {LOCAL_STORE}"
         ) from None
 
 

@@ -206,8 +206,9 @@ def test_a_deleted_experiment_is_told_with_what_restores_it(server: MlflowClient
     ("uri", "message"),
     [
         ("sqlite:///{}/garbage.db", "expected a database of MLflow that can be opened; move the file away"),
-        # MLflow tries for a minute and a half.
-        pytest.param("sqlite:///{}/folder", "expected a database of MLflow that can be opened", marks=pytest.mark.slow),
+        ("sqlite:///{}/folder", "unable to open database file; expected the file of a database"),
+        ("sqlite:///{}/none/mlflow.db", "unable to open database file; expected .* in a folder that is there"),
+        ("sqlite:/{}", "expected the file of a database"),
         ("postgresql+nodriver://me:secret@127.0.0.1:9/x", "MLFLOW_TRACKING_URI|driver"),
         ("mysql+pymysql://me:secret@127.0.0.1:9/x", r"install the driver of this database \(pymysql\)"),
         ("{}/folder", "set MLFLOW_TRACKING_URI to a server or a database"),
