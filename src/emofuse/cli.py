@@ -96,6 +96,17 @@ def timeline_command(
     hop: Annotated[float | None, typer.Option(min=0.5, help="seconds from one window to the next")] = None,
     people: Annotated[bool, typer.Option("--people", help="a row a person and window, as CSV unless --json")] = False,
     transcribe: Annotated[bool, typer.Option("--transcribe", help="hear the words; speech makes the windows")] = False,
+    speakers: Annotated[
+        bool,
+        typer.Option(
+            "--speakers",
+            help="with --transcribe: tell by serve.speakers who says each line, or, where that is null, by hand-made "
+            "sound features, which often confuse voices; answers come once all is heard",
+        ),
+    ] = False,
+    count: Annotated[
+        int | None, typer.Option("--speaker-count", min=1, help="how many speak, where you know; as --speakers")
+    ] = None,
     out: Annotated[
         list[Path] | None, typer.Option(help="also write them to a file, or several: .csv, .svg, .srt, .vtt, .json")
     ] = None,
@@ -105,13 +116,15 @@ def timeline_command(
     """Answer a long video window by window, or tell who is seen in each."""
     with guard():
         from emofuse.inference import films
-        from emofuse.inference.heard import named_listener
         from emofuse.inference.subtitles import check_kind, write_timeline
         from emofuse.inference.transcript import Transcript, read_transcript
         from emofuse.media.decode import probe_duration
 
         if transcribe and (transcript or window or hop):
             raise DataError("found --transcribe and --transcript, --window or --hop; expected one way to cut the video")
+        speakers = speakers or count is not None
+        if speakers and not transcribe:
+            raise DataError("found --speakers without --transcribe; expected both: lines are heard, then told apart")
         for path in out or []:
             check_kind(path)
         limits = load_params().serve
@@ -125,10 +138,9 @@ def timeline_command(
         given = []
         try:
             if transcribe:
-                from emofuse.inference.hearing import listen
+                from emofuse.inference.hearing import answer_speech
 
-                named = named_listener(limits, predictor.bundle)
-                answers = films.answer_heard(predictor, video, listen(video, named, most), named[0], most)
+                answers = answer_speech(predictor, video, limits, speakers, count)
             else:
                 answers = films.answer_windows(predictor, video, script, length, hop or length, most)
             if people and not json_lines:
@@ -145,6 +157,8 @@ def timeline_command(
             raise DataError(f"{video}: {error}") from None
         if transcribe and not given:
             typer.echo(f"{video}: no speech in the sound", err=True)
+        elif speakers:
+            typer.echo(f"speakers are told apart by {given[0]['voices']}", err=True)
         for path in out or []:
             write_timeline(path, given)
 

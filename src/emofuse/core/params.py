@@ -406,6 +406,7 @@ class ServeParams(Section):
     batch: Positive
     recogniser: str | None
     language: str | None
+    speakers: str | None
     listeners: Positive
     listen_seconds: Annotated[float, Field(gt=0)]
     heard_seconds: Annotated[float, Field(gt=0)]

@@ -49,7 +49,12 @@ def answer_windows(
 
 
 def answer_heard(
-    predictor: Predictor, video: Path, lines: Iterable[HeardLine], recogniser: str, most_seconds: float
+    predictor: Predictor,
+    video: Path,
+    lines: Iterable[HeardLine],
+    recogniser: str,
+    voices: str | None,
+    most_seconds: float,
 ) -> Iterator[Answer]:
     """Answer each line that is heard in a long video, in order, as it is heard; `heard` tells of its words.
 
@@ -58,6 +63,7 @@ def answer_heard(
         video: any file that FFmpeg reads.
         lines: what is heard in it.
         recogniser: the name of who hears it.
+        voices: the name of what tells the speakers apart; None where they aren't.
         most_seconds: how long the video may be.
 
     Raises:
@@ -68,7 +74,8 @@ def answer_heard(
     for answer in _answered(predictor, windows, growing.during):
         start, end = answer["start"], answer["end"]
         heard = growing.heard(start, end, recogniser).model_dump()
-        yield answer | {"start": round(start, 3), "end": round(end, 3), "heard": heard}
+        apart = {"speaker": growing.during(start, end).speaker, "voices": voices} if voices else {}
+        yield answer | {"start": round(start, 3), "end": round(end, 3), **apart, "heard": heard}
 
 
 def _answered(
@@ -127,7 +134,8 @@ def _batches(windows: Iterator[Window]) -> Iterator[list[Window]]:
 
 def window_line(answer: Answer, json_lines: bool) -> str:
     """A line a window, of JSON or of a table to read."""
-    named = {name: answer[name] for name in ("start", "end", "text")}
+    columns = ("start", "end", "speaker", "text")
+    named: Answer = {name: answer[name] for name in columns if name in answer}
     return as_line(named, {name: answer[name] for name in answer if name not in (*named, "people")}, json_lines)
 
 

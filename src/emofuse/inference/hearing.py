@@ -1,4 +1,4 @@
-"""Hears the lines of a film without a server, ahead of their answers."""
+"""Hears the lines of a film without a server, ahead of their answers, and tells who says them."""
 
 from __future__ import annotations
 
@@ -8,11 +8,44 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from emofuse.core.device import pick_device
-from emofuse.transcription.film import film_sound, heard_lines
+from emofuse.core.params import ServeParams
+from emofuse.core.progress import progress
+from emofuse.inference.films import answer_heard
+from emofuse.inference.heard import named_listener
+from emofuse.inference.offline import Answer
+from emofuse.inference.predictor import Predictor
+from emofuse.transcription.film import film_sound, heard_lines, sounds_during
 from emofuse.transcription.recogniser import load_recogniser
+from emofuse.transcription.speakers import Voices, load_voices, with_speakers
 from emofuse.transcription.words import HeardLine
 
 AHEAD = 32  # lines that are heard before they are answered
+
+
+def answer_speech(
+    predictor: Predictor, video: Path, limits: ServeParams, apart: bool, count: int | None
+) -> Iterator[Answer]:
+    """Answer each line that is heard in a long video; the models are loaded at once.
+
+    Args:
+        predictor: answers.
+        video: any file that FFmpeg reads.
+        limits: who hears the words and tells voices apart, and how long the video may be.
+        apart: whether to tell who says each line; then answers come once all lines are heard, since who comes last
+            decides too who is whom.
+        count: how many speakers there are; None where the voices decide.
+
+    Raises:
+        DataError: no recogniser is named.
+        EncoderError: a model can't be loaded.
+        MediaError: the video can't be decoded, has no sound or is too long, after the lines before that shows.
+    """
+    named, most = named_listener(limits, predictor.bundle), limits.timeline_seconds
+    voices = load_voices(limits.speakers) if apart else None
+    lines = listen(video, named, most)
+    if voices is not None:
+        lines = _apart(video, lines, voices, count, most)
+    return answer_heard(predictor, video, lines, named[0], voices.name if voices else None, most)
 
 
 def listen(video: Path, named: tuple[str, str | None], most_seconds: float) -> Iterator[HeardLine]:
@@ -29,6 +62,14 @@ def listen(video: Path, named: tuple[str, str | None], most_seconds: float) -> I
     """
     recogniser = load_recogniser(*named, pick_device())
     return _ahead(heard_lines(film_sound(video, most_seconds), recogniser))
+
+
+def _apart(
+    video: Path, lines: Iterable[HeardLine], voices: Voices, count: int | None, most_seconds: float
+) -> Iterator[HeardLine]:
+    whole = list(progress(lines, "listen", None, "line"))
+    sounds = sounds_during(film_sound(video, most_seconds), [(line.start, line.end) for line in whole])
+    yield from with_speakers(whole, sounds, voices, count)
 
 
 def _ahead(lines: Iterable[HeardLine]) -> Iterator[HeardLine]:

@@ -19,6 +19,9 @@ SUBTITLES = {".srt": "srt", ".vtt": "vtt"}
 BRACES = str.maketrans("{}", "()")  # those of a text would be read as commands
 KINDS = (*SUBTITLES, ".csv", ".json", ".svg")
 _MARK = re.compile(r"^\[[^\[\]]+ \d{1,3}%\] ?")  # what `write_timeline` puts before the words of a subtitle
+_VOICE = re.compile(r"<v(?:\.[^\s>]*)?\s+([^>\n]+)>")  # of WebVTT, with classes or without
+_OPENS, _CLOSES = "\x02", "\x03"  # stand for a voice's tag, where no text has them
+_SPEAKER = re.compile(rf"{_OPENS}([^{_CLOSES}]*){_CLOSES}|(speaker \d+): ")
 
 
 def check_kind(path: Path) -> None:
@@ -34,7 +37,8 @@ def check_kind(path: Path) -> None:
 def write_timeline(path: Path, answers: Sequence[Mapping[str, Any]]) -> None:
     """Write the answers for a video's windows, aside and then renamed.
 
-    Subtitles show the label before the words, `[joy 83%] We won!`; given back as a transcript, they are words alone.
+    Subtitles show who speaks and the label before the words, `speaker 1: [joy 83%] We won!`; given back as a
+    transcript, they are words and speaker alone.
 
     Args:
         path: its ending says which kind.
@@ -73,7 +77,8 @@ def _write_rows(path: Path, answers: Sequence[Mapping[str, Any]]) -> None:
 def _subtitles(answers: Sequence[Mapping[str, Any]], kind: str) -> str:
     lines = pysubs2.SSAFile()
     for answer in answers:
-        voice = f"<v {answer['speaker']}>" if kind == "vtt" and answer.get("speaker") else ""
+        speaker = answer.get("speaker")
+        voice = "" if not speaker else f"<v {speaker}>" if kind == "vtt" else f"{speaker}: "
         share = round(100 * answer["probabilities"][answer["label"]])
         words = f"[{answer['label']} {share}%] {answer['text']}".strip()
         event = pysubs2.SSAEvent(start=round(answer["start"] * 1000), end=round(answer["end"] * 1000))
@@ -82,6 +87,13 @@ def _subtitles(answers: Sequence[Mapping[str, Any]], kind: str) -> str:
     return str(lines.to_string(kind))
 
 
-def words_alone(text: str) -> str:
-    """A subtitle without the label that `write_timeline` puts before its words."""
-    return _MARK.sub("", text)
+def mark_voices(vtt: str) -> str:
+    """WebVTT whose voices, `<v Ann>`, are kept when other tags are taken out."""
+    return _VOICE.sub(rf"{_OPENS}\1{_CLOSES}", vtt)
+
+
+def speaker_and_words(text: str) -> tuple[str | None, str]:
+    """Who speaks in a subtitle, where it says so, and its words without the label of `write_timeline`."""
+    match = _SPEAKER.match(text)
+    speaker = None if match is None else match[1] or match[2]
+    return speaker, _MARK.sub("", text if match is None else text[match.end() :])

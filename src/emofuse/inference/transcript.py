@@ -13,7 +13,7 @@ from emofuse.core.errors import DataError
 from emofuse.core.records import Line, Utterance
 from emofuse.core.rows import GivenLine
 from emofuse.datasets.delimited import decode
-from emofuse.inference.subtitles import words_alone
+from emofuse.inference.subtitles import mark_voices, speaker_and_words
 
 
 class _TimedLine(GivenLine):
@@ -85,16 +85,15 @@ def parse_transcript(text: str) -> Transcript:
         if text.lstrip().startswith("["):
             given = _LINES.validate_json(text)
         else:
-            events = pysubs2.SSAFile.from_string(text, format_="vtt" if text.startswith("WEBVTT") else "srt")
+            if text.startswith("WEBVTT"):
+                events = pysubs2.SSAFile.from_string(mark_voices(text), format_="vtt")
+            else:
+                events = pysubs2.SSAFile.from_string(text, format_="srt")
+            rows = [(e, *speaker_and_words(e.plaintext)) for e in events]
             given = _LINES.validate_python(
                 [
-                    {
-                        "text": words_alone(e.plaintext),
-                        "start": e.start / 1000,
-                        "end": e.end / 1000,
-                        "speaker": e.name or None,
-                    }
-                    for e in events
+                    {"text": words, "start": e.start / 1000, "end": e.end / 1000, "speaker": speaker}
+                    for e, speaker, words in rows
                 ]
             )
     except ValidationError as error:

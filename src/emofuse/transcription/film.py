@@ -35,6 +35,22 @@ def film_sound(film: Path, most_seconds: float) -> Iterator[Sound]:
         yield part.astype(np.float32) / np.float32(2**31)
 
 
+def sounds_during(sound: Iterable[Sound], spans: Iterable[tuple[float, float]]) -> Iterator[Sound]:
+    """The samples of each span, as they come.
+
+    Args:
+        sound: parts of it, mono at 16 kHz, each of shape (samples,).
+        spans: start and end in seconds, in order and apart.
+    """
+    parts, kept, start = iter(sound), np.zeros(0, np.float32), 0  # the sample with which what is kept begins
+    for begin, end in spans:
+        first, last = round(begin * RATE), round(end * RATE)
+        while start + len(kept) < last and (part := next(parts, None)) is not None:
+            over = min(max(first - start, 0), len(kept))
+            kept, start = np.concatenate([kept[over:], part]), start + over
+        yield kept[max(first - start, 0) : last - start]
+
+
 def heard_lines(sound: Iterable[Sound], recogniser: Recogniser) -> Iterator[HeardLine]:
     """Each span of speech with its words, in order, a few seconds after its sound has come.
 
