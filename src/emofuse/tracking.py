@@ -97,6 +97,7 @@ class ModelRun:
         bundle: the folder of the bundle; None for the majority class.
         version: the bundle's hash; empty for the majority class.
         labels: the classes that the bundle answers with.
+        learnt_from: what the bundle says of the data that it was made from; None for the majority class.
     """
 
     name: str
@@ -107,6 +108,7 @@ class ModelRun:
     bundle: Path | None = None
     version: str = ""
     labels: tuple[str, ...] = ()
+    learnt_from: LearntFrom | None = None
 
     def signature(self) -> ModelSignature:
         """What the logged bundle takes and gives."""
@@ -122,13 +124,11 @@ class Dataset:
         description: its `name`, `hash`, `layout`, and counts; `splits` holds the rows of each split.
         figures: the data report's headline, such as `data/leaking_rows`, kept as params.
         apart: who of test is in train, in words.
-        learnt_from: what the models say of it.
     """
 
     description: Mapping[str, Any]
     figures: Mapping[str, float]
     apart: str = ""
-    learnt_from: LearntFrom = field(default_factory=LearntFrom)
 
     def as_inputs(self) -> list[DatasetInput]:
         """The splits in MLflow's terms."""
@@ -348,9 +348,10 @@ def _track_one(client: MlflowClient, experiment: str, run: ModelRun, data: Datas
         NAMES_TAG: json.dumps(renamed, ensure_ascii=False)[:MAX_TAG_VAL_LENGTH] if renamed else "",
         "emofuse.model": run.name,
         "emofuse.apart": data.apart[:MAX_TAG_VAL_LENGTH],
-        "emofuse.trained_on": data.learnt_from.sentence[:MAX_TAG_VAL_LENGTH],
-        "emofuse.synthetic": str(data.learnt_from.synthetic).lower(),
     }
+    if run.learnt_from is not None:
+        tags["emofuse.trained_on"] = run.learnt_from.sentence[:MAX_TAG_VAL_LENGTH]
+        tags["emofuse.synthetic"] = str(run.learnt_from.synthetic).lower()
     run_id = _run_of(client, experiment, tags)
     now = int(time.time() * 1000)
     figures = [Metric(names[name], value, now, 0) for name, value in run.metrics.items()]

@@ -65,6 +65,7 @@ def test_text_alone_is_answered_and_says_what_was_missing(client: TestClient) ->
         "present": False,
         "reason": "no video sent",
         "weight": 0,
+        "unfamiliar": False,
         "probabilities": None,
         "faces": [],
     }

@@ -43,6 +43,7 @@ def test_clips_are_answered_and_a_bad_one_is_an_error_in_its_place(bundle: Path,
         "present": False,
         "reason": "no face found",
         "weight": 0,
+        "unfamiliar": False,
         "probabilities": None,
     }
     assert done.exit_code == 1

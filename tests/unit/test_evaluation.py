@@ -25,7 +25,7 @@ from emofuse.evaluation.calibration import calibration, coverage
 from emofuse.evaluation.findings import best_single, findings, intervals
 from emofuse.evaluation.measured import Measured, differences
 from emofuse.evaluation.mistakes import confusion_counts, mistakes
-from emofuse.evaluation.scoring import Scores
+from emofuse.evaluation.scoring import Scores, score_models
 from emofuse.evaluation.slices import find_slices, slice_scores
 from emofuse.evaluation.subject import Hidden, Shuffled, Subject, together
 from emofuse.fusion.registry import make_model
@@ -43,6 +43,7 @@ COUNT = 240
 MET = ("text.encoder a/b has learnt from meld",)
 LOOKED = EvaluateParams(champion_metric="weighted_f1", met_before={}, resamples=200, slice_rows=10)
 WIDTHS = {"text": 60, "audio": 4, "visual": 3, "metadata": 2}
+MARKED = {"early": {"held_out": 0.02, "dev": 0.015, "test": 0.04}}
 
 
 @pytest.fixture(scope="module")
@@ -286,7 +287,7 @@ def found(rows: pd.DataFrame, subject: Subject) -> dict[str, Any]:
     half = said["label"].where(said.index % 2 == 0, "neutral").tolist()
     measured = of(said, {"early": subject.answer(), "text": sure(said, half)})
     subjects = together({"early": subject.predictor, "text": alone}, subject.rows, subject.tables)
-    return findings({"dev": measured, "test": measured}, subjects, "early", LOOKED)
+    return findings({"dev": measured, "test": measured}, subjects, "early", LOOKED, MARKED)
 
 
 def material(found: dict[str, Any], layout: str = "demo") -> Material:
@@ -337,7 +338,7 @@ def test_a_fusion_of_the_one_modality_that_the_data_has_is_still_a_fusion(rows: 
     models = {name: of_words(name, subject) for name in ("early", "text")}
     subjects = together(models, subject.rows, subject.tables)
     measured = of(rows, {name: asked.answer() for name, asked in subjects.items()})
-    found = findings({"dev": measured, "test": measured}, subjects, "early", LOOKED)
+    found = findings({"dev": measured, "test": measured}, subjects, "early", LOOKED, {})
     assert (found["fusions"], found["best_single"]) == (["early"], "text")
 
 
@@ -352,6 +353,7 @@ def test_the_page_asks_for_nothing_and_runs_nothing_that_was_said(found: dict[st
     loaded = re.findall(r"(?:src|url\(|<link[^>]*href)=?[\"'(]?([^\"')> ]+)", page)
     assert all(address.startswith("data:") for address in loaded)
     assert f"{found['scores']['test']['early']['weighted_f1']['value']:.3f}" in page
+    assert "2.0% of the held-out rows (which the threshold was set by), 1.5% of dev, 4.0% of test" in page
 
 
 def test_the_page_of_other_data_does_not_call_it_synthetic(found: dict[str, Any], tmp_path: Path) -> None:
@@ -371,6 +373,7 @@ def test_the_card_says_what_it_is_for_and_how_sure_it_is(found: dict[str, Any], 
     assert "are cut by dialogue.\n**2 of 2 test speakers are in train.**" in card
     assert "| real or synthetic | synthetic: drawn faces and a synthetic voice |" in card
     assert "| people | not named |" in card
+    assert "False alarms: 1.5% of dev, 4.0% of test; 2.0% of the held-out" in card
     assert "None" not in card
     assert f"- **{MET[0]}.**" in card
     write_card(tmp_path / "meld.md", material(found, layout="meld"))
@@ -391,3 +394,16 @@ def test_a_thumbnail_is_small_and_the_same_each_time(tmp_path: Path) -> None:
 def test_the_middle_frame_is_from_the_middle(tmp_path: Path) -> None:
     shade = middle_frame(write_clip(tmp_path / "clip.mp4", seconds=2), 80).mean()  # it brightens from 0 to 255
     assert 100 < shade < 155
+
+
+def test_rows_far_from_all_training_rows_are_counted_on_each_split(subject: Subject) -> None:
+    split = ["dev" if number % 2 else "test" for number in range(COUNT)]
+    far = {**subject.tables, "audio": replace(subject.tables["audio"], values=subject.tables["audio"].values.copy())}
+    loud = far["audio"].present & (np.array(split) == "test")
+    far["audio"].values[loud] += 9
+    manifest = pd.concat([subject.rows.assign(split="train"), subject.rows.assign(split=split)], ignore_index=True)
+    tables = {name: FeatureTable.join([subject.tables[name], table]) for name, table in far.items()}
+    scores = score_models({"early": subject.predictor}, manifest, tables, "weighted_f1")
+    shares = scores.unfamiliar_shares()["early"]
+    assert shares["dev"] <= 0.05
+    assert shares["test"] >= loud.sum() / split.count("test") > 0.8

@@ -13,7 +13,12 @@ from emofuse.core.records import Line, Utterance
 from emofuse.core.tables import utterances
 from emofuse.inference.table_answers import question_rows, read_questions, write_answers
 
-ANSWER: dict[str, Any] = {"label": "joy", "probabilities": {"anger": 0.25, "joy": 0.75}, "note": ""}
+ANSWER: dict[str, Any] = {
+    "label": "joy",
+    "probabilities": {"anger": 0.25, "joy": 0.75},
+    "modalities": {"text": {"unfamiliar": False}, "audio": {"unfamiliar": True}},
+    "note": "",
+}
 ERROR: dict[str, Any] = {"error": "clip: file not found"}
 
 
@@ -82,7 +87,7 @@ def test_a_table_that_asks_nothing_is_refused(tmp_path: Path, content: str, mess
         asked(tmp_path, content)
 
 
-OWN = ["label", "p_anger", "p_joy", "note", "error"]
+OWN = ["label", "p_anger", "p_joy", "unfamiliar", "note", "error"]
 
 
 @pytest.mark.parametrize(
@@ -106,6 +111,7 @@ def test_columns_of_the_table_keep_their_cells_under_names_of_their_own(
     assert out[names].to_numpy().tolist() == cells
     assert out["label"].tolist() == ["", "joy"]
     assert out["p_joy"].tolist() == ["", "0.75"]
+    assert out["unfamiliar"].tolist() == ["", "audio"]
     assert out["error"].tolist() == ["clip: file not found", ""]
     pairs = zip(headings, names, strict=True)
     assert notes == [f"the table's column {old!r} is written as {new!r}" for old, new in pairs if old != new]

@@ -13,7 +13,6 @@ from mlflow.tracking import MlflowClient
 from mlflow.utils.validation import MAX_ENTITY_KEY_LENGTH, _validate_metric_name
 
 from emofuse.core.errors import TrackingError
-from emofuse.core.learnt import LearntFrom
 from emofuse.inference.bundle import load_bundle
 from emofuse.inference.description import bundle_version
 from emofuse.tracking import (
@@ -33,7 +32,6 @@ from tests.pipeline.imports import ROOT
 DATA = Dataset(
     {"name": "corpus", "hash": "ab" * 32, "layout": "demo", "rows": 24, "splits": {"train": 18, "test": 6}},
     {"data/rows": 24},
-    learnt_from=LearntFrom(corpus="the built-in corpus", synthetic=True, rows=24),
 )
 
 
@@ -60,6 +58,7 @@ def run(bundle: Path, tmp_path: Path) -> ModelRun:
         bundle=bundle,
         version=bundle_version(bundle),
         labels=load_bundle(bundle).labels,
+        learnt_from=load_bundle(bundle).learnt_from,
     )
 
 

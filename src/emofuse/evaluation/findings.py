@@ -21,7 +21,11 @@ from emofuse.evaluation.uncertainty import FEW, LEVEL
 
 
 def findings(
-    splits: Mapping[str, Measured], subjects: Mapping[str, Subject], champion: str, params: EvaluateParams
+    splits: Mapping[str, Measured],
+    subjects: Mapping[str, Subject],
+    champion: str,
+    params: EvaluateParams,
+    unfamiliar: Mapping[str, Mapping[str, float]],
 ) -> dict[str, Any]:
     """Look at every model from every side.
 
@@ -30,6 +34,7 @@ def findings(
         subjects: the models that can be asked again, with the rows of that split.
         champion: the best on dev.
         params: by what dev chooses, and how small a slice is shown.
+        unfamiliar: of each model that can tell, the share of each split that it marks as unlike what it learnt from.
     """
     name, measured = list(splits.items())[-1]
     # By name: where the data has one modality alone, a fusion reads no more than that.
@@ -62,6 +67,7 @@ def findings(
         "subsets": subsets,
         "modality_importance": {m: modality_importance(subjects[m], measured, measured.seed) for m in fusions},
         "feature_importance": feature_importance(subjects[champion], measured, measured.seed),
+        "unfamiliar": {m: dict(shares) for m, shares in unfamiliar.items()},
         "weights": {m: _weights(subjects[m]) for m in fusions},
         "models": {
             model: {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -34,12 +34,14 @@ class Scores:
         rows: n rows of the manifest, numbered from 0.
         probabilities: of each model, shape (n, classes).
         metric: by which dev chooses the champion.
+        unfamiliar: of each model that can tell, which rows are unlike what it was trained on, bool of shape (n,).
     """
 
     labels: Sequence[str]
     rows: pd.DataFrame
     probabilities: Mapping[str, NDArray[np.float64]]
     metric: Metric
+    unfamiliar: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
 
     @cached_property
     def predictions(self) -> pd.DataFrame:
@@ -84,6 +86,13 @@ class Scores:
             part = self.rows[chosen].reset_index(drop=True)
             splits[split] = Measured(part, tuple(classes), wide, params.resamples, seed)
         return splits
+
+    def unfamiliar_shares(self) -> dict[str, dict[str, float]]:
+        """The share of the rows of dev and test that each model marks as unfamiliar."""
+        return {
+            name: {split: float(marked[(self.rows["split"] == split).to_numpy()].mean()) for split in SPLITS[1:]}
+            for name, marked in self.unfamiliar.items()
+        }
 
     def table(self) -> str:
         """The scores as text, the best on dev first."""
@@ -132,7 +141,11 @@ def score_models(
     train_labels = manifest.loc[training_rows(manifest), "label"].tolist()
     probabilities = {MAJORITY: majority_probabilities(train_labels, labels, len(rows))}
     probabilities |= {name: subject.answer_all() for name, subject in subjects.items()}
-    return Scores(labels, rows, probabilities, metric)
+    telling = {name: subject for name, subject in subjects.items() if models[name].bundle.familiarity}
+    unfamiliar: dict[str, NDArray[np.bool_]] = {
+        name: np.logical_or.reduce(subject.unfamiliar(), axis=1) for name, subject in telling.items()
+    }
+    return Scores(labels, rows, probabilities, metric, unfamiliar)
 
 
 def look_closely(
@@ -149,7 +162,11 @@ def look_closely(
     last = (manifest["split"] == SPLITS[-1]).to_numpy()
     rows = manifest[last].reset_index(drop=True)
     subjects = together(models, rows, _chosen(tables, last), _own(own, last))
-    return findings(splits, subjects, scores.champion, params)
+    shares = scores.unfamiliar_shares()
+    for name, model in models.items():
+        if model.bundle.familiarity is not None:
+            shares[name]["held_out"] = model.bundle.familiarity.false_alarms
+    return findings(splits, subjects, scores.champion, params, shares)
 
 
 def _chosen(tables: Tables, rows: NDArray[np.bool_]) -> Tables:

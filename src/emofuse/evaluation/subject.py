@@ -127,6 +127,10 @@ class Subject:
         """How much each modality moved the answer for each row, shape (rows, modalities)."""
         return self.predictor.weighted(self._remembered(member_weights, NOTHING))
 
+    def unfamiliar(self) -> NDArray[np.bool_]:
+        """Which modalities of each row are unlike what the model was trained on, shape (rows, modalities)."""
+        return self.predictor.unfamiliar(self._batch([NOTHING]))
+
     def answers(self, changes: Sequence[Change]) -> NDArray[np.float64]:
         """Probabilities of every row after each of several changes, shape (changes, rows, classes), in one go."""
         batch = self._batch(changes)

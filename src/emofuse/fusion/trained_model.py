@@ -10,6 +10,7 @@ from emofuse.core.learnt import LearntFrom
 from emofuse.core.numerics import Mode, current
 from emofuse.core.params import ExtractorParams, TrainParams
 from emofuse.fusion.base import Fusion
+from emofuse.fusion.familiarity import Familiarity
 from emofuse.fusion.scaling import Scaler
 
 
@@ -32,6 +33,7 @@ class Bundle:
         assets: folder of the weights that its extractors need, each under its hash; None where packages hold them.
         numerics: what decided the rounding of its features and weights.
         learnt_from: the data that it was made from.
+        familiarity: what tells that an input is unlike all of it; None where that can't be told.
         version: sha256 of the description; empty until saved.
     """
 
@@ -49,6 +51,7 @@ class Bundle:
     assets: Path | None = None
     numerics: Mode = field(default_factory=current)
     learnt_from: LearntFrom = field(default_factory=LearntFrom)
+    familiarity: Familiarity | None = None
     version: str = ""
 
     @property

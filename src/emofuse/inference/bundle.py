@@ -1,8 +1,8 @@
 """The bundle: a folder with all that a prediction needs, and nothing that runs when it is loaded.
 
 `bundle.json` names the model, what it has learnt from, its labels, features and params, and the hash of
-`weights.safetensors`, which holds the members' weights and the scalers. The hash of `bundle.json` is therefore the hash
-of the bundle: its version.
+`weights.safetensors`, which holds the members' weights, the scalers and the moments of the training rows. The hash of
+`bundle.json` is therefore the hash of the bundle: its version.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from emofuse.core.errors import BundleError
 from emofuse.core.learnt import LearntFrom
 from emofuse.core.params import EXTRACTOR_PARAMS, TrainParams
 from emofuse.core.weights import travelling
+from emofuse.fusion.familiarity import Familiarity, familiarity_tensors, moments_from_tensors
 from emofuse.fusion.registry import make_model
 from emofuse.fusion.scaling import scaler_tensors, scalers_from_tensors
 from emofuse.fusion.trained_model import Bundle
@@ -58,6 +59,8 @@ def save_bundle(bundle: Bundle, folder: Path) -> str:
     for number, member in enumerate(bundle.members):
         for key, value in member.state_dict().items():
             tensors[f"member.{number}.{key}"] = value.numpy()
+    if bundle.familiarity is not None:
+        tensors |= familiarity_tensors(bundle.familiarity)
     weights = save(tensors)
     finetuned = _hashes(bundle.finetuned) if bundle.finetuned else {}
     described = _describe(bundle, hashlib.sha256(weights).hexdigest(), finetuned)
@@ -142,6 +145,7 @@ def _refuse_code(folder: Path) -> None:
 
 
 def _describe(bundle: Bundle, weights_sha256: str, finetuned: Mapping[str, str]) -> dict[str, Any]:
+    familiarity = bundle.familiarity
     return {
         "format": FORMAT,
         "model": bundle.name,
@@ -152,6 +156,8 @@ def _describe(bundle: Bundle, weights_sha256: str, finetuned: Mapping[str, str])
         "train": bundle.train.model_dump(mode="json"),
         "seed": bundle.seed,
         "learnt_from": bundle.learnt_from.model_dump(mode="json"),
+        "familiarity": familiarity
+        and {"thresholds": familiarity.thresholds, "false_alarms": round(familiarity.false_alarms, 6)},
         "numerics": bundle.numerics,
         "members": [member.kind for member in bundle.members],
         "weights": bundle.weights,
@@ -160,6 +166,17 @@ def _describe(bundle: Bundle, weights_sha256: str, finetuned: Mapping[str, str])
         "assets": travelling(bundle.extractors.values()),
         "weights_sha256": weights_sha256,
     }
+
+
+def _familiarity(
+    described: dict[str, Any] | None, tensors: dict[str, np.ndarray[Any, Any]], dims: Mapping[str, int]
+) -> Familiarity | None:
+    if described is None:
+        return None
+    moments = moments_from_tensors(tensors)
+    if moments.keys() != described["thresholds"].keys() or any(len(m.mean) != dims[n] for n, m in moments.items()):
+        raise ValueError("familiarity names other modalities or widths than the moments beside it")
+    return Familiarity(moments, described["thresholds"], described["false_alarms"])
 
 
 def _build(described: dict[str, Any], tensors: dict[str, np.ndarray[Any, Any]], version: str) -> Bundle:
@@ -189,6 +206,7 @@ def _build(described: dict[str, Any], tensors: dict[str, np.ndarray[Any, Any]], 
         train=train,
         seed=described["seed"],
         learnt_from=LearntFrom.model_validate(described["learnt_from"]),
+        familiarity=_familiarity(described["familiarity"], tensors, dims),
         numerics=described["numerics"],
         members=members,
         weights=tuple(described["weights"]),

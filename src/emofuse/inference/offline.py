@@ -59,5 +59,11 @@ def as_line(named: Mapping[str, Any], answer: Answer, json_lines: bool) -> str:
         return f"{name:<40}  error: {answer['error']}"
     absent = [modality for modality, use in answer["modalities"].items() if not use["present"]]
     share = answer["probabilities"][answer["label"]]
-    without = answer["note"] or ("without " + ", ".join(absent) if absent else "")
-    return f"{name:<40}  {answer['label']:<10} {share:>4.0%}  {without}".rstrip()
+    notes = [answer["note"] or ("without " + ", ".join(absent) if absent else ""), unfamiliar_words(answer)]
+    return f"{name:<40}  {answer['label']:<10} {share:>4.0%}  {'; '.join(filter(None, notes))}".rstrip()
+
+
+def unfamiliar_words(answer: Mapping[str, Any]) -> str:
+    """Which modalities are unlike what the model was trained on, in words; empty where none is."""
+    names = [name for name, use in answer.get("modalities", {}).items() if use["unfamiliar"]]
+    return f"unfamiliar {', '.join(names)}" if names else ""

@@ -22,6 +22,9 @@ class ModalityUse(BaseModel):
     present: bool
     reason: Annotated[str, Field(description="why it is absent; empty where present")]
     weight: Annotated[float, Field(description="its share of the answer, 0 to 1")]
+    unfamiliar: Annotated[
+        bool, Field(description="whether it is farther from what the model was trained on than held-out rows are")
+    ] = False
     probabilities: Annotated[
         Probabilities | None, Field(description="what the model answers from it alone; null where it is absent")
     ] = None
@@ -40,6 +43,10 @@ class Prediction(BaseModel):
             description="whether the best class is less probable than the model's threshold, or no modality is present"
         ),
     ]
+    unfamiliar: Annotated[
+        bool | None,
+        Field(description="whether any modality is unlike what the model was trained on; null where it can't tell"),
+    ] = None
     note: Annotated[str, Field(description=f"'{NOTHING}' where no modality is present, else empty")] = ""
     modalities: Mapping[str, ModalityUse]
     trained_on: TrainedOn

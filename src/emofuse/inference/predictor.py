@@ -95,7 +95,9 @@ class Predictor:
         An answer is uncertain where its best class is less probable than `train.abstain`, or no modality is present.
         """
         labels = self.bundle.labels
-        probabilities, weights = self._answer(self._batch(tables, lines))
+        batch = self._batch(tables, lines)
+        probabilities, weights = self._answer(batch)
+        unfamiliar = self.unfamiliar(batch)
         each = self.per_modality_probabilities(tables)
         predictions = []
         for index, row in enumerate(probabilities):
@@ -104,6 +106,7 @@ class Predictor:
                     present=bool(table.present[index]),
                     reason=table.reasons[index],
                     weight=float(weights[index, number]),
+                    unfamiliar=bool(unfamiliar[index, number]),
                     probabilities=dict(zip(labels, each[index, number].tolist(), strict=True))
                     if table.present[index]
                     else None,
@@ -116,6 +119,7 @@ class Predictor:
                     label=labels[int(row.argmax())],
                     probabilities=dict(zip(labels, row.tolist(), strict=True)),
                     uncertain=nothing or bool(row.max() < self.bundle.train.abstain),
+                    unfamiliar=None if self.bundle.familiarity is None else bool(unfamiliar[index].any()),
                     note=NOTHING if nothing else "",
                     modalities=uses,
                     trained_on=self.bundle.learnt_from.sentence,
@@ -148,6 +152,11 @@ class Predictor:
         if manifest is not None and self.bundle.reads_context:
             lines = manifest_lines(manifest, tables["text"], self.bundle.train.attention)
         return self._batch(tables, lines)
+
+    def unfamiliar(self, batch: Batch) -> NDArray[np.bool_]:
+        """Which modalities of n rows are unlike what was trained on, shape (n, modalities); none if it can't tell."""
+        familiarity = self.bundle.familiarity
+        return np.zeros(batch.mask.shape, dtype=bool) if familiarity is None else familiarity.beyond(batch)
 
     def _read_text(self, utterances: Sequence[Utterance]) -> FeatureTable:
         return FeatureTable.stack(self.bundle.features["text"], list(self.extractor("text").extract(utterances)))

@@ -67,11 +67,13 @@ def _write_rows(path: Path, answers: Sequence[Mapping[str, Any]]) -> None:
     shares = list(answers[0]["probabilities"]) if answers else []
     with path.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file)
-        table.writerow(["start", "end", "speaker", "text", "confidence", "label", *(f"p_{name}" for name in shares)])
+        heading = ["start", "end", "speaker", "text", "confidence", "label", *(f"p_{name}" for name in shares)]
+        table.writerow([*heading, "unfamiliar"])
         for answer in answers:
             confidence = answer.get("heard", {}).get("confidence", "")
             row = [answer["start"], answer["end"], answer.get("speaker", ""), answer["text"], confidence]
-            table.writerow([*row, answer["label"], *answer["probabilities"].values()])
+            unfamiliar = ", ".join(name for name, use in answer["modalities"].items() if use["unfamiliar"])
+            table.writerow([*row, answer["label"], *answer["probabilities"].values(), unfamiliar])
 
 
 def _subtitles(answers: Sequence[Mapping[str, Any]], kind: str) -> str:

@@ -12,7 +12,7 @@ from emofuse.core.tables import utterances, write_csv
 from emofuse.core.text import normal_form
 from emofuse.datasets.clips import ClipFolder
 from emofuse.datasets.user_tables import UserTable, read_user_table
-from emofuse.inference.offline import Answer, answered
+from emofuse.inference.offline import Answer, answered, unfamiliar_words
 from emofuse.inference.predictor import Predictor
 
 COLUMNS = ("clip", "text", "dialogue", "speaker")
@@ -66,7 +66,9 @@ def question_rows(table: UserTable, folder: Path) -> pd.DataFrame:
 
 
 def write_answers(table: UserTable, answers: Sequence[Answer], path: Path) -> list[str]:
-    """Write the rows with `label`, `p_<class>`, `note` and `error` beside them, aside and then renamed.
+    """Write the rows with `label`, `p_<class>`, `unfamiliar`, `note` and `error` beside them, aside and then renamed.
+
+    `unfamiliar` names the modalities that are unlike what the model was trained on.
 
     Returns:
         Which of the table's columns got another name, since two of a name could not be told apart.
@@ -75,6 +77,7 @@ def write_answers(table: UserTable, answers: Sequence[Answer], path: Path) -> li
     own = {
         "label": [answer.get("label", "") for answer in answers],
         **{f"p_{name}": [share.get(name) for share in shares] for name in next(filter(None, shares), {})},
+        "unfamiliar": [unfamiliar_words(answer).removeprefix("unfamiliar ") for answer in answers],
         "note": [answer.get("note", "") for answer in answers],
         "error": [answer.get("error", "") for answer in answers],
     }

@@ -16,7 +16,7 @@ from emofuse.core.metrics import METRICS
 from emofuse.core.params import Params
 from emofuse.core.paths import MODELS_DIR, REPORTS_DIR
 from emofuse.datasets.data_findings import headline
-from emofuse.fusion.names import ENSEMBLE, MAJORITY, PRETRAINED
+from emofuse.fusion.names import MAJORITY, PRETRAINED
 from emofuse.inference.description import (
     CARD,
     bundle_labels,
@@ -41,9 +41,7 @@ def model_runs(params: Params) -> Iterator[ModelRun]:
 def tracked_data() -> Dataset:
     """What the models were trained and measured on."""
     data = read_json(REPORTS_DIR / "data.json")
-    return Dataset(
-        data["dataset"], headline(data), data["apart"]["headline"], bundle_learnt_from(MODELS_DIR / ENSEMBLE)
-    )
+    return Dataset(data["dataset"], headline(data), data["apart"]["headline"])
 
 
 def package_champion(name: str) -> Path:
@@ -91,6 +89,7 @@ def final_figures(
             }
     split = findings["on"]["split"]
     final[f"{split}/expected_calibration_error"] = findings["models"][name]["expected_calibration_error"]
+    final |= {f"{part}/unfamiliar": share for part, share in findings["unfamiliar"].get(name, {}).items()}
     for pair in findings["differences"]:
         if pair["model"] == name and pair["against"] == "text":
             final |= {
@@ -133,4 +132,5 @@ def model_run(name: str, params: Params, final: dict[str, float]) -> ModelRun:
         bundle,
         bundle_version(bundle),
         bundle_labels(bundle),
+        bundle_learnt_from(bundle),
     )

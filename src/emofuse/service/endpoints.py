@@ -133,6 +133,7 @@ class Endpoints:
             trained_on=bundle.learnt_from.sentence,
             synthetic=bundle.learnt_from.synthetic,
             learnt_from=bundle.learnt_from,
+            false_alarms=None if bundle.familiarity is None else bundle.familiarity.false_alarms,
             metrics={f"{split}_{name}": value for split, part in reached.home.items() for name, value in part.items()},
             elsewhere=list(reached.elsewhere),
             limits=self._limits.model_dump(exclude={"recogniser", "language"}),

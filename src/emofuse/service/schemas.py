@@ -227,6 +227,10 @@ class ModelResponse(BaseModel):
     trained_on: TrainedOn
     synthetic: Synthetic
     learnt_from: LearntFrom
+    false_alarms: Annotated[
+        float | None,
+        Field(description="share of held-out training rows that are marked as unfamiliar; null where it can't tell"),
+    ]
     metrics: Annotated[
         dict[str, float], Field(description="scores by split of its own data, 0 to 1; empty where unknown")
     ]

@@ -31,8 +31,9 @@ from emofuse.fusion.scaling import Scaler
 from emofuse.fusion.trained_model import Bundle
 from emofuse.training.calibration import fit_shares, fit_temperature, log_pool
 from emofuse.training.dataset import TrainingSet, training_set
-from emofuse.training.loop import Fold, Trained, collected, train_all, train_member
+from emofuse.training.loop import Fold, MemberJob, Trained, collected, train_all, train_member
 from emofuse.training.record import HeldOut, TrainedBundle
+from emofuse.training.unfamiliar import Measurer
 
 
 def train_bundle(
@@ -46,8 +47,9 @@ def train_bundle(
 ) -> TrainedBundle:
     """Train one model in this process; arguments and errors as of `train_bundles`."""
     data = training_set(name, manifest, tables, scalers, params.train)
-    members = map(train_member, data.jobs(params.train, params.seed))
-    return _bundled(data, collected(members, len(data.keys), params.train.seeds), params, finetuned, learnt_from)
+    jobs = list(data.jobs(params.train, params.seed))
+    trained = collected(map(train_member, jobs), len(data.keys), params.train.seeds)
+    return _bundled(data, trained, params, finetuned, learnt_from, _measurer(jobs, params))
 
 
 def train_bundles(
@@ -75,10 +77,10 @@ def train_bundles(
     """
     sets = [training_set(name, manifest, tables, scalers, params.train) for name in names]
     jobs = [list(data.jobs(params.train, params.seed)) for data in sets]
-    members = train_all(chain.from_iterable(jobs))
+    members, measurer = train_all(chain.from_iterable(jobs)), _measurer(jobs[0], params)
     for data, own in zip(sets, jobs, strict=True):
         trained = collected(islice(members, len(own)), len(data.keys), params.train.seeds)
-        yield _bundled(data, trained, params, finetuned, learnt_from)
+        yield _bundled(data, trained, params, finetuned, learnt_from, measurer)
 
 
 def make_ensemble(trained: Sequence[TrainedBundle], words: FeatureTable | None = None) -> TrainedBundle:
@@ -117,14 +119,24 @@ def make_ensemble(trained: Sequence[TrainedBundle], words: FeatureTable | None =
     return TrainedBundle(bundle, replace(held_out, probabilities=mixed), [fold], shares=weights)
 
 
+def _measurer(jobs: Sequence[MemberJob], params: Params) -> Measurer:
+    """Over the folds of a model's members, of one seed."""
+    return Measurer([(job.fit, job.held_out) for job in jobs[: len(jobs) // params.train.seeds]])
+
+
 def _bundled(
-    data: TrainingSet, trained: Trained, params: Params, finetuned: Path, learnt_from: LearntFrom | None
+    data: TrainingSet,
+    trained: Trained,
+    params: Params,
+    finetuned: Path,
+    learnt_from: LearntFrom | None,
+    measurer: Measurer,
 ) -> TrainedBundle:
     held_out = HeldOut(data.keys[[*KEY, "label"]].reset_index(drop=True), data.labels, trained.held_out)
     temperature = fit_temperature(trained.held_out, held_out.targets)
     encoders = finetuned if params.text.finetune.epochs else None
     bundle = data.bundle(trained.members, params, temperature, encoders)
-    bundle = replace(bundle, learnt_from=learnt_from or LearntFrom())
+    bundle = replace(bundle, learnt_from=learnt_from or LearntFrom(), familiarity=measurer.familiarity(data))
     return TrainedBundle(bundle, held_out, trained.folds, trained.history)
 
 

@@ -15,6 +15,9 @@ const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seco
 const colour = (label) => COLOURS[Math.max(0, model.labels.indexOf(label)) % COLOURS.length];
 const best = (probabilities) => Object.entries(probabilities).sort((a, b) => b[1] - a[1])[0];
 
+const unfamiliar = (answer) =>
+  Object.entries(answer.modalities).filter(([, use]) => use.unfamiliar).map(([name]) => name).join(", ");
+
 function make(tag, text = "", properties = {}) {
   return Object.assign(document.createElement(tag), { textContent: text }, properties);
 }
@@ -153,6 +156,9 @@ function show(answer) {
   $("label").textContent = answer.label;
   const doubt = answer.note || (answer.uncertain ? "uncertain" : "");
   $("score").textContent = percent(answer.probabilities[answer.label]) + (doubt && `, ${doubt}`);
+  const strange = unfamiliar(answer);
+  $("unfamiliar").hidden = !strange;
+  $("unfamiliar").textContent = `Unlike all that the model has learnt from: ${strange}. Don't believe the answer.`;
   $("heard").hidden = !answer.heard;
   if (answer.heard) $("heard").textContent = heardWords(answer.heard);
   const classes = Object.entries(answer.probabilities).sort((a, b) => b[1] - a[1]);
@@ -261,7 +267,7 @@ function addWindow(answer) {
   answers.push(answer);
   drawChart();
   const button = make("button", `${clock(answer.start)} to ${clock(answer.end)}: ${answer.label} `, { type: "button" });
-  button.append(make("small", `${percent(answer.probabilities[answer.label])} ${answer.note || (answer.heard ? heardWords(answer.heard) : answer.text)}`));
+  button.append(make("small", `${percent(answer.probabilities[answer.label])}${unfamiliar(answer) && ", unfamiliar"} ${answer.note || (answer.heard ? heardWords(answer.heard) : answer.text)}`));
   button.addEventListener("click", () => {
     $("shown").currentTime = answer.start;
     show(answer);
