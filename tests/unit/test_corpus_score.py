@@ -13,12 +13,14 @@ from typer.testing import CliRunner
 
 from emofuse.cli import app
 from emofuse.core.errors import DataError
+from emofuse.core.files import write_json
 from emofuse.core.params import Params
 from emofuse.core.tables import utterances
 from emofuse.datasets.manifest import read_corpus
 from emofuse.datasets.named_corpus import corpus_params
 from emofuse.evaluation.bundle_sources import opened_bundle
 from emofuse.evaluation.corpus_score import CorpusScore, score_corpus
+from emofuse.inference.description import bundle_version
 from emofuse.inference.predictor import Predictor
 from emofuse.reporting.score_page import score_lines
 from emofuse.tracking import fetched_run
@@ -129,3 +131,16 @@ def test_a_model_is_found_by_its_folder_and_what_is_none_is_told(bundle: Path, t
         assert (folder, home) == (bundle, {})
     with pytest.raises(DataError, match=r"found no bundle\.json in it"), opened_bundle(str(tmp_path), fetched_run):
         pass
+
+
+def test_scores_at_home_are_told_of_the_very_bundle_that_was_measured(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_json(tmp_path / "reports/metrics.json", {"early": {"test": {"accuracy": 0.7}}})
+    homes = []
+    for version in (bundle_version(bundle), "0" * 64):
+        write_json(tmp_path / "reports/evaluation.json", {"versions": {"early": version}})
+        with opened_bundle(str(bundle), fetched_run) as (_, home):
+            homes.append(home)
+    assert homes == [{"accuracy": 0.7}, {}]

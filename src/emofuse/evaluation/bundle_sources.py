@@ -9,10 +9,11 @@ from pathlib import Path
 
 from emofuse.core.errors import DataError
 from emofuse.core.files import read_json
-from emofuse.core.paths import MODELS_DIR
+from emofuse.core.paths import MODELS_DIR, REPORTS_DIR
 from emofuse.evaluation.sources import METRICS, RUN_ID, of_revision
-from emofuse.inference.description import DESCRIPTION
+from emofuse.inference.description import DESCRIPTION, bundle_version
 
+EVALUATION = REPORTS_DIR / "evaluation.json"
 ASK = "expected a bundle folder, an MLflow run id of 32 characters, or a DVC revision, with `:MODEL` for another model"
 Scores = dict[str, float]
 
@@ -32,7 +33,7 @@ def opened_bundle(
     """
     path = Path(asked)
     if (path / DESCRIPTION).is_file():
-        yield path, _test_scores(METRICS, path) if path.parent == MODELS_DIR else {}
+        yield path, _test_scores(METRICS, path) if _is_measured(path) else {}
     elif RUN_ID.fullmatch(asked):
         with run_bundle(asked) as (folder, scores):
             yield folder, scores
@@ -43,6 +44,11 @@ def opened_bundle(
         with tempfile.TemporaryDirectory(prefix="emofuse-") as name:
             folder = of_revision(revision, MODELS_DIR / (model or "champion"), Path(name))
             yield folder, _test_scores(of_revision(revision, METRICS, Path(name)), folder)
+
+
+def _is_measured(folder: Path) -> bool:
+    """Whether the scores that lie here are those of this very bundle: one may have been trained since."""
+    return EVALUATION.is_file() and bundle_version(folder) in read_json(EVALUATION)["versions"].values()
 
 
 def _test_scores(metrics: Path, folder: Path) -> Scores:

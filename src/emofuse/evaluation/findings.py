@@ -62,6 +62,7 @@ def findings(
         "champion_metric": params.champion_metric,
         "best_single": best,
         "fusions": fusions,
+        "versions": {model: subject.predictor.bundle.version for model, subject in subjects.items()},
         "scores": {split: standings(part) for split, part in splits.items()},
         "differences": differences(measured, models, models),
         "subsets": subsets,
