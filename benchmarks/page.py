@@ -1,7 +1,8 @@
-"""The page that shows the figures."""
+"""The page that shows the figures, and parts of other pages that show some."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,12 @@ def page(results: Mapping[str, Any]) -> str:
         rows = [f"| {r['name']} | {shown(r['value'])} | {r['wanted']} | {r['detail']} |" for r in part["figures"]]
         parts.append("\n".join(["| | measured | wanted | made of |", "|---|---|---|---|", *rows, ""]))
     return "\n".join(parts)
+
+
+def filled(page: str, name: str, content: str) -> str:
+    """A page with what stands between a part's marks replaced."""
+    marks = rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)"
+    return re.sub(marks, lambda match: f"{match[1]}{content}\n{match[2]}", page, flags=re.DOTALL)
 
 
 def write_page(results: Mapping[str, Any]) -> None:

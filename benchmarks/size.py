@@ -6,7 +6,6 @@ bytes of their files.
 
 from __future__ import annotations
 
-import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
@@ -16,6 +15,7 @@ from typing import Any
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from benchmarks.page import filled
 from emofuse.core.errors import DataError, guard
 from emofuse.core.files import write_json
 
@@ -84,14 +84,9 @@ def table(results: Mapping[str, Any]) -> str:
     return "\n".join([*lines, "", f"Measured with torch {results['torch']}."])
 
 
-def filled(page: str, results: Mapping[str, Any]) -> str:
-    """The page with the table between its marks."""
-    return re.sub(r"(<!-- size -->\n).*?(<!-- /size -->)", rf"\g<1>{table(results)}\n\g<2>", page, flags=re.DOTALL)
-
-
 if __name__ == "__main__":
     with guard():
         figures = measure()
         write_json(RESULTS, figures)
-        PAGE.write_text(filled(PAGE.read_text(encoding="utf-8"), figures), encoding="utf-8")
+        PAGE.write_text(filled(PAGE.read_text(encoding="utf-8"), "size", table(figures)), encoding="utf-8")
         print(table(figures))

@@ -5,7 +5,7 @@ from types import ModuleType
 
 import pytest
 
-from benchmarks import models, size
+from benchmarks import models, original, size
 from benchmarks.page import PAGE, RESULTS, page
 from emofuse.core.files import read_json
 from emofuse.core.params import Params
@@ -66,6 +66,11 @@ def test_the_page_of_models_is_that_of_their_results() -> None:
 def test_the_table_of_sizes_is_that_of_its_results() -> None:
     text = (ROOT / size.PAGE).read_text()
     assert size.table(read_json(ROOT / size.RESULTS)) in text, "stale: run `python -m benchmarks.size`"
+
+
+def test_the_table_of_the_original_system_is_that_of_its_results() -> None:
+    text = (ROOT / original.PAGE).read_text()
+    assert original.table(read_json(ROOT / original.RESULTS)) in text, "stale: run `python -m benchmarks.original`"
 
 
 def pair(first: str, second: str, low: float, high: float) -> dict[str, object]:
