@@ -2,8 +2,9 @@
 
 from emofuse.core.errors import guard
 from emofuse.core.params import load_params
-from emofuse.core.paths import MODELS_DIR, PRETRAINED_DIR, REPORTS_DIR
+from emofuse.core.paths import MODELS_DIR, PRETRAINED_DIR, REPORTS_DIR, TRANSCRIPTS_FILE
 from emofuse.core.tables import read_all_features, read_manifest
+from emofuse.datasets.transcripts import add_transcripts
 from emofuse.evaluation.scoring import look_closely, score_models
 from emofuse.fusion.names import PRETRAINED
 from emofuse.inference.description import finished_models
@@ -14,7 +15,7 @@ from emofuse.reporting.model_files import write_evaluation
 def main() -> None:
     """Write predictions and metrics of every model, and all that the report says of them."""
     params = load_params()
-    manifest = read_manifest()
+    manifest = add_transcripts(read_manifest(), TRANSCRIPTS_FILE, params.text.transcribe)
     tables = read_all_features(manifest)
     models = {name: Predictor.load(MODELS_DIR / name) for name in finished_models(MODELS_DIR)}
     own = {n: read_all_features(manifest, models[n].bundle.features, PRETRAINED_DIR) for n in models if n == PRETRAINED}

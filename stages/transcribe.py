@@ -10,8 +10,7 @@ from emofuse.transcription.run import transcribe
 def main() -> None:
     """Hear what has no text, where `text.recogniser` names who listens."""
     table = transcribe(read_manifest(), load_params(), TRANSCRIPTS_FILE)
-    heard = int((table["text"] != "").sum())
-    print(f"{len(table)} transcripts, {heard} with words; correct them in {TRANSCRIPTS_FILE}")
+    print(f"{len(table)} transcripts, {(table['text'] != '').sum()} with words; correct them in {TRANSCRIPTS_FILE}")
 
 
 if __name__ == "__main__":

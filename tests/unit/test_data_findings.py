@@ -145,6 +145,21 @@ def test_the_report_is_a_page_of_its_own(manifest: pd.DataFrame, found: dict[str
     assert (tmp_path / "b.html").read_bytes() == (tmp_path / "a.html").read_bytes()
 
 
+def test_the_page_shows_words_of_which_the_recogniser_is_least_sure(
+    manifest: pd.DataFrame, found: dict[str, Any], tmp_path: Path
+) -> None:
+    write_page(tmp_path / "a.html", found, manifest, {"faces": [], "no_face": []})
+    assert "Words that were heard" not in (tmp_path / "a.html").read_text()
+    least = [{"split": "dev", "dialogue": "d90", "utterance": 4, "text": "<i>won", "confidence": 0.25}]
+    heard = {"recogniser": "embedded", "rows": 3, "corrected": 1, "confidence": 0.375, "least_sure": least}
+    page_of = found | {"heard": heard | {"no_words": {"no speech in the sound": 2}}}
+    write_page(tmp_path / "b.html", page_of, manifest, {"faces": [], "no_face": []})
+    page = (tmp_path / "b.html").read_text()
+    assert "3 rows have words that nobody gave with them: 2 as embedded heard them" in page
+    assert "mean confidence of 0.375" in page and "No words in 2: no speech in the sound." in page
+    assert '<td>dev d90/4</td><td>&lt;i&gt;won</td><td class="n">0.250</td>' in page
+
+
 def test_findings_are_json(found: dict[str, Any]) -> None:
     assert json.loads(json.dumps(found)) == found
 

@@ -195,6 +195,15 @@ def test_slices_are_named_counted_and_sorted_from_the_worst(
     assert ("text", "1 to 3 words") not in found  # all rows
 
 
+def test_heard_texts_are_a_slice_where_there_are_some(rows: pd.DataFrame, tables: Mapping[str, FeatureTable]) -> None:
+    def named(heard: list[bool]) -> dict[str, int]:
+        slices = find_slices(rows.assign(heard=heard), tables, least=10)
+        return {value: int(chosen.sum()) for kind, value, chosen in slices if kind == "text"}
+
+    assert named([True] * 40 + [False] * (COUNT - 40)) == {"heard text": 40, "given text": COUNT - 40}
+    assert named([False] * COUNT) == {}
+
+
 def test_small_slices_are_left_out(rows: pd.DataFrame, tables: Mapping[str, FeatureTable]) -> None:
     assert all(chosen.sum() >= 100 for _, _, chosen in find_slices(rows, tables, least=100))
 
@@ -299,6 +308,7 @@ def material(found: dict[str, Any], layout: str = "demo") -> Material:
         "apart": {"by": "dialogue", "headline": "2 of 2 test speakers are in train.", "leaks": True}
         | {"shared": {"test": {"speakers": 2, "speakers_in_train": 2}}},
         "duplicates": {},
+        "heard": {"rows": 5, "corrected": 1, "confidence": 0.5, "recogniser": "embedded", "no_words": {}},
         "modalities": {"test": {"text": {"present": 4}}},
     }
     curve = pd.DataFrame({"epoch": [1, 2], "train_loss": [2.0, 1.0], "held_out_loss": [2.1, 1.5]})
@@ -375,6 +385,7 @@ def test_the_card_says_what_it_is_for_and_how_sure_it_is(found: dict[str, Any], 
     assert "| people | not named |" in card
     assert "False alarms: 1.5% of dev, 4.0% of test; 2.0% of the held-out" in card
     assert "None" not in card
+    assert "4 were heard by the recogniser `embedded` (mean confidence 0.500), 1 corrected or put in by people." in card
     assert f"- **{MET[0]}.**" in card
     write_card(tmp_path / "meld.md", material(found, layout="meld"))
     assert "bind what was learnt from it; they are GPL-3.0: https" in (tmp_path / "meld.md").read_text()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -8,7 +9,13 @@ from pydantic import ValidationError
 
 from emofuse.core.errors import DataError
 from emofuse.core.params import Params, TextParams
-from emofuse.datasets.transcripts import COLUMNS, add_transcripts, read_transcripts, update_transcripts
+from emofuse.datasets.transcripts import (
+    COLUMNS,
+    add_transcripts,
+    read_transcripts,
+    transcript_findings,
+    update_transcripts,
+)
 from emofuse.extraction.identity import identity
 
 HASHES = {1: "a" * 64, 2: "b" * 64, 3: "c" * 64}
@@ -96,6 +103,63 @@ def test_a_row_put_in_by_hand_counts(tmp_path: Path) -> None:
     path.write_text("split,dialogue,utterance,text,heard\ntrain,0,1,by hand,\n")
     update_transcripts(path, heard(u1="", u2="two"))
     assert texts(path, u1="", u2="") == ["by hand", "two"]
+
+
+def test_rows_whose_words_were_heard_or_corrected_are_marked(tmp_path: Path) -> None:
+    path = tmp_path / "transcripts.csv"
+    update_transcripts(path, heard(u1="one", u2=""))
+    assert add_transcripts(manifest(u1="", u2="", u3="given"), path, "missing")["heard"].tolist() == [
+        True,
+        False,
+        False,
+    ]
+    assert not add_transcripts(manifest(u1=""), path, "never")["heard"].any()
+
+
+def test_the_report_counts_what_was_heard_and_shows_the_least_sure_first(params: Params, tmp_path: Path) -> None:
+    hearing = params.text.model_copy(update={"recogniser": "embedded"})
+    path, now = tmp_path / "transcripts.csv", heard(u1="won", u2="two", u3="")
+    now["confidence"] = ["0.5", "0.25", ""]
+    update_transcripts(path, now)
+    rows = manifest(u1="", u2="", u3="")
+    findings = transcript_findings(rows, path, hearing)
+    place = {"split": "train", "dialogue": "0"}
+    assert findings == {
+        "recogniser": "embedded",
+        "rows": 2,
+        "corrected": 0,
+        "confidence": 0.375,
+        "no_words": {"no speech in the sound": 1},
+        "least_sure": [
+            {**place, "utterance": 2, "text": "two", "confidence": 0.25},
+            {**place, "utterance": 1, "text": "won", "confidence": 0.5},
+        ],
+    }
+    assert json.loads(json.dumps(findings)) == findings
+    correct(path, ",two,two", ",too,two")
+    findings = transcript_findings(rows, path, hearing)
+    assert (findings["rows"], findings["corrected"], findings["confidence"]) == (2, 1, 0.5)
+    assert [row["text"] for row in findings["least_sure"]] == ["won"]
+
+
+@pytest.mark.parametrize("when", ["never", "missing"])
+def test_the_report_has_nothing_to_say_of_rows_with_texts_of_their_own(
+    params: Params, tmp_path: Path, when: str
+) -> None:
+    path = tmp_path / "transcripts.csv"
+    if when == "never":
+        update_transcripts(path, heard(u1="one", u2=""))
+    findings = transcript_findings(
+        manifest(u1="given", u2="given"), path, params.text.model_copy(update={"transcribe": when})
+    )
+    assert findings == {
+        "recogniser": None,
+        "rows": 0,
+        "corrected": 0,
+        "confidence": None,
+        "no_words": {},
+        "least_sure": [],
+    }
 
 
 def test_where_nobody_listens_the_table_is_its_heading(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ def data_findings(
     layout: str,
     name: str,
     folds: int | str,
+    heard: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """All that the data report says, as JSON.
 
@@ -34,6 +35,7 @@ def data_findings(
         layout: how the data is laid out.
         name: what the data is called.
         folds: `train.folds`; classes with fewer training rows are named.
+        heard: what `transcript_findings` gave; None where nobody listened.
     """
     duplicates = [*find_duplicates(manifest), *find_near_sounds(manifest, tables["audio"])]
     least = 2 if isinstance(folds, str) else folds
@@ -45,6 +47,7 @@ def data_findings(
         "speakers": _counts(manifest, "speaker"),
         "durations": _durations(manifest),
         "modalities": _modalities(manifest, tables),
+        "heard": heard,
         "order": _order(manifest),
         "duplicates": {kind: _duplicates(manifest, kind, duplicates) for kind in (*KINDS, NEAR_SOUND)},
         "met_in_train": {split: _met(manifest, split) for split in SPLITS[1:]},

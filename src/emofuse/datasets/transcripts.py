@@ -8,10 +8,13 @@ not what was `heard`. Such a row is never removed or changed, even while its cli
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from emofuse.core.errors import DataError, listed
+from emofuse.core.params import TextParams
+from emofuse.core.reasons import Cause
 from emofuse.core.records import KEY
 from emofuse.core.tables import write_csv
 from emofuse.core.text import clean_text
@@ -20,6 +23,7 @@ from emofuse.datasets.user_tables import read_user_table
 WORDS = ["text", "heard", "confidence", "start", "end", "words", "reason"]
 COLUMNS = [*KEY, *WORDS, "clip_sha256"]
 NEEDED = [*KEY, "text", "heard"]
+SHOWN = 20  # rows of whose words the recogniser is least sure
 PLACE = [*KEY, "clip_sha256"]  # a correction is of a clip's words: another clip in the row has others
 
 
@@ -80,7 +84,7 @@ def update_transcripts(path: Path, heard: pd.DataFrame) -> pd.DataFrame:
 
 
 def add_transcripts(manifest: pd.DataFrame, path: Path, when: str) -> pd.DataFrame:
-    """The manifest with the words that were heard or corrected.
+    """The manifest with the words that were heard or corrected; `heard` says which rows have such.
 
     Args:
         manifest: n rows.
@@ -92,13 +96,49 @@ def add_transcripts(manifest: pd.DataFrame, path: Path, when: str) -> pd.DataFra
     """
     transcripts = read_transcripts(path)
     if when == "never" or transcripts.empty:
-        return manifest
+        return manifest.assign(heard=False)
     # Words count where someone has heard or corrected them, or where it is known that there are none.
     transcripts = transcripts[(transcripts["heard"] != "") | corrected(transcripts) | (transcripts["reason"] == "")]
     words = dict(zip(transcripts[PLACE].itertuples(index=False, name=None), transcripts["text"], strict=True))
     places = manifest[PLACE].assign(clip_sha256=manifest["clip_sha256"].fillna(""))
-    texts = [
-        text if when == "missing" and text.strip() else words.get(place, text)
-        for place, text in zip(places.itertuples(index=False, name=None), manifest["text"], strict=True)
+    asked = (manifest["text"].str.strip() == "") | (when == "always")
+    result = [
+        words.get(place) if wanted else None
+        for place, wanted in zip(places.itertuples(index=False, name=None), asked, strict=True)
     ]
-    return manifest.assign(text=texts, clean_text=[clean_text(text) for text in texts])
+    texts = [text if new is None else new for text, new in zip(manifest["text"], result, strict=True)]
+    return manifest.assign(text=texts, clean_text=[clean_text(text) for text in texts], heard=[*map(bool, result)])
+
+
+def transcript_findings(manifest: pd.DataFrame, path: Path, params: TextParams) -> dict[str, Any]:
+    """What the data report says of words that were heard, as JSON.
+
+    Args:
+        manifest: n rows, as in `add_transcripts`.
+        path: of the transcripts.
+        params: which rows are heard, and by whom; `recogniser` may be None where people put words in.
+
+    Raises:
+        DataError: as `read_transcripts`.
+    """
+    when = params.transcribe
+    rows = add_transcripts(manifest, path, when)
+    transcripts = read_transcripts(path)
+    transcripts["mended"] = corrected(transcripts)
+    places = rows[PLACE].assign(clip_sha256=rows["clip_sha256"].fillna(""), used=rows["heard"])
+    table = places.merge(transcripts, on=PLACE, how="inner")
+    used, silent = table[table["used"]], table[~table["used"] & (table["reason"] != "") & (when != "never")]
+    sure = used[~used["mended"]].assign(confidence=lambda own: pd.to_numeric(own["confidence"], errors="coerce"))
+    least = sure.sort_values(["confidence", *PLACE]).head(SHOWN)
+    reasons = pd.Series([Cause.parse(reason).kind for reason in silent["reason"]], dtype=object).value_counts()
+    return {
+        "recogniser": params.recogniser,
+        "rows": len(used),
+        "corrected": int(used["mended"].sum()),
+        "confidence": round(float(sure["confidence"].mean()), 3) if sure["confidence"].notna().any() else None,
+        "no_words": {str(reason): int(count) for reason, count in reasons.items()},
+        "least_sure": [
+            {**dict(zip(KEY, row[:3], strict=True)), "text": row[3], "confidence": row[4]}
+            for row in least[[*KEY, "text", "confidence"]].astype(object).itertuples(index=False, name=None)
+        ],
+    }

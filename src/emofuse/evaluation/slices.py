@@ -18,6 +18,7 @@ Chosen = NDArray[np.bool_]
 LENGTHS = ("up to 5 lines", "6 to 10 lines", "11 to 15 lines", "over 15 lines")
 PLACES = ("first line", "first half", "second half", "last line")
 WORDS = ("no words", "1 to 3 words", "4 to 8 words", "9 to 15 words", "over 15 words")
+HEARD = ("given text", "heard text")
 SHARES = ("seen in up to half", "seen in over half", "seen in over nine tenths")
 SHIFTS = ("as in the line before", "other than in the line before")
 
@@ -62,6 +63,8 @@ def _values(rows: pd.DataFrame, tables: Mapping[str, FeatureTable]) -> Iterator[
     yield "dialogue", pd.cut(length, [0, 5, 10, 15, np.inf], labels=LENGTHS)
     yield "position", pd.cut(place, [-1, 0, 0.5, 0.999, 1], labels=PLACES)
     yield "text", pd.cut(words, [-1, 0, 3, 8, 15, np.inf], labels=WORDS)
+    if "heard" in rows and rows["heard"].any():  # data that is scored without the pipeline does not say so
+        yield "text", pd.Series(np.take(HEARD, rows["heard"].astype(int)), dtype=object).mask(words == 0)
     for modality, table in tables.items():
         for column in (name for name in table.names if name.startswith(FACE_SHARE)):
             share = pd.Series(table.values[:, table.names.index(column)]).where(table.present)
