@@ -21,7 +21,7 @@ def main() -> None:
             write_json(out / "none.json", {})
         return
     from emofuse.inference.bundle import save_bundle
-    from emofuse.training.pretrained import fit_pretrained
+    from emofuse.training.pool_fitting import fit_pretrained
 
     manifest = add_transcripts(read_manifest(), TRANSCRIPTS_FILE, params.text.transcribe)
     fitted = fit_pretrained(manifest, params, PRETRAINED_DIR)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from emofuse.core.errors import DataError, MediaError, guard
-from emofuse.core.params import load_params
+from emofuse.core.params import PACKAGED, PARAMS_FILE, load_params, params_at_hand
 from emofuse.core.paths import MODELS_DIR
 from emofuse.core.presets import preset_arguments
 from emofuse.core.progress import progress
@@ -30,6 +32,14 @@ app.command("fetch")(fetch_command)
 
 Model = Annotated[Path, typer.Option(help="the folder of a bundle")]
 JsonLines = Annotated[bool, typer.Option("--json", help="a line of JSON each, not a table")]
+Pretrained = Annotated[
+    bool, typer.Option("--pretrained", help="classifiers that were trained elsewhere, in place of a model of your own")
+]
+Classifiers = Annotated[
+    list[str] | None,
+    typer.Option("--classifier", help="MODALITY=NAME for --pretrained: text, audio or visual; a hub name or a folder"),
+]
+Yes = Annotated[bool, typer.Option("--yes", help="bring what --pretrained needs without being asked")]
 Gigabytes = Annotated[float | None, typer.Option(min=0, help="leave so much; extract.cache_gb unless given")]
 
 
@@ -47,18 +57,39 @@ def _loaded(model: Path) -> Predictor:
     return predictor
 
 
+def _folder(model: Path, pretrained: bool, classifiers: list[str] | None, yes: bool) -> Path:
+    """The folder of the bundle that is asked for."""
+    if not pretrained and not classifiers:
+        return model
+    from emofuse.inference.without_data import choose_classifiers, made_once
+
+    def agree(lines: list[str]) -> bool:
+        typer.echo("\n".join(lines), err=True)
+        return yes or (sys.stdin.isatty() and typer.confirm("bring them?", err=True))
+
+    return made_once(choose_classifiers(params_at_hand(), classifiers or []), agree)
+
+
 @app.command()
 def predict(
     clips: Annotated[list[Path] | None, typer.Argument(help="video or sound files", show_default=False)] = None,
     text: Annotated[str, typer.Option(help="what was said in them")] = "",
     csv: Annotated[Path | None, typer.Option(help="rows with clip, text, dialogue, speaker")] = None,
     out: Annotated[Path | None, typer.Option(help="where the rows are written with their answers")] = None,
+    transcribe: Annotated[
+        bool,
+        typer.Option("--transcribe", help="hear the words of clips; --pretrained does so where it can"),
+    ] = False,
     model: Model = MODELS_DIR / "champion",
+    pretrained: Pretrained = False,
+    classifier: Classifiers = None,
+    yes: Yes = False,
     json_lines: JsonLines = False,
 ) -> None:
     """Answer clips, a text, or the rows of a CSV file; a bad one is an error in its place."""
     with guard():
         from emofuse.core.records import Utterance
+        from emofuse.inference.heard import listener, named_listener
         from emofuse.inference.offline import answered, as_line
 
         if (csv is None) != (out is None):
@@ -67,7 +98,7 @@ def predict(
             from emofuse.inference.table_answers import answer_table, read_questions, write_answers  # with pandas
 
             table = read_questions(csv)
-            steps = answer_table(_loaded(model), table, csv.parent)
+            steps = answer_table(_loaded(_folder(model, pretrained, classifier, yes)), table, csv.parent)
             answers = list(progress(steps, "predict", len(table.rows), "utterance"))
             for note in table.notes + write_answers(table, answers, out):
                 typer.echo(note, err=True)
@@ -78,10 +109,17 @@ def predict(
             raise DataError("found nothing to answer; give clips, --text, or --csv with --out")
         line = Utterance(text)
         asked = [replace(line, clip=clip) for clip in clips or []] or [line]
+        heard = [None] * len(asked)
+        predictor = _loaded(_folder(model, pretrained, classifier, yes))
+        hears = named_listener if transcribe else listener if pretrained or classifier else None
+        if hears is not None and (named := hears(params_at_hand().serve, predictor.bundle)):
+            from emofuse.inference.hearing import hear_clips
+
+            asked, heard = map(list, zip(*hear_clips(asked, named), strict=True))
         wrong = 0
-        for utterance, answer in zip(asked, answered(_loaded(model), asked), strict=True):
+        for utterance, words, answer in zip(asked, heard, answered(predictor, asked), strict=True):
             name = str(utterance.clip or text)
-            typer.echo(as_line({"clip": name}, answer, json_lines))
+            typer.echo(as_line({"clip": name}, answer | ({"heard": words.model_dump()} if words else {}), json_lines))
             if answer.get("note"):
                 typer.echo(f"{name}: {answer['note']}; the label is the model's habit", err=True)
             wrong += "error" in answer or bool(answer["note"])
@@ -111,6 +149,9 @@ def timeline_command(
         list[Path] | None, typer.Option(help="also write them to a file, or several: .csv, .svg, .srt, .vtt, .json")
     ] = None,
     model: Model = MODELS_DIR / "champion",
+    pretrained: Pretrained = False,
+    classifier: Classifiers = None,
+    yes: Yes = False,
     json_lines: JsonLines = False,
 ) -> None:
     """Answer a long video window by window, or tell who is seen in each."""
@@ -127,8 +168,8 @@ def timeline_command(
             raise DataError("found --speakers without --transcribe; expected both: lines are heard, then told apart")
         for path in out or []:
             check_kind(path)
-        limits = load_params().serve
-        predictor = _loaded(model)
+        limits = params_at_hand().serve
+        predictor = _loaded(_folder(model, pretrained, classifier, yes))
         script = read_transcript(transcript) if transcript else Transcript()
         length = window or hop or (0 if script.lines or transcribe else limits.timeline_window)
         total = len(script.lines) if script.lines and not length else None
@@ -168,6 +209,27 @@ def preset_command(name: Annotated[str, typer.Argument(help="of a file in preset
     """Print a preset as the arguments of `dvc exp run`: `dvc exp run $(emofuse preset original)`."""
     with guard():
         typer.echo(" ".join(preset_arguments(name)))
+
+
+@app.command()
+def serve(
+    pretrained: Pretrained = False,
+    classifier: Classifiers = None,
+    yes: Yes = False,
+    host: Annotated[str, typer.Option(help="who may ask: 127.0.0.1 for this machine, 0.0.0.0 for all")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 3000,
+) -> None:
+    """Serve the champion of this folder over HTTP, or classifiers that were trained elsewhere."""
+    with guard():
+        from emofuse.inference.description import bundle_version
+        from emofuse.service.store import serve_from
+
+        folder = _folder(MODELS_DIR / "champion", pretrained, classifier, yes)
+        bundle_version(folder)  # what is no bundle is a message
+        place = folder.parents[1]
+        if pretrained or classifier:
+            shutil.copy(PARAMS_FILE if PARAMS_FILE.exists() else PACKAGED, place / PARAMS_FILE)  # the limits
+        serve_from(place, host, port)
 
 
 @app.command()

@@ -409,7 +409,7 @@ def test_an_identity_covers_every_module_that_makes_the_features(modality: str) 
     names = {path.relative_to(PACKAGE).as_posix() for path in reached}
     rounding = {"core/linear.py"}
     names -= {name for name in names if name.startswith("core/") and name not in rounding} | {"extraction/remote.py"}
-    if modality in ("text", "transcript"):
+    if modality == "text":
         names -= {"features/contract.py"}  # types alone
     covered = {name for name in names if any(name == part or name.startswith(f"{part}/") for part in SOURCES[modality])}
     assert names == covered

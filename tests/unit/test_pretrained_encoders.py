@@ -14,10 +14,10 @@ import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
 from emofuse.core.errors import EncoderError
+from emofuse.core.hub import hub_place
 from emofuse.core.params import AudioParams, ExtractorParams, Params, VisualParams
 from emofuse.core.records import Utterance
 from emofuse.features.audio.encoder import encoded_sounds
-from emofuse.features.pretrained import hub_place
 from emofuse.features.registry import feature_groups
 from emofuse.features.text.extractor import TextExtractor
 from emofuse.features.visual.encoder import encoded

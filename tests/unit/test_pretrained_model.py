@@ -25,7 +25,7 @@ from emofuse.inference.bundle import load_bundle, save_bundle
 from emofuse.inference.description import copy_bundle, finished_models
 from emofuse.inference.predictor import Predictor
 from emofuse.training.bundle_training import train_bundle
-from emofuse.training.pretrained import FittedPool, fit_pretrained
+from emofuse.training.pool_fitting import FittedPool, fit_pretrained
 from tests.classifiers import save_classifiers, with_classifiers
 from tests.conftest import ingest
 

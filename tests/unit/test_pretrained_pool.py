@@ -10,8 +10,8 @@ from emofuse.core.emotion_words import USUAL, class_of, is_emotion_word
 from emofuse.core.errors import ParamsError
 from emofuse.core.params import Params
 from emofuse.fusion.base import Batch
-from emofuse.fusion.pretrained import FLOOR, PretrainedPool
-from emofuse.training.pretrained import label_maps
+from emofuse.fusion.classifiers import label_maps
+from emofuse.fusion.opinion_pool import FLOOR, PretrainedPool
 from tests.classifiers import FACES, SOUNDS, WORDS, with_classifiers
 
 MELD = ("anger", "disgust", "fear", "joy", "neutral", "sadness", "surprise")

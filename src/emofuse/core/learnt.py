@@ -10,6 +10,23 @@ from pydantic import BaseModel, ConfigDict, Field
 UNSAID = "not said"
 
 
+class PretrainedClassifier(BaseModel):
+    """A classifier that was trained elsewhere, of which a model is made."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    modality: Annotated[str, Field(description="that it reads: text, audio or visual")]
+    name: Annotated[str, Field(description="on the model hub with its commit, or the folder that it was read from")]
+    sha256: Annotated[str, Field(description="of its weights")]
+    learnt_from: Annotated[str | None, Field(description="the data that it was trained on; null where nobody said")]
+    licence: Annotated[str | None, Field(description="its terms; null where nobody said")]
+
+    @property
+    def sentence(self) -> str:
+        """What it is, in a line."""
+        return f"{self.modality} by {self.name} ({self.learnt_from or UNSAID}; licence: {self.licence or UNSAID})"
+
+
 class LearntFrom(BaseModel):
     """The data that a model was made from."""
 
@@ -24,10 +41,16 @@ class LearntFrom(BaseModel):
     languages: Annotated[tuple[str, ...] | None, Field(description="that are spoken; null where nobody said")] = None
     licence: Annotated[str | None, Field(description="its terms, which bind the model; null where nobody said")] = None
     protocol: Annotated[str, Field(description="what was trained on and measured on, and what was kept apart")] = UNSAID
+    classifiers: Annotated[
+        tuple[PretrainedClassifier, ...],
+        Field(description="that it is made of, where it was not trained here"),
+    ] = ()
 
     @property
     def sentence(self) -> str:
         """All but the protocol, in a line."""
+        if self.classifiers:
+            return f"classifiers that were trained elsewhere: {'; '.join(each.sentence for each in self.classifiers)}"
         kind = "synthetic" if self.synthetic else "real"
         rows = f"{UNSAID} how many" if self.rows is None else str(self.rows)
         drawn = " people drawn and voiced by a program" if self.synthetic else " people"

@@ -32,6 +32,7 @@ from emofuse.core.records import CONTEXT_LINES
 from emofuse.core.text import normal_label
 
 PARAMS_FILE = Path("params.yaml")
+PACKAGED = Path(__file__).parents[1] / "params.yaml"  # the same, as it came with the package
 EMBEDDED = "embedded"  # the name of an encoder that comes in a package
 Metric = Literal["accuracy", "weighted_f1", "macro_f1", "unweighted_recall"]
 Apart = Literal["auto", "dialogue", "speaker", "both", "row"]
@@ -539,6 +540,15 @@ def load_params(path: Path = PARAMS_FILE) -> Params:
         ParamsError: the file is missing, is no YAML mapping, or holds mistakes; all mistakes are named at once.
     """
     return check_params(read_sections(path), str(path))
+
+
+def params_at_hand() -> Params:
+    """The params of the working folder; where it holds none, those that came with the package.
+
+    Raises:
+        ParamsError: as `load_params`.
+    """
+    return load_params(PARAMS_FILE if PARAMS_FILE.exists() else PACKAGED)
 
 
 def read_sections(path: Path) -> dict[str, Any]:

@@ -35,7 +35,6 @@ SOURCES = {
         "core/linear.py",
         "extraction/clips.py",
         "features/audio/whisper.py",
-        "features/pretrained.py",
         "media",
         "transcription",
     ),

@@ -1,25 +1,15 @@
-"""What every pretrained encoder has in common: where it comes from, and what is said where it can't be had."""
+"""What every pretrained encoder has in common: its layers, and its own classes where it is a classifier."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any, Literal
-
-from safetensors import SafetensorError
 
 from emofuse.core.errors import EncoderError
 from emofuse.features.contract import FeatureGroup
 
 UNNAMED = re.compile(r"LABEL_\d+")  # what transformers calls a class that nobody has named
-
-
-def hub_place(name: str) -> tuple[str, str]:
-    """A local folder, or the name of a model on the hub, and its revision, of a name such as `owner/model@revision`."""
-    model, _, revision = ("", "", "") if Path(name).is_dir() else name.partition("@")
-    return model or name, revision or "main"
 
 
 def own_labels(config: Any) -> tuple[str, ...]:
@@ -40,34 +30,6 @@ def class_group(name: str, stem: str, labels: Sequence[str], formula: str, encod
     plain = [re.sub(r"[^a-z0-9]+", "_", label.casefold()).strip("_") for label in labels]
     columns = tuple(f"{stem}_{number:02d}_{label}" for number, label in enumerate(plain))
     return FeatureGroup(name, columns, formula, "1 (0 to 1)", f"transformers, {encoder}")
-
-
-@contextmanager
-def loading(param: str, name: str, others: str = "") -> Iterator[None]:
-    """Turn what a model hub or a folder brings into one message.
-
-    Args:
-        param: that names the encoder, such as `text.encoder`.
-        name: the encoder.
-        others: what else the param may be, with a comma.
-
-    Raises:
-        EncoderError: the block failed.
-    """
-    try:
-        yield
-    except (OSError, ValueError, SafetensorError) as error:
-        lines = str(error).splitlines() or [type(error).__name__]
-        remedy = ""
-        if "safetensors" in str(error) and isinstance(error, OSError):
-            remedy = (
-                ". Weights are read from safetensors alone, since a pickle may run code: if you trust the model, load "
-                "and save_pretrained it once with transformers, and name that folder"
-            )
-        raise EncoderError(
-            f"{param} {name!r} can't be loaded: {lines[0]}; expected {others}a folder that save_pretrained wrote, or "
-            f"the name of a public model (the model hub must be in reach){remedy}"
-        ) from None
 
 
 def layer_numbers(

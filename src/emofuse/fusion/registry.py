@@ -10,7 +10,7 @@ from emofuse.fusion.base import Fusion
 from emofuse.fusion.early import EarlyFusion
 from emofuse.fusion.finetuned import FinetunedScores
 from emofuse.fusion.late import LateFusion
-from emofuse.fusion.pretrained import PretrainedPool
+from emofuse.fusion.opinion_pool import PretrainedPool
 
 
 def make_model(name: str, dims: Mapping[str, int], classes: int, params: TrainParams) -> Fusion:

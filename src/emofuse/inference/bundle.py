@@ -23,6 +23,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from emofuse.core.errors import BundleError
+from emofuse.core.hub import pinned
 from emofuse.core.learnt import LearntFrom
 from emofuse.core.params import EXTRACTOR_PARAMS, TrainParams
 from emofuse.core.weights import travelling
@@ -102,6 +103,7 @@ def load_bundle(folder: Path) -> Bundle:
                 "the file was altered: fetch it again or train again"
             )
         bundle = _build(described, load(weights), hashlib.sha256(raw).hexdigest())
+        _verify_classifiers(bundle)
         return replace(
             bundle,
             finetuned=_encoders(folder, described) if described["finetuned"] else None,
@@ -121,6 +123,17 @@ def _encoders(folder: Path, described: dict[str, Any]) -> Path:
             f"{place}: {', '.join(wrong)} missing, altered or not of this bundle; fetch the bundle again or train again"
         )
     return place
+
+
+def _verify_classifiers(bundle: Bundle) -> None:
+    """A bundle of classifiers refers to their weights, which must be those that it was made of."""
+    for each in bundle.learnt_from.classifiers:
+        _, sha256 = pinned(f"pretrained.{each.modality}", each.name)
+        if sha256 != each.sha256:
+            raise BundleError(
+                f"{each.name}: found weights of sha256 {sha256}, expected {each.sha256}, of which the bundle was made; "
+                "bring them back, or make the bundle again"
+            )
 
 
 def _hashes(folder: Path) -> dict[str, str]:

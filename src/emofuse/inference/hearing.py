@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 from emofuse.core.device import pick_device
 from emofuse.core.params import ServeParams
 from emofuse.core.progress import progress
+from emofuse.core.records import Utterance
 from emofuse.inference.films import answer_heard
-from emofuse.inference.heard import named_listener
+from emofuse.inference.heard import Heard, named_listener
 from emofuse.inference.offline import Answer
 from emofuse.inference.predictor import Predictor
+from emofuse.transcription.extractor import hear_one
 from emofuse.transcription.film import film_sound, heard_lines, sounds_during
 from emofuse.transcription.recogniser import load_recogniser
 from emofuse.transcription.speakers import Voices, load_voices, with_speakers
-from emofuse.transcription.words import HeardLine
+from emofuse.transcription.words import HeardLine, unpack_words
 
 AHEAD = 32  # lines that are heard before they are answered
 
@@ -70,6 +73,29 @@ def _apart(
     whole = list(progress(lines, "listen", None, "line"))
     sounds = sounds_during(film_sound(video, most_seconds), [(line.start, line.end) for line in whole])
     yield from with_speakers(whole, sounds, voices, count)
+
+
+def hear_clips(
+    utterances: Sequence[Utterance], named: tuple[str, str | None]
+) -> Iterator[tuple[Utterance, Heard | None]]:
+    """Each utterance with the words of its clip where it has none of its own, and what was heard.
+
+    Args:
+        utterances: in any order.
+        named: the recogniser, loaded where there is something to hear, and the language.
+
+    Raises:
+        EncoderError: the recogniser can't be loaded.
+    """
+    recogniser = None
+    for utterance in utterances:
+        if utterance.text.strip() or utterance.clip is None:
+            yield utterance, None
+            continue
+        recogniser = recogniser or load_recogniser(*named, pick_device())
+        row = hear_one(recogniser, utterance)
+        heard = Heard.of([] if row.values is None else unpack_words(row.values), row.reason, named[0])
+        yield replace(utterance, text=heard.text), heard
 
 
 def _ahead(lines: Iterable[HeardLine]) -> Iterator[HeardLine]:

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import NoReturn
 
 import bentoml
 
@@ -63,6 +64,13 @@ def add_score(version: str, score: Elsewhere) -> None:
     with suppress(bentoml.exceptions.NotFound):
         folder = Path(bentoml.models.get(_tag(version)).path)
         write_reached(folder, read_reached(folder).add(score))
+
+
+def serve_from(place: Path, host: str, port: int) -> NoReturn:
+    """Become the service of a folder that holds params.yaml and models/champion."""
+    listening = ["--host", host, "--port", str(port)]
+    os.chdir(place)
+    os.execv(sys.executable, [sys.executable, "-m", "bentoml", "serve", "emofuse.service.bento:Emofuse", *listening])
 
 
 def known_bento(folder: Path) -> str | None:

@@ -16,10 +16,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from emofuse.core.errors import EncoderError
+from emofuse.core.hub import loading
 from emofuse.core.linear import through_onednn
 from emofuse.core.params import EMBEDDED
 from emofuse.features.audio.whisper import SAMPLES_A_POSITION, packaged_whisper, whisper_states
-from emofuse.features.pretrained import loading
 from emofuse.transcription.alignment import alignment_costs, token_starts
 from emofuse.transcription.voice_activity import RATE
 from emofuse.transcription.words import Word, confidence_of, text_of_words

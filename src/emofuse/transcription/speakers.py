@@ -13,9 +13,9 @@ from sklearn.cluster import AgglomerativeClustering
 
 from emofuse.core.device import pick_device
 from emofuse.core.errors import EncoderError
+from emofuse.core.hub import hub_place, loading
 from emofuse.core.linear import through_onednn
 from emofuse.features.audio.sound import Sound as Frames
-from emofuse.features.pretrained import hub_place, loading
 from emofuse.transcription.recogniser import Sound
 from emofuse.transcription.voice_activity import RATE
 from emofuse.transcription.words import HeardLine

@@ -16,12 +16,13 @@ from torch import Tensor
 
 from emofuse.core.device import pick_device
 from emofuse.core.errors import EncoderError
+from emofuse.core.hub import hub_place, loading
 from emofuse.core.linear import through_onednn
 from emofuse.core.params import EMBEDDED, AudioParams
 from emofuse.features.audio.sound import FAINT, SPEECH_DECIBELS
 from emofuse.features.audio.whisper import SAMPLES_A_POSITION, packaged_encoder, whisper_states
 from emofuse.features.contract import FeatureGroup
-from emofuse.features.pretrained import class_group, hub_place, layer_numbers, loading, own_labels
+from emofuse.features.pretrained import class_group, layer_numbers, own_labels
 
 Array = NDArray[np.float32]
 INPUTS = ("input_values", "input_features")  # what models of sounds read

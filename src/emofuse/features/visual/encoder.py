@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from emofuse.core.device import pick_device
 from emofuse.core.errors import EncoderError
+from emofuse.core.hub import hub_place, loading
 from emofuse.core.linear import through_onednn
 from emofuse.core.params import VisualParams
 from emofuse.features.contract import FeatureGroup
-from emofuse.features.pretrained import class_group, hub_place, layer_numbers, loading, own_labels
+from emofuse.features.pretrained import class_group, layer_numbers, own_labels
 from emofuse.features.visual.alignment import FACE
 from emofuse.features.visual.detectors import Gray
 from emofuse.features.visual.face_tracks import Sighting, Track

@@ -1,85 +1,39 @@
-"""Classifiers that were trained elsewhere, made to one model of this data: labels mapped, weights fitted on dev.
-
-Training rows have no part in it. Weights and temperature are fitted on dev, which also chooses the champion: its dev
-score is a little too good beside those of models that dev never touched; test tells.
-"""
+"""Classifiers that were trained elsewhere as a bundle: what their labels mean, and what they have learnt from."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
-from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from emofuse.core.device import pick_device
 from emofuse.core.emotion_words import class_of, is_emotion_word
 from emofuse.core.errors import ParamsError, listed
-from emofuse.core.files import write_json
-from emofuse.core.params import Params, TextParams, as_extracted
-from emofuse.core.records import FeatureTable
-from emofuse.core.tables import label_order, read_features, utterances
+from emofuse.core.hub import hub_place, pinned
+from emofuse.core.hub_classifiers import KNOWN_CLASSIFIERS
+from emofuse.core.learnt import UNSAID, LearntFrom, PretrainedClassifier
+from emofuse.core.params import ExtractorParams, MetadataParams, Params, VisualParams, as_extracted
 from emofuse.core.text import normal_label
-from emofuse.extraction.content import clip_content, text_content
-from emofuse.extraction.run import Task, extract
 from emofuse.features.pretrained import UNNAMED
-from emofuse.features.registry import class_labels, make_extractor
-from emofuse.fusion.inputs import make_batch
-from emofuse.fusion.members import member_answer
 from emofuse.fusion.names import PRETRAINED
-from emofuse.fusion.pretrained import PretrainedPool
+from emofuse.fusion.opinion_pool import PretrainedPool
 from emofuse.fusion.scaling import Scaler
 from emofuse.fusion.trained_model import Bundle
-from emofuse.training.calibration import apply_temperature, calibration_error, fit_shares, fit_temperature, log_loss
 
 Labels = Mapping[str, Sequence[str]]  # of each modality's classifier, in the order of its columns
+UNFITTED = "Nothing was trained, fitted or measured on data."
 
 
-@dataclass(frozen=True)
-class FittedPool:
-    """A bundle of classifiers, and how it came about.
-
-    Attributes:
-        bundle: the model, calibrated.
-        weights: of each modality; they sum to 1.
-        calibration: of the dev rows, before and after the temperature.
-    """
-
-    bundle: Bundle
-    weights: Mapping[str, float]
-    calibration: Mapping[str, float]
-
-
-def fit_pretrained(manifest: pd.DataFrame, params: Params, folder: Path) -> FittedPool:
-    """Ask the classifiers that `pretrained` names about every row, and pool them.
-
-    Args:
-        manifest: every row of the data, with the words that were heard.
-        params: all of params.yaml.
-        folder: where a table a modality is written, of what its classifier says.
-
-    Raises:
-        EncoderError: a classifier can't be loaded, or is none.
-        ParamsError: labels can't be mapped; all that is wrong with them is told.
-    """
-    sections, classes = params.classifiers(), label_order(manifest)
-    maps = label_maps(params, {m: class_labels(section) for m, section in sections.items()}, classes)
-    rows = utterances(manifest, params.extract.clips or params.ingest.root)
-    tables = {}
+def classifier_sections(params: Params) -> dict[str, ExtractorParams]:
+    """How the classes of each modality's classifier are extracted, with what finds faces here."""
+    sections = params.classifiers()
     for modality, section in sections.items():
-        content = partial(text_content, section) if isinstance(section, TextParams) else clip_content
-        task = Task(modality, section, partial(make_extractor, section, pick_device()), content)
-        extract(task, rows, manifest, folder / f"{modality}.parquet", params.extract)
-        tables[modality] = read_features(modality, manifest, folder)
-    bundle = pool_bundle(params, classes, maps, {m: table.names for m, table in tables.items()})
-    fitted = _fitted(bundle, manifest, tables, weigh=params.pretrained.weights is None)
-    write_json(folder / "weights.json", fitted.weights)
-    write_json(folder / "calibration.json", fitted.calibration)
-    return fitted
+        if isinstance(section, VisualParams):
+            from emofuse.features.visual.detectors import as_installed
+
+            sections[modality] = as_installed(section)
+    return sections
 
 
 def pool_bundle(
@@ -102,45 +56,41 @@ def pool_bundle(
         {m: torch.from_numpy(np.pad(own, ((0, 0), (0, widths[m] - own.shape[1])))) for m, own in maps.items()}
     )
     given = params.pretrained.weights
+    sections = {m: as_extracted(section, features[m]) for m, section in params.classifiers().items()}
+    classifiers = {m: _described(m, section) for m, section in sections.items()}
     pool.set_weights([1.0] * len(features) if given is None else [given[modality] for modality in features])
     pool.eval()
     return Bundle(
         name=PRETRAINED,
         labels=tuple(classes),
         features=features,
-        extractors={m: as_extracted(section, features[m]) for m, section in params.classifiers().items()},
+        extractors={m: own.model_copy(update={"encoder": classifiers[m].name}) for m, own in sections.items()},
         scalers={
             m: Scaler(np.zeros(width, np.float32), np.ones(width, np.float32), 1.0) for m, width in widths.items()
         },
         train=params.train,
         seed=params.seed,
         members=[pool],
+        learnt_from=LearntFrom(
+            corpus="; ".join(dict.fromkeys(each.learnt_from or UNSAID for each in classifiers.values())),
+            licence="; ".join(f"{m}: {each.licence or UNSAID}" for m, each in classifiers.items()),
+            protocol=UNFITTED,
+            classifiers=tuple(classifiers.values()),
+        ),
     )
 
 
-def _fitted(bundle: Bundle, manifest: pd.DataFrame, tables: Mapping[str, FeatureTable], weigh: bool) -> FittedPool:
-    chosen = ((manifest["split"] == "dev") & manifest["label"].isin(bundle.labels)).to_numpy()
-    targets: NDArray[np.int64] = pd.Index(bundle.labels).get_indexer(manifest["label"][chosen]).astype(np.int64)
-    dev = {modality: table.select(chosen) for modality, table in tables.items()}
-    batch = make_batch(dev, bundle.scalers, tuple(bundle.features))
-    [pool] = bundle.members
-    assert isinstance(pool, PretrainedPool)
-    if weigh:
-        with torch.inference_mode():
-            opinions = pool.opinions(batch).double().transpose(0, 1).numpy()
-        pool.set_weights(fit_shares(opinions, targets))
-    before: NDArray[np.float64] = member_answer(pool, batch).numpy()
-    temperature = fit_temperature(before, targets)
-    after = apply_temperature(before, temperature)
-    calibration = {
-        "temperature": temperature,
-        "ece_before": calibration_error(before, targets),
-        "ece": calibration_error(after, targets),
-        "log_loss_before": log_loss(before, targets),
-        "log_loss": log_loss(after, targets),
-    }
-    weights = {m: round(float(w), 6) for m, w in zip(bundle.features, pool.weights, strict=True)}
-    return FittedPool(replace(bundle, temperature=temperature), weights, calibration)
+def _described(modality: str, section: ExtractorParams) -> PretrainedClassifier:
+    assert not isinstance(section, MetadataParams)
+    name, sha256 = pinned(f"pretrained.{modality}", section.encoder)
+    about = KNOWN_CLASSIFIERS.get(hub_place(name)[0])
+    return PretrainedClassifier(
+        modality=modality,
+        name=name,
+        sha256=sha256,
+        learnt_from=about.learnt_from if about else None,
+        licence=about.licence if about else None,
+    )
 
 
 def label_maps(params: Params, labels: Labels, classes: Sequence[str]) -> dict[str, NDArray[np.float32]]:
