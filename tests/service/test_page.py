@@ -50,7 +50,7 @@ def browser(camera: Path) -> Iterator[api.Browser]:
         browser.close()
 
 
-@pytest.fixture(params=[("light", 1200), ("dark", 360)], ids=["light-wide", "dark-narrow"])
+@pytest.fixture(params=[("light", 1280), ("dark", 360)], ids=["light-wide", "dark-narrow"])
 def page(request: pytest.FixtureRequest, browser: api.Browser, address: str) -> Iterator[api.Page]:
     scheme, width = request.param
     context = browser.new_context(
@@ -93,6 +93,19 @@ def test_a_clip_and_a_text_are_answered(page: api.Page, film: Path) -> None:
     modalities = page.locator("#modalities tbody tr").all_inner_texts()
     assert {text.split()[0] for text in modalities} == {"text", "audio", "visual", "metadata"}
     assert any("absent: no dialogue context" in text for text in modalities)
+
+
+def test_what_the_model_has_learnt_from_stands_under_its_title(page: api.Page) -> None:
+    api.expect(page.locator("#learnt")).to_contain_text("the built-in corpus: 24 synthetic utterances")
+    api.expect(page.locator("#synthetic")).to_contain_text("this shows how the service works, not what people feel")
+    api.expect(page.locator("#synthetic")).to_be_visible()
+    api.expect(page.locator("footer")).to_contain_text("learnt how drawn faces look and a synthetic voice speaks")
+
+
+def test_an_input_unlike_all_of_that_is_marked(page: api.Page, tmp_path: Path) -> None:
+    page.set_input_files("#file", write_clip(tmp_path / "a.wav", video=False, tone=3000.0, codec="pcm_s16le"))
+    page.get_by_role("button", name="Recognise").click()
+    api.expect(page.locator("#unfamiliar")).to_contain_text("learnt from: audio", timeout=PATIENCE)
 
 
 def placed(page: api.Page) -> dict[str, float]:

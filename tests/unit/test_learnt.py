@@ -85,9 +85,9 @@ def test_what_the_user_says_of_a_table_goes_before_what_was_recorded(params: Par
 
 
 def test_a_bundle_of_nothing_that_was_said_says_so() -> None:
-    assert LearntFrom().sentence == (
-        "data without a name: not said how many real utterances of people who are not named; language not said; "
-        "licence not said"
+    assert LearntFrom().sentence == "data that nobody has described"
+    assert LearntFrom(corpus="FER").sentence == (
+        "FER: not said how many real utterances of people who are not named; language not said; licence not said"
     )
 
 

@@ -32,7 +32,7 @@ class LearntFrom(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    corpus: Annotated[str | None, Field(description="what it is called")] = None
+    corpus: Annotated[str | None, Field(description="what it is called; null where nobody has described it")] = None
     synthetic: Annotated[bool, Field(description="whether nobody in it is real: drawn faces, a synthetic voice")] = (
         False
     )
@@ -51,13 +51,15 @@ class LearntFrom(BaseModel):
         """All but the protocol, in a line."""
         if self.classifiers:
             return f"classifiers that were trained elsewhere: {'; '.join(each.sentence for each in self.classifiers)}"
+        if self.corpus is None:
+            return "data that nobody has described"
         kind = "synthetic" if self.synthetic else "real"
         rows = f"{UNSAID} how many" if self.rows is None else str(self.rows)
         drawn = " people drawn and voiced by a program" if self.synthetic else " people"
         people = "people who are not named" if self.people is None else f"{self.people}{drawn}"
         languages = f"language {UNSAID}" if self.languages is None else " and ".join(self.languages)
         licence = f"licence {UNSAID}" if self.licence is None else f"licence: {self.licence}"
-        return f"{self.corpus or 'data without a name'}: {rows} {kind} utterances of {people}; {languages}; {licence}"
+        return f"{self.corpus}: {rows} {kind} utterances of {people}; {languages}; {licence}"
 
 
 class Elsewhere(BaseModel):
