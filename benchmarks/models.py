@@ -73,6 +73,12 @@ Those of emofuse were measured in November 2026 by people who have the test spli
 rows are of episodes that train has too, 95.8% are by speakers of train, and 15.5% of its texts stand in train word for
 word. That holds for every system in the table.
 
+## What can be had without training
+
+`pretrained` is one more row of every table where classifiers of words, voice or face are named, so that it shows whether
+training on your data beat what can be had for nothing; [pretrained.md](pretrained.md) tells how, and which it takes. No
+figure of it stands here: the hub that holds such classifiers could not be reached where these were measured.
+
 ## How the tables below are made
 
 Made by `python -m benchmarks.models` from `benchmarks/models.json`. Everything is trained on train and reported on

@@ -137,6 +137,13 @@ def test_the_params_that_come_with_the_package_are_those_of_the_repository() -> 
     assert load_params(PACKAGED) == load_params(ROOT / "params.yaml")
 
 
+def test_the_docs_tell_the_licence_and_the_data_of_those_that_are_taken_unasked() -> None:
+    page = (ROOT / "docs" / "pretrained.md").read_text()
+    for name in USUAL_CLASSIFIERS.values():
+        [row] = [line for line in page.splitlines() if line.startswith(f"| [{name}]")]
+        assert KNOWN_CLASSIFIERS[name].learnt_from in row and row.endswith(f"| {KNOWN_CLASSIFIERS[name].licence} |")
+
+
 @pytest.mark.slow
 def test_a_service_of_classifiers_answers_and_ends_when_it_is_told_to(
     names: dict[str, str], cache: Path, film: Path, tmp_path: Path
