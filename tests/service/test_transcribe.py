@@ -26,7 +26,7 @@ from tests.clips import write_samples
 
 @pytest.fixture(scope="module")
 def limits(params: Params) -> ServeParams:
-    return params.serve.model_copy(update={"recogniser": "embedded"})
+    return params.serve.model_copy(update={"recogniser": "embedded", "queue_seconds": 60.0})
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +130,44 @@ def test_a_service_without_a_recogniser_says_what_to_name(client: TestClient, pa
 
 def test_the_model_says_who_listens(hearing: TestClient) -> None:
     assert hearing.get("/model").json()["recogniser"] == "embedded"
+
+
+def live_messages(client: TestClient, sound: np.ndarray) -> list[dict[str, Any]]:
+    """What a camera without pictures is told, until there were both an answer and something else."""
+    with client.websocket_connect("/live") as socket:
+        socket.send_text('{"hop": 0.2, "window": 5, "transcribe": true}')
+        samples = (sound * 2**15).astype("<i2").tobytes()
+        socket.send_bytes(json.dumps({"kind": "sound", "time": 100.0}).encode() + b"\n" + samples)
+        messages: list[dict[str, Any]] = []
+        while len({"label" in message for message in messages}) < 2:
+            messages.append(json.loads(socket.receive_text()))
+    return sorted(messages, key=lambda message: "label" in message)
+
+
+def test_the_words_of_a_camera_come_in_messages_of_their_own(hearing: TestClient, speech: np.ndarray) -> None:
+    words, *answers = live_messages(hearing, speech)
+    assert all(answer["heard"] is None and not answer["modalities"]["text"]["present"] for answer in answers)
+    heard = words["heard"]
+    assert heard["text"] and heard["recogniser"] == "embedded"
+    end = 100 + len(speech) / RATE
+    assert words["time"] == pytest.approx(end, abs=0.01)
+    assert all(100 <= word["start"] <= word["end"] <= end for word in heard["words"])
+
+
+def test_a_camera_is_told_that_nobody_is_free_to_listen_and_is_answered_all_the_same(
+    bundle: Path, limits: ServeParams, speech: np.ndarray, uploads: Path
+) -> None:
+    little = limits.model_copy(update={"heard_seconds": 3.0})
+    with TestClient(create_app(lambda: Served(Predictor.load(bundle)), little)) as client:
+        problem, *answers = live_messages(client, speech)
+    assert problem["error"].startswith("transcribe: found a busy service: sound of up to 0 s is listened to")
+    assert all(answer["modalities"]["audio"]["present"] for answer in answers)
+
+
+def test_a_camera_whose_words_nobody_hears_is_told_at_once(client: TestClient) -> None:
+    with client.websocket_connect("/live") as socket:
+        socket.send_text('{"transcribe": true}')
+        assert "name one as serve.recogniser" in json.loads(socket.receive_text())["error"]
 
 
 def test_more_sound_than_may_wait_is_turned_away(limits: ServeParams) -> None:

@@ -115,7 +115,7 @@ class Endpoints:
         await socket.accept()
         try:
             async with self._lives.taken(timed=False):
-                await Live(self._answers, self._access, self._limits).serve(socket)
+                await Live(self._answers, self._access, self._limits, self._folders).serve(socket)
         except RefusedError as error:
             await socket.send_text(Problem(error=str(error)).model_dump_json())
         with suppress(RuntimeError, WebSocketDisconnect):  # closed already

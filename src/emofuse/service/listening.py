@@ -52,15 +52,19 @@ class Listening:
         if self._pool is None:
             raise RefusedError(422, f"transcribe: {NOBODY}")
 
-    async def hear(self, file: Path) -> Heard:
+    async def hear(self, file: Path, seconds: float | None = None) -> Heard:
         """The words of a clip.
+
+        Args:
+            file: that holds it.
+            seconds: that it lasts at most, where that is known to be less than a clip may.
 
         Raises:
             RefusedError: it can't be decoded, or is over a limit; nobody listens, or not in time.
         """
         limits = self._limits
         bounds = Bounds(limits.streams, limits.pixels, limits.seconds, limits.frames)
-        async with self._taken(limits.seconds) as pool:
+        async with self._taken(limits.seconds if seconds is None else seconds) as pool:
             heard = await pool.hear(Hear(file, bounds))
         if heard.refused:
             raise RefusedError(422, f"transcribe: {heard.refused}; check that the file plays")

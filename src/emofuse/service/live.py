@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
+import wave
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
@@ -18,10 +20,11 @@ from emofuse.core.reasons import Cause, Reason
 from emofuse.core.records import Utterance
 from emofuse.service.access import Access
 from emofuse.service.errors import RefusedError
+from emofuse.service.folders import Folders
 from emofuse.service.inference import Answers
 from emofuse.service.media_pool.protocol import PackedClip
 from emofuse.service.parsing import validated
-from emofuse.service.schemas import LiveAnswer, LiveOptions, LiveText, Problem
+from emofuse.service.schemas import LiveAnswer, LiveOptions, LiveText, LiveWords, Problem
 
 HEADER = 200  # bytes of the longest header of a message
 REFUSED = 1008  # the WebSocket status of a broken rule
@@ -157,12 +160,14 @@ class Live:
         answers: answers a window.
         access: who may ask.
         limits: of the sessions.
+        folders: hold the sound that is listened to.
     """
 
-    def __init__(self, answers: Answers, access: Access, limits: ServeParams) -> None:
+    def __init__(self, answers: Answers, access: Access, limits: ServeParams, folders: Folders) -> None:
         self._answers = answers
         self._access = access
         self._limits = limits
+        self._folders = folders
 
     async def serve(self, socket: WebSocket) -> None:
         """Answer one session until the client leaves."""
@@ -171,16 +176,19 @@ class Live:
                 options = validated(LiveOptions, await socket.receive_text())
             self._access.check(socket.headers, options.key)
             recent = _Recent(options, self._answers.look.fps, self._limits.live_window_bytes)
-            listening = asyncio.create_task(self._listen(socket, recent))
-            telling = asyncio.create_task(self._tell(socket, recent))
+            parts = [self._listen, self._tell]
+            if options.transcribe:
+                self._answers.listening.check()
+                parts.append(self._tell_words)
+            tasks = [asyncio.create_task(part(socket, recent)) for part in parts]
             try:
-                done, _ = await asyncio.wait({listening, telling}, return_when=asyncio.FIRST_COMPLETED)
+                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
                     task.result()
             finally:
-                listening.cancel()
-                telling.cancel()
-                await asyncio.wait({listening, telling})
+                for task in tasks:
+                    task.cancel()
+                await asyncio.wait(tasks)
         except WebSocketDisconnect:
             pass
         except RefusedError as error:
@@ -223,6 +231,40 @@ class Live:
             latency = round(time.perf_counter() - began, 6)
             live = LiveAnswer(time=now, latency=latency, dropped=recent.dropped, **dict(answer))
             await socket.send_text(live.model_dump_json())
+
+    async def _tell_words(self, socket: WebSocket, recent: _Recent) -> None:
+        """Tell the words of the newest window each time that half of it is new, one window at a time."""
+        options, heard_to = recent.options, -FARTHEST
+        while True:
+            await asyncio.sleep(options.hop)
+            start, end = recent.sound_start, recent.sound_end
+            if not recent.sound or end < heard_to + options.window / 2:
+                continue
+            heard_to = end
+            try:
+                with self._folders.one() as folder:
+                    file = await asyncio.to_thread(_stored, bytes(recent.sound), options.sample_rate, folder)
+                    heard = await self._answers.listening.hear(file, options.window)
+            except RefusedError as error:
+                problem = Problem(error=f"transcribe: {str(error).removeprefix('transcribe: ')}")
+                await socket.send_text(problem.model_dump_json())
+                continue
+            words = [
+                word.model_copy(update={"start": round(start + word.start, 3), "end": round(start + word.end, 3)})
+                for word in heard.words
+            ]
+            message = LiveWords(time=end, heard=heard.model_copy(update={"words": words}))
+            await socket.send_text(message.model_dump_json())
+
+
+def _stored(samples: bytes, rate: int, folder: Path) -> Path:
+    """A sound as a file in a new folder."""
+    folder.mkdir()
+    path = folder / "sound.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, SAMPLE, rate, 0, "NONE", ""))
+        file.writeframes(samples)
+    return path
 
 
 async def _end(socket: WebSocket, why: str) -> None:

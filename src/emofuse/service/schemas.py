@@ -197,6 +197,7 @@ class LiveOptions(BaseModel):
     window: Annotated[float, Field(ge=0.5, le=10, description="seconds that an answer looks back")] = 3.0
     hop: Annotated[float, Field(ge=0.2, le=10, description="seconds from one answer to the next")] = 0.5
     sample_rate: Annotated[int, Field(ge=8000, le=48000, description="of the sound, in Hz")] = 16000
+    transcribe: Annotated[bool, Field(description="hear the words, too; they come in messages of their own")] = False
     key: Annotated[str | None, Field(description="the API key, for browsers, which can't send headers here")] = None
 
 
@@ -214,6 +215,13 @@ class LiveAnswer(PredictResponse):
     time: Annotated[float, Field(description="the newest moment that it looks at, in seconds of the client's clock")]
     latency: Annotated[float, Field(description="seconds from the end of the hop to the answer")]
     dropped: Annotated[int, Field(description="frames so far that came more often than they are looked at")]
+
+
+class LiveWords(BaseModel):
+    """What was heard in the newest window, where that was asked for; its words are at times of the client's clock."""
+
+    time: Annotated[float, Field(description="when the sound ends that was listened to, in seconds of that clock")]
+    heard: Heard
 
 
 class ModelResponse(BaseModel):

@@ -325,13 +325,16 @@ async function startCamera() {
   };
   const said = () => put(JSON.stringify({ utterance: $("said").value }));
   socket.addEventListener("open", () => {
-    put(JSON.stringify({ hop: LIVE.hop, window: LIVE.window, sample_rate: LIVE.rate, key: $("key").value || null }));
+    const transcribe = $("transcribe").checked;
+    put(JSON.stringify({ hop: LIVE.hop, window: LIVE.window, sample_rate: LIVE.rate, key: $("key").value || null, transcribe }));
     said();
   });
+  let heard = null; // the newest words, which come in messages of their own
   socket.addEventListener("message", (event) => {
     const answer = JSON.parse(event.data);
     if (answer.error) return tell("", answer.error);
-    show(answer);
+    if (!answer.label) return void (heard = answer.heard);
+    show({ ...answer, heard });
     newest = answer.time;
     showPeople(answer.people);
     $("status").textContent = `live, ${Math.round(answer.latency * 1000)} ms behind`;
