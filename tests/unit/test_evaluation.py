@@ -17,7 +17,7 @@ import pytest
 from numpy.typing import NDArray
 
 from emofuse.core.layouts import CORPORA
-from emofuse.core.learnt import LearntFrom
+from emofuse.core.learnt import LearntFrom, PretrainedClassifier
 from emofuse.core.params import EvaluateParams, Metric, Params
 from emofuse.core.records import MODALITIES, FeatureTable
 from emofuse.evaluation.ablations import feature_importance, features, modality_importance, subset_scores, subsets
@@ -317,7 +317,9 @@ def material(found: dict[str, Any], layout: str = "demo") -> Material:
     learnt = LearntFrom(
         corpus=about.title, synthetic=about.synthetic, rows=9, languages=about.languages, licence=about.licence
     )
-    return Material(found, data, {"train.folds": 5}, learnt, {"early": "cd" * 32, "text": "ef" * 32}, curves, {}, MET)
+    return Material(
+        found, data, {"train.folds": 5}, learnt, learnt, {"early": "cd" * 32, "text": "ef" * 32}, curves, {}, MET
+    )
 
 
 def test_the_findings_are_json(found: dict[str, Any]) -> None:
@@ -418,3 +420,18 @@ def test_rows_far_from_all_training_rows_are_counted_on_each_split(subject: Subj
     shares = scores.unfamiliar_shares()["early"]
     assert shares["dev"] <= 0.05
     assert shares["test"] >= loud.sum() / split.count("test") > 0.8
+
+
+def test_the_card_of_classifiers_from_elsewhere_says_what_they_are_and_that_the_data_is_synthetic(
+    found: dict[str, Any], tmp_path: Path
+) -> None:
+    words = PretrainedClassifier(
+        modality="text", name="owner/model", sha256="ab", learnt_from="GoEmotions", licence="Apache-2.0"
+    )
+    made = replace(material(found), learnt_from=LearntFrom(classifiers=(words,)))
+    write_card(tmp_path / "card.md", made)
+    card = (tmp_path / "card.md").read_text()
+    assert "but on other data, elsewhere: text by owner/model (GoEmotions; licence: Apache-2.0)." in card
+    assert "| corpus |" not in card and "**The built-in corpus is synthetic**" in card
+    write_report(tmp_path / "report.html", made)
+    assert "early was trained on other data, elsewhere: text by owner/model" in (tmp_path / "report.html").read_text()

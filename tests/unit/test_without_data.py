@@ -63,7 +63,7 @@ def test_a_clip_is_answered_without_params_or_data_and_the_bundle_is_made_once(
     assert tuple(answer["probabilities"]) == USUAL
     assert {name: use["present"] for name, use in answer["modalities"].items()} == dict.fromkeys(names, True)
     assert [use["weight"] for use in answer["modalities"].values()] == pytest.approx([1 / 3] * 3)
-    assert "trained on classifiers that were trained elsewhere: text by " in done.stderr
+    assert "trained on other data, elsewhere: text by " in done.stderr
     assert answer["trained_on"].count("not said; licence: not said") == 3 and not answer["synthetic"]
     [folder] = cache.iterdir()
     made = (folder / "models/champion/bundle.json").stat().st_mtime_ns

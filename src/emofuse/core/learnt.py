@@ -50,7 +50,7 @@ class LearntFrom(BaseModel):
     def sentence(self) -> str:
         """All but the protocol, in a line."""
         if self.classifiers:
-            return f"classifiers that were trained elsewhere: {'; '.join(each.sentence for each in self.classifiers)}"
+            return f"other data, elsewhere: {'; '.join(each.sentence for each in self.classifiers)}"
         if self.corpus is None:
             return "data that nobody has described"
         kind = "synthetic" if self.synthetic else "real"

@@ -17,7 +17,7 @@ from emofuse.core.paths import MODELS_DIR, REPORTS_DIR
 from emofuse.datasets.data_findings import headline
 from emofuse.evaluation.measured import difference_of
 from emofuse.evaluation.met_before import met_before
-from emofuse.fusion.names import TRAINED
+from emofuse.fusion.names import ENSEMBLE, TRAINED
 from emofuse.inference.description import bundle_learnt_from, bundle_version, finished_models
 from emofuse.reporting.pages import render
 from emofuse.reporting.thumbnails import thumbnails
@@ -34,7 +34,8 @@ class Material:
         findings: what `findings` gave.
         data: the data report's JSON.
         params: flat, of the sections that change a result.
-        learnt_from: what the models say of the data.
+        learnt_from: what the champion says of the data that it was made from.
+        measured_on: what the models that were trained here say of it.
         versions: of each model's bundle.
         curves: of each model's training, `epoch` and the means over the folds.
         pictures: data URIs of clips, from `thumbnails`.
@@ -45,6 +46,7 @@ class Material:
     data: Mapping[str, Any]
     params: Mapping[str, Any]
     learnt_from: LearntFrom
+    measured_on: LearntFrom
     versions: Mapping[str, str]
     curves: Mapping[str, pd.DataFrame]
     pictures: Mapping[str, str]
@@ -97,6 +99,7 @@ def read_material(params: Params) -> Material:
         data=data,
         params={name: value for name, value in results.items() if name != "ingest.root"},
         learnt_from=bundle_learnt_from(MODELS_DIR / findings["champion"]),
+        measured_on=bundle_learnt_from(MODELS_DIR / ENSEMBLE),
         versions={name: bundle_version(MODELS_DIR / name) for name in finished_models(MODELS_DIR)},
         curves={name: pd.read_csv(REPORTS_DIR / "training" / name / "curve.csv") for name in TRAINED},
         pictures=thumbnails(clips, params.ingest.root),
