@@ -75,9 +75,9 @@ word. That holds for every system in the table.
 
 ## What can be had without training
 
-`pretrained` is one more row of every table where classifiers of words, voice or face are named, so that it shows whether
-training on your data beat what can be had for nothing; [pretrained.md](pretrained.md) tells how, and which it takes. No
-figure of it stands here: the hub that holds such classifiers could not be reached where these were measured.
+`pretrained` is one more row of every table where classifiers of words, voice or face are named, so that it shows
+whether training on your data beat what can be had for nothing; [pretrained.md](pretrained.md) tells how, and which it
+takes. No figure of it stands here: the hub that holds such classifiers could not be reached where these were measured.
 
 ## How the tables below are made
 
