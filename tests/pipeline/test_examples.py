@@ -64,8 +64,6 @@ def test_a_film_becomes_a_table_and_a_curve(folder: Path) -> None:
     assert rows and all(row["text"] in words for row in rows)
     lines = ElementTree.parse(folder / "film.svg").getroot().iter("{http://www.w3.org/2000/svg}polyline")
     assert {len(str(line.get("points")).split()) for line in lines} == {len(rows)}
-    without = run(folder, "sh", str(EXAMPLES / "film.sh"), "film.mp4")
-    assert without.returncode == 0, without.stderr
 
 
 @pytest.mark.slow
@@ -132,7 +130,7 @@ def test_a_table_of_clips_becomes_a_served_champion(corpus: Path, tmp_path: Path
         env = checkout.env | {"PORT": str(port)}
         process = subprocess.Popen(command, cwd=checkout.folder, env=env, stdout=file, stderr=file)
     try:
-        ends = time.monotonic() + 400
+        ends = time.monotonic() + 900
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
             while not _ready(client):
                 assert process.poll() is None and time.monotonic() < ends, log.read_text()
