@@ -386,6 +386,20 @@ async function toggleCamera() {
   }
 }
 
+// Who was trained and measured on, and the scores there and elsewhere.
+function measuredLines() {
+  const scores = (all) => Object.entries(all).map(([name, value]) => `${name.replaceAll("_", " ")} ${value?.toFixed(3)}`);
+  const home = scores(model.metrics).filter((score) => score.startsWith("test "));
+  const alarms = model.false_alarms;
+  return [
+    ...(model.learnt_from.corpus ? [model.learnt_from.protocol] : []),
+    ...(home.length ? [`At home: ${home.join(", ")}.`] : []),
+    ...model.elsewhere.map((each) => `On ${each.data}, ${each.rows} rows: ${scores(each.scores).join(", ")}.`),
+    alarms === null ? "It can't tell what is unlike all that it has learnt from."
+      : `Marked as unlike it without reason: ${(100 * alarms).toFixed(1)}% of rows that were held out.`,
+  ];
+}
+
 async function about() {
   const key = $("key").value;
   const answer = await fetch("model", { headers: key ? { "X-API-Key": key } : {} });
@@ -395,6 +409,8 @@ async function about() {
   $("about").textContent = `${model.name} fusion of ${model.modalities.join(", ")}; version ${model.version.slice(0, 8)}`;
   $("learnt").hidden = false;
   $("learnt").textContent = `Trained on ${model.trained_on}`;
+  $("measured").hidden = false;
+  $("measured").append(...measuredLines().map((line) => make("p", line)));
   $("synthetic").hidden = !model.synthetic;
   $("origin").textContent = model.synthetic
     ? "The model has learnt how drawn faces look and a synthetic voice speaks."
