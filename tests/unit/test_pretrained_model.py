@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from emofuse.core.errors import EncoderError, ParamsError
 from emofuse.core.files import read_json
 from emofuse.core.params import Params
+from emofuse.core.paths import MODELS_DIR, PRETRAINED_DIR, REPORTS_DIR
 from emofuse.core.records import FeatureTable, Utterance
 from emofuse.core.tables import read_all_features, utterances
 from emofuse.datasets.manifest import build_manifest
@@ -24,6 +26,8 @@ from emofuse.fusion.scaling import fit_scalers
 from emofuse.inference.bundle import load_bundle, save_bundle
 from emofuse.inference.description import copy_bundle, finished_models
 from emofuse.inference.predictor import Predictor
+from emofuse.reporting.model_files import write_evaluation
+from emofuse.reporting.model_runs import final_figures, model_run, package_champion
 from emofuse.training.bundle_training import train_bundle
 from emofuse.training.pool_fitting import FittedPool, fit_pretrained
 from tests.classifiers import save_classifiers, with_classifiers
@@ -82,7 +86,9 @@ def test_the_model_reads_the_classes_alone_and_is_fitted_on_dev(made: Made) -> N
     assert (again.weights, again.bundle.temperature) == (made.fitted.weights, predictor.bundle.temperature)
 
 
-def test_it_stands_beside_the_other_models_with_features_of_its_own(made: Made, bundle: Path) -> None:
+def test_it_stands_beside_the_other_models_with_features_of_its_own(
+    made: Made, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     root = made.params.ingest.root
     shared = extract_tables(utterances(made.manifest, root), made.params)
     scalers = fit_scalers(made.manifest, shared, made.params.scale)
@@ -103,6 +109,20 @@ def test_it_stands_beside_the_other_models_with_features_of_its_own(made: Made, 
         np.testing.assert_allclose(
             list(answer.probabilities.values()), scores.probabilities[PRETRAINED][number], atol=1e-5
         )
+    monkeypatch.chdir(tmp_path)  # where the stages would leave it all
+    write_evaluation(REPORTS_DIR, scores, findings)
+    shutil.copytree(made.folder, PRETRAINED_DIR)
+    for name in ("report.html", "model_card.md"):
+        (REPORTS_DIR / name).touch()
+    version = save_bundle(made.fitted.bundle, MODELS_DIR / PRETRAINED)
+    figures = final_figures(PRETRAINED, scores.metrics[PRETRAINED], scores.classes(), findings)
+    run = model_run(PRETRAINED, made.params, figures)
+    assert (run.version, run.params["pretrained.text"]) == (version, made.params.pretrained.text)
+    assert {name: run.metrics[f"weight/{name}"] for name in made.fitted.weights} == made.fitted.weights
+    assert run.metrics["dev/temperature"] == made.fitted.bundle.temperature
+    assert run.metrics["test/weighted_f1"] == scores.metrics[PRETRAINED]["test"]["weighted_f1"]
+    champion = load_bundle(package_champion(PRETRAINED))
+    assert champion.version == version and len(champion.learnt_from.classifiers) == 3
 
 
 def test_it_is_saved_loaded_and_packaged_without_its_classifiers(made: Made, tmp_path: Path) -> None:
