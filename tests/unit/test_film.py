@@ -202,8 +202,16 @@ ANSWERS = [
         "heard": {"confidence": 0.9},
         "label": "joy",
         "probabilities": {"joy": 0.834, "anger": 0.166},
+        "modalities": {"text": {"unfamiliar": True}, "audio": {"unfamiliar": None}, "visual": {"unfamiliar": True}},
     },
-    {"start": 3.0, "end": 4.0, "text": "", "label": "anger", "probabilities": {"joy": 0.2, "anger": 0.8}},
+    {
+        "start": 3.0,
+        "end": 4.0,
+        "text": "",
+        "label": "anger",
+        "probabilities": {"joy": 0.2, "anger": 0.8},
+        "modalities": {"audio": {"unfamiliar": False}},
+    },
 ]
 
 
@@ -225,6 +233,7 @@ def test_a_table_has_a_row_a_window(tmp_path: Path) -> None:
         "We won, {at} last!", "speaker 1", "0.9", "joy",
     )  # fmt: skip
     assert (second["text"], second["confidence"], second["p_anger"]) == ("", "", "0.8")
+    assert (first["unfamiliar"], second["unfamiliar"]) == ("text, visual", "")
 
 
 def test_a_picture_has_a_line_a_class_through_the_middles_of_the_windows(tmp_path: Path) -> None:

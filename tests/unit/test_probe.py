@@ -108,7 +108,7 @@ def test_any_table_is_probed_and_written(tmp_path: Path) -> None:
 def test_an_unknown_group_is_a_message(tmp_path: Path) -> None:
     code, output = run("text", table(tmp_path, "said", ["Hi"]), "--groups", "nonsense")
     assert code == 2
-    assert "--groups: found 'nonsense'; input should be 'embedding' or 'cues'" in output
+    assert "--groups: found 'nonsense'; input should be 'embedding', 'cues' or 'classes'" in output
 
 
 @pytest.mark.usefixtures("at_root")
