@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -72,12 +72,25 @@ class Checkout:
 
 @contextmanager
 def served(checkout: Checkout, folder: Path, target: str, log_name: str = "serve.log") -> Iterator[httpx.Client]:
+    command = [str(BIN / "bentoml"), "serve", target, "--host", "127.0.0.1"]
+    with running(command, checkout.folder / log_name, checkout.env, folder) as (server, client):
+        try:
+            yield client
+        finally:
+            server.terminate()
+            server.wait(30)
+
+
+@contextmanager
+def running(
+    command: list[str], log: Path, env: Mapping[str, str], folder: Path | None = None
+) -> Iterator[tuple[subprocess.Popen[bytes], httpx.Client]]:
+    """A service on a free port, which is added to its command, once it is ready; killed where a test did not end it."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    log = (checkout.folder / log_name).open("w")
-    command = [str(BIN / "bentoml"), "serve", target, "--port", str(port), "--host", "127.0.0.1"]
-    server = subprocess.Popen(command, cwd=folder, env=checkout.env, stdout=log, stderr=log)
+    with log.open("w") as file:
+        server = subprocess.Popen([*command, "--port", str(port)], cwd=folder, env=env, stdout=file, stderr=file)
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
             for _ in range(240):
@@ -86,10 +99,9 @@ def served(checkout: Checkout, folder: Path, target: str, log_name: str = "serve
                         break
                 except httpx.TransportError:
                     pass
-                assert server.poll() is None, checkout.read(log_name).decode()
+                assert server.poll() is None, log.read_text()
                 time.sleep(0.5)
-            yield client
+            yield server, client
     finally:
-        server.terminate()
+        server.kill()
         server.wait(30)
-        log.close()

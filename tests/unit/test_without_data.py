@@ -5,13 +5,9 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
-import subprocess
 import sys
-import time
 from pathlib import Path
 
-import httpx
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -23,6 +19,7 @@ from emofuse.core.params import PACKAGED, load_params
 from emofuse.inference.bundle import load_bundle
 from tests.classifiers import save_classifiers
 from tests.conftest import tiny_encoder
+from tests.pipeline.checkout import running
 from tests.pipeline.imports import ROOT
 
 
@@ -148,29 +145,16 @@ def test_the_docs_tell_the_licence_and_the_data_of_those_that_are_taken_unasked(
 def test_a_service_of_classifiers_answers_and_ends_when_it_is_told_to(
     names: dict[str, str], cache: Path, film: Path, tmp_path: Path
 ) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     env = os.environ | {"BENTOML_HOME": str(tmp_path / "bentoml"), "BENTOML_DO_NOT_TRACK": "True"}
-    command = [sys.executable, "-m", "emofuse", "serve", "--port", str(port), *words_of(names)]
-    with (tmp_path / "log").open("w") as log:
-        service = subprocess.Popen(command, env=env, stdout=log, stderr=log)
-    try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
-            for _ in range(240):
-                try:
-                    if client.get("/readyz").status_code == 200:
-                        break
-                except httpx.TransportError:
-                    pass
-                assert service.poll() is None, (tmp_path / "log").read_text()
-                time.sleep(0.5)
+    command = [sys.executable, "-m", "emofuse", "serve", *words_of(names)]
+    with running(command, tmp_path / "log", env) as (service, client):
+        try:
             model = client.get("/model").json()
             assert model["labels"] == list(USUAL) and len(model["learnt_from"]["classifiers"]) == 3
             answer = client.post("/predict", data={"utterance": "Oh no."}, files={"video": film.read_bytes()}).json()
             assert "modalities" in answer, answer
             assert all(use["present"] for use in answer["modalities"].values()), answer
             assert answer["trained_on"] == model["trained_on"]
-    finally:
-        service.send_signal(signal.SIGTERM)
-        assert service.wait(60) is not None
+        finally:
+            service.send_signal(signal.SIGTERM)
+            assert service.wait(60) is not None
