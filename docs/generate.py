@@ -196,7 +196,7 @@ def curve() -> str:
     """The picture of a film that the README's first commands make."""
     with tempfile.TemporaryDirectory() as name:
         film = Path(name) / "film.mp4"
-        subprocess.run([sys.executable, "examples/make_film.py", str(film)], check=True)
+        subprocess.run([sys.executable, "-m", "examples.make_film", str(film)], check=True)
         words, drawn = film.with_suffix(".srt"), film.with_suffix(".svg")
         answer_it = ["timeline", str(film), "--transcript", str(words), "--out", str(drawn)]
         subprocess.run([sys.executable, "-m", "emofuse", *answer_it], check=True, stdout=subprocess.DEVNULL)

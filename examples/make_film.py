@@ -1,6 +1,7 @@
 """Join a dialogue of the built-in corpus to one film with subtitles, to have something to try the others on.
 
-`python examples/make_film.py film.mp4` writes film.mp4 and film.srt from data/corpus, which `make repro` builds.
+`python -m examples.make_film film.mp4`, in the checkout, writes film.mp4 and film.srt from data/corpus, which
+`make repro` builds.
 """
 
 from __future__ import annotations

@@ -33,7 +33,9 @@ EVERY = {"README.md", "make_film.py", "film.sh", "own_clips.sh", "other_corpus.s
 
 @pytest.fixture
 def folder(corpus: Path, bundle: Path, tmp_path: Path) -> Path:
-    """A folder with params, a champion and the built-in corpus, as `make repro` leaves one."""
+    """A checkout with params, a champion and the built-in corpus, as `make repro` leaves one."""
+    for name in ("examples", "demo_corpus"):
+        (tmp_path / name).symlink_to(ROOT / name)
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(combined(params, SMALL)))
     shutil.copytree(bundle, tmp_path / "models/champion")
@@ -54,7 +56,7 @@ def test_every_example_is_run_here_and_named_in_their_readme() -> None:
 
 @pytest.mark.slow
 def test_a_film_becomes_a_table_and_a_curve(folder: Path) -> None:
-    made = run(folder, sys.executable, str(EXAMPLES / "make_film.py"), "film.mp4")
+    made = run(folder, sys.executable, "-m", "examples.make_film", "film.mp4")
     assert made.returncode == 0, made.stderr
     done = run(folder, "sh", str(EXAMPLES / "film.sh"), "film.mp4", "film.srt")
     assert done.returncode == 0, done.stderr
@@ -72,7 +74,6 @@ def test_the_first_commands_of_the_readme_make_a_table_and_a_curve(folder: Path)
     assert block
     _, activate, make_film, timeline = block[1].splitlines()  # the first is the pipeline's, tested as a whole
     assert activate.startswith(". .venv/bin/activate")
-    shutil.copytree(EXAMPLES, folder / "examples")
     done = run(folder, "sh", "-euc", f"{make_film}\n{timeline}")
     assert done.returncode == 0, done.stderr
     assert (folder / "film.csv").is_file() and (folder / "film.svg").is_file()
