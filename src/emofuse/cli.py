@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from collections.abc import Iterable
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from emofuse.extraction.cache import FeatureCache
 from emofuse.fetch.command import fetch_command
 
 if TYPE_CHECKING:
+    from emofuse.inference.offline import Answer
     from emofuse.inference.predictor import Predictor
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Emotion recognition in filmed dialogues.")
@@ -175,33 +177,40 @@ def timeline_command(
         total = len(script.lines) if script.lines and not length else None
         with suppress(MediaError):  # not every file tells its length
             total = int(probe_duration(video) / (hop or length)) + 1 if length else total
-        most = limits.timeline_seconds
-        given = []
-        try:
-            if transcribe:
-                from emofuse.inference.hearing import answer_speech
+        if transcribe:
+            from emofuse.inference.hearing import answer_speech
 
-                answers = answer_speech(predictor, video, limits, speakers, count)
-            else:
-                answers = films.answer_windows(predictor, video, script, length, hop or length, most)
-            if people and not json_lines:
-                typer.echo(films.csv_line(films.PERSON))
-            for answer in progress(answers, "timeline", total, "window"):
-                given.append(answer)
-                if people:
-                    typer.echo("".join(f"{line}\n" for line in films.people_lines(answer, json_lines)), nl=False)
-                else:
-                    typer.echo(films.window_line(answer, json_lines))
-        except MediaError as error:
-            if json_lines:
-                typer.echo(json.dumps({"error": str(error)}, ensure_ascii=False))
-            raise DataError(f"{video}: {error}") from None
+            answers = answer_speech(predictor, video, limits, speakers, count)
+        else:
+            answers = films.answer_windows(predictor, video, script, length, hop or length, limits.timeline_seconds)
+        given = _print_answers(video, progress(answers, "timeline", total, "window"), people, json_lines)
         if transcribe and not given:
             typer.echo(f"{video}: no speech in the sound", err=True)
         elif speakers:
             typer.echo(f"speakers are told apart by {given[0]['voices']}", err=True)
         for path in out or []:
             write_timeline(path, given)
+
+
+def _print_answers(video: Path, answers: Iterable[Answer], people: bool, json_lines: bool) -> list[Answer]:
+    """Print the answers for a film as they come, or who is seen in them; the last line tells why it ends early."""
+    from emofuse.inference import films
+
+    if people and not json_lines:
+        typer.echo(films.csv_line(films.PERSON))
+    given = []
+    try:
+        for answer in answers:
+            given.append(answer)
+            if people:
+                typer.echo("".join(f"{line}\n" for line in films.people_lines(answer, json_lines)), nl=False)
+            else:
+                typer.echo(films.window_line(answer, json_lines))
+    except MediaError as error:
+        if json_lines:
+            typer.echo(json.dumps({"error": str(error)}, ensure_ascii=False))
+        raise DataError(f"{video}: {error}") from None
+    return given
 
 
 @app.command("preset")

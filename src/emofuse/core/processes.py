@@ -35,6 +35,7 @@ def processes(count: int, start: Callable[..., None] | None = None, *arguments: 
     pool = ProcessPool(count, initializer=_begin, initargs=(start, *arguments), context=spawn)
 
     def submit(function: Callable[..., Any], *values: Any, seconds: float | None = None) -> Future[Any]:
+        """Have a process call the function; a call that takes longer than `seconds` ends with its process."""
         with _deaf_to_interrupts():
             future: Future[Any] = pool.schedule(function, args=values, timeout=seconds)
             return future

@@ -59,11 +59,11 @@ def as_line(named: Mapping[str, Any], answer: Answer, json_lines: bool) -> str:
         return f"{name:<40}  error: {answer['error']}"
     absent = [modality for modality, use in answer["modalities"].items() if not use["present"]]
     share = answer["probabilities"][answer["label"]]
-    notes = [answer["note"] or ("without " + ", ".join(absent) if absent else ""), unfamiliar_words(answer)]
+    unlike = unfamiliar_modalities(answer)
+    notes = [answer["note"] or ("without " + ", ".join(absent) if absent else ""), unlike and f"unfamiliar {unlike}"]
     return f"{name:<40}  {answer['label']:<10} {share:>4.0%}  {'; '.join(filter(None, notes))}".rstrip()
 
 
-def unfamiliar_words(answer: Mapping[str, Any]) -> str:
-    """Which modalities are unlike what the model was trained on, in words; empty where none is."""
-    names = [name for name, use in answer.get("modalities", {}).items() if use["unfamiliar"]]
-    return f"unfamiliar {', '.join(names)}" if names else ""
+def unfamiliar_modalities(answer: Mapping[str, Any]) -> str:
+    """The modalities that are unlike what the model was trained on, with commas between; empty where none is."""
+    return ", ".join(name for name, use in answer.get("modalities", {}).items() if use["unfamiliar"])

@@ -14,6 +14,7 @@ import pysubs2
 from emofuse.core.errors import DataError
 from emofuse.core.files import atomic_write
 from emofuse.inference.curve import curve_svg
+from emofuse.inference.offline import unfamiliar_modalities
 
 SUBTITLES = {".srt": "srt", ".vtt": "vtt"}
 BRACES = str.maketrans("{}", "()")  # those of a text would be read as commands
@@ -72,8 +73,8 @@ def _write_rows(path: Path, answers: Sequence[Mapping[str, Any]]) -> None:
         for answer in answers:
             confidence = answer.get("heard", {}).get("confidence", "")
             row = [answer["start"], answer["end"], answer.get("speaker", ""), answer["text"], confidence]
-            unfamiliar = ", ".join(name for name, use in answer["modalities"].items() if use["unfamiliar"])
-            table.writerow([*row, answer["label"], *answer["probabilities"].values(), unfamiliar])
+            answered = [answer["label"], *answer["probabilities"].values(), unfamiliar_modalities(answer)]
+            table.writerow([*row, *answered])
 
 
 def _subtitles(answers: Sequence[Mapping[str, Any]], kind: str) -> str:

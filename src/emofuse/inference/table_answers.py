@@ -12,7 +12,7 @@ from emofuse.core.tables import utterances, write_csv
 from emofuse.core.text import normal_form
 from emofuse.datasets.clips import ClipFolder
 from emofuse.datasets.user_tables import UserTable, read_user_table
-from emofuse.inference.offline import Answer, answered, unfamiliar_words
+from emofuse.inference.offline import Answer, answered, unfamiliar_modalities
 from emofuse.inference.predictor import Predictor
 
 COLUMNS = ("clip", "text", "dialogue", "speaker")
@@ -77,7 +77,7 @@ def write_answers(table: UserTable, answers: Sequence[Answer], path: Path) -> li
     own = {
         "label": [answer.get("label", "") for answer in answers],
         **{f"p_{name}": [share.get(name) for share in shares] for name in next(filter(None, shares), {})},
-        "unfamiliar": [unfamiliar_words(answer).removeprefix("unfamiliar ") for answer in answers],
+        "unfamiliar": [unfamiliar_modalities(answer) for answer in answers],
         "note": [answer.get("note", "") for answer in answers],
         "error": [answer.get("error", "") for answer in answers],
     }
