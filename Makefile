@@ -44,7 +44,7 @@ test: repository $(READY) ## set up, then run the tests
 	pytest -m "not slow" -n logical --maxprocesses 4 --dist loadfile
 
 test-slow: repository $(READY) ## the tests that take long
-	pytest -m slow
+	pytest -m slow -n logical --maxprocesses 2 --dist loadfile
 
 test-all: test test-slow ## every test
 

@@ -26,6 +26,8 @@ from tests.browser import browser
 from tests.pipeline.checkout import AUTHOR, Checkout, served
 from tests.pipeline.imports import ROOT
 
+pytestmark = pytest.mark.slow  # whole runs of eighteen stages
+
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
@@ -84,13 +86,13 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 # Of the others corpus needs nothing, and package writes to stores outside of the project.
-READERS = ("ingest", "scale", "ensemble", "submit")
-SLOW_READERS = (
-    "finetune", "text", "audio", "visual", "metadata", "data_report", "train", "tune", "evaluate", "report"
+READERS = (
+    "ingest", "finetune", "text", "audio", "visual", "metadata", "data_report", "scale", "train", "tune", "ensemble",
+    "evaluate", "report", "submit",
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("stage", [*READERS, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW_READERS)])
+@pytest.mark.parametrize("stage", READERS)
 def test_a_stage_needs_nothing_that_it_does_not_name(checkout: Checkout, stage: str, tmp_path: Path) -> None:
     described = yaml.safe_load(checkout.read("dvc.yaml"))["stages"][stage]
     for name in ("params.yaml", "stages/__init__.py", "src/emofuse/__init__.py", *described["deps"]):
@@ -229,7 +231,6 @@ def test_bentoml_serves_the_evaluated_champion(checkout: Checkout) -> None:
         assert client.post("/predict", json={"utterance": "still alive"}).status_code == 200
 
 
-@pytest.mark.slow
 def test_a_bento_served_elsewhere_gives_the_same_answers(
     checkout: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -242,7 +243,6 @@ def test_a_bento_served_elsewhere_gives_the_same_answers(
         assert_same_answers(checkout, client)
 
 
-@pytest.mark.slow
 def test_the_champion_is_deployed_in_one_command(checkout: Checkout) -> None:
     done = checkout.run("emofuse", "deploy")
     assert re.search(r"emofuse:\w+ is ready", done.stdout), done.stdout + done.stderr
@@ -256,7 +256,6 @@ def whole_clip(checkout: Checkout) -> bytes:
     return max((checkout.folder / "data/corpus").rglob("*.mp4"), key=lambda path: path.stat().st_size).read_bytes()
 
 
-@pytest.mark.slow
 def test_the_log_holds_nothing_of_an_upload(checkout: Checkout) -> None:
     clip = whole_clip(checkout)
     transcript = "1\n00:00:00,000 --> 00:00:02,000\nhush-line\n"
@@ -276,7 +275,6 @@ def test_the_log_holds_nothing_of_an_upload(checkout: Checkout) -> None:
         assert hidden not in log
 
 
-@pytest.mark.slow
 def test_outs_are_the_same_to_the_byte_when_made_anew(checkout: Checkout) -> None:
     lock = checkout.read("dvc.lock")
     for name in (
@@ -307,7 +305,6 @@ def deployed(checkout: Checkout, *options: str) -> str:
     return found[1]
 
 
-@pytest.mark.slow
 def test_a_new_bento_takes_over_without_a_failed_request_and_one_command_goes_back(
     checkout: Checkout, tmp_path: Path
 ) -> None:
