@@ -15,6 +15,7 @@ from emofuse.evaluation.met_before import PRETRAINED, met_before
         ("emotion2vec/emotion2vec_base", "table", "IEMOCAP_full_release", "iemocap"),
         ("superb/hubert-base-superb-er", "iemocap_six", "data", "iemocap"),
         ("emotion2vec/emotion2vec_plus_large", "folders", "crema-d", "crema_d"),
+        ("speechbrain/emotion-recognition-wav2vec2-IEMOCAP", "iemocap", "data", "iemocap"),
     ],
 )
 def test_an_encoder_that_met_the_corpus_before_is_a_warning(encoder: str, layout: str, data: str, corpus: str) -> None:

@@ -33,10 +33,10 @@ class Pretrained:
 
 
 PRETRAINED = (
-    Pretrained("emotion2vec_plus", ACTED, "https://huggingface.co/emotion2vec/emotion2vec_plus_large"),
+    Pretrained("emotion2vec_plus", ACTED, "https://huggingface.co/emotion2vec/emotion2vec_plus_seed"),
     Pretrained("emotion2vec", ("iemocap", "meld"), "https://aclanthology.org/2024.findings-acl.931"),
     Pretrained("emotion-english", ("meld",), "https://huggingface.co/j-hartmann/emotion-english-distilroberta-base"),
-    Pretrained("emoberta", ("iemocap", "meld"), "https://huggingface.co/tae898/emoberta-base"),
+    Pretrained("emoberta", ("iemocap", "meld"), "https://github.com/tae898/erc"),
     Pretrained("hubert-base-superb-er", ("iemocap",), "https://huggingface.co/superb/hubert-base-superb-er"),
     Pretrained("hubert-large-superb-er", ("iemocap",), "https://huggingface.co/superb/hubert-large-superb-er"),
     Pretrained("wav2vec2-base-superb-er", ("iemocap",), "https://huggingface.co/superb/wav2vec2-base-superb-er"),
@@ -51,6 +51,22 @@ PRETRAINED = (
         ("ravdess",),
         "https://huggingface.co/AreejB/wav2vec2-xlsr-english-speech-emotion-recognition",
     ),
+    Pretrained(
+        "wav2vec-english-speech-emotion-recognition",
+        ("ravdess", "savee", "tess"),
+        "https://huggingface.co/r-f/wav2vec-english-speech-emotion-recognition",
+    ),
+    Pretrained(
+        "speech-emotion-recognition-with-facebook-wav2vec2-large-xlsr-53",
+        ("ravdess", "savee", "tess"),
+        "https://huggingface.co/firdhokk/speech-emotion-recognition-with-facebook-wav2vec2-large-xlsr-53",
+    ),
+    Pretrained(
+        "emotion-recognition-wav2vec2-iemocap",
+        ("iemocap",),
+        "https://huggingface.co/speechbrain/emotion-recognition-wav2vec2-IEMOCAP",
+    ),
+    Pretrained("exhubert", ACTED, "https://huggingface.co/amiriparian/ExHuBERT"),
 )
 
 

@@ -126,7 +126,7 @@ SOURCES = {
         ),
     ),
     "meld": Source(
-        "MELD (Poria et al., ACL 2019), about 10 GB",
+        "MELD (Poria et al., ACL 2019), about 11 GB",
         "meld",
         (Remote("https://web.eecs.umich.edu/~mihalcea/downloads/MELD.Raw.tar.gz", "MELD.Raw.tar.gz"),),
     ),
