@@ -1,5 +1,7 @@
 """Stage ingest: the data's tables to the manifest."""
 
+from functools import partial
+
 from emofuse.core.errors import guard
 from emofuse.core.files import write_json
 from emofuse.core.params import load_params
@@ -7,12 +9,14 @@ from emofuse.core.paths import LEARNT_FILE, MANIFEST_FILE
 from emofuse.core.tables import write_manifest
 from emofuse.datasets.about import describe_data
 from emofuse.datasets.manifest import build_manifest, refuse_unfoldable
+from emofuse.extraction.sounds import sound_features
 
 
 def main() -> None:
     """Read the layout named in params.yaml; write the manifest, notes, and what models will say of the data."""
     params = load_params()
-    manifest, notes = build_manifest(params.ingest, params.seed, params.extract.cache)
+    sounds = partial(sound_features, params=params)
+    manifest, notes = build_manifest(params.ingest, params.seed, params.extract.cache, sounds)
     refuse_unfoldable(manifest, params.train.folds, params.ingest.root)
     write_manifest(manifest)
     write_json(MANIFEST_FILE.with_name("notes.json"), notes)

@@ -145,7 +145,7 @@ def test_what_loads_a_bundle_depends_on_the_finetuned_encoders_that_it_refers_to
 def test_stages_are_scripts() -> None:
     lengths = {path.name: len(path.read_text().splitlines()) for path in (ROOT / "stages").glob("*.py")}
     assert max(lengths.values()) <= 40, lengths
-    assert sum(lengths.values()) <= 536
+    assert sum(lengths.values()) <= 540
     assert len((ROOT / "dvc.yaml").read_text().splitlines()) <= 300
 
 

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import av
 import numpy as np
 import pandas as pd
+import pytest
 import soundfile
 
-from emofuse.core.errors import MediaError
+from emofuse.core.errors import DataError, MediaError
 from emofuse.core.params import Params
 from emofuse.core.records import MODALITIES, FeatureTable, Utterance
 from emofuse.datasets.data_findings import data_findings, headline
 from emofuse.datasets.manifest import build_manifest
 from emofuse.datasets.near_sounds import near_sounds
+from emofuse.extraction.sounds import sound_features
 from emofuse.features.audio.extractor import AudioExtractor
 from emofuse.media.clip import FileClip
 from tests.conftest import SEED, ingest
@@ -43,16 +46,21 @@ def as_mp4(source: Path, target: Path) -> None:
         container.mux(stream.encode())
 
 
-def test_the_same_wav_as_mp4_and_flac_in_train_and_test_is_found(params: Params, corpus: Path, tmp_path: Path) -> None:
+def table_with_copies(corpus: Path, root: Path) -> dict[str, str]:
+    """Write a table of voices of which the first, in train, stands in dev and test in other files; its columns."""
     rows, sounds = [], voices(corpus)
     for number, sound in enumerate(sounds):
-        soundfile.write(tmp_path / f"{number}.wav", sound, 16000)
+        soundfile.write(root / f"{number}.wav", sound, 16000)
         rows.append((f"{number}.wav", ("joy", "fear")[number % 2], ("train", "train", "dev", "test")[number % 4]))
-    soundfile.write(tmp_path / "again.flac", sounds[0], 16000)
-    as_mp4(tmp_path / "0.wav", tmp_path / "again.mp4")
+    soundfile.write(root / "again.flac", sounds[0], 16000)
+    as_mp4(root / "0.wav", root / "again.mp4")
     rows += [("again.flac", "joy", "test"), ("again.mp4", "joy", "dev")]
-    pd.DataFrame(rows, columns=["file", "mood", "part"]).to_csv(tmp_path / "table.csv", index=False)
-    table = {"media": "file", "label": "mood", "split": "part"}
+    pd.DataFrame(rows, columns=["file", "mood", "part"]).to_csv(root / "table.csv", index=False)
+    return {"media": "file", "label": "mood", "split": "part"}
+
+
+def test_the_same_wav_as_mp4_and_flac_in_train_and_test_is_found(params: Params, corpus: Path, tmp_path: Path) -> None:
+    table = table_with_copies(corpus, tmp_path)
     manifest, notes = build_manifest(ingest(params, tmp_path, "table", table=table), SEED)
     extractor = AudioExtractor(params.audio)
     clips = [Utterance(clip=tmp_path / name) for name in manifest["clip"]]
@@ -61,10 +69,26 @@ def test_the_same_wav_as_mp4_and_flac_in_train_and_test_is_found(params: Params,
     assert set(manifest["clip"].iloc[list(group)]) == {"0.wav", "again.flac", "again.mp4"}
     report = data_findings(manifest, dict.fromkeys(MODALITIES, audio), notes, "table", "mine", 2)
     assert report["duplicates"]["nearly the same sound"]["leaking_rows"] == 1
-    assert any(
-        "(nearly the same sound): scores will be too good; data.json lists them" in w for w in report["warnings"]
-    )
+    assert any("(nearly the same sound): scores will be too good; add sound to" in w for w in report["warnings"])
     assert headline(report)["data/leaking_rows"] == 1
+
+
+def test_a_training_row_that_sounds_as_a_dev_or_test_row_is_dropped_when_asked(
+    params: Params, corpus: Path, tmp_path: Path
+) -> None:
+    again = table_with_copies(corpus, tmp_path)
+    asked = params.model_copy(
+        update={
+            "ingest": ingest(params, tmp_path, "table", table=again, drop_leaks=["sound"]),
+            "extract": params.extract.model_copy(update={"cache": tmp_path / "cache"}),
+        }
+    )
+    manifest, notes = build_manifest(asked.ingest, SEED, sounds=partial(sound_features, params=asked))
+    (dropped,) = manifest.index[manifest["issues"].map(lambda issues: any("dropped from train" in i for i in issues))]
+    assert manifest.at[dropped, "clip"] == "0.wav" and pd.isna(manifest.at[dropped, "label"])
+    assert "1 training rows dropped: they say the same as a dev or test row" in notes
+    with pytest.raises(DataError, match="no features of sounds"):
+        build_manifest(asked.ingest, SEED)
 
 
 def test_sounds_of_few_features_or_of_one_clip_are_not_compared() -> None:

@@ -37,7 +37,7 @@ EMBEDDED = "embedded"  # the name of an encoder that comes in a package
 Metric = Literal["accuracy", "weighted_f1", "macro_f1", "unweighted_recall"]
 Apart = Literal["auto", "dialogue", "speaker", "both", "row"]
 ACTIVITY_RATE = 16000  # Hz: of sounds in which voice activity is looked for
-Leak = Literal["text", "clip", "time"]
+Leak = Literal["text", "clip", "time", "sound"]
 RUNTIME = frozenset({"extract", "serve"})  # how stages and the service are run, which changes no result
 
 Positive = Annotated[int, Field(gt=0)]

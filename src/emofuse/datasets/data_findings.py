@@ -196,10 +196,8 @@ def _met(manifest: pd.DataFrame, split: str) -> dict[str, int]:
 
 
 def _remedy(kind: str) -> str:
-    names = [name for name, leak in LEAKS.items() if leak == kind]
-    if names:
-        return f"add {names[0]} to ingest.drop_leaks to drop them from train"
-    return "data.json lists them: take one file of each out of the data"
+    name = next(name for name, leak in LEAKS.items() if leak == kind)
+    return f"add {name} to ingest.drop_leaks to drop them from train"
 
 
 def _small(manifest: pd.DataFrame, least: int) -> dict[str, int]:

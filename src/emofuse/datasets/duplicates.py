@@ -18,9 +18,9 @@ KINDS = {
     "same clip": (["clip_sha256"], ["clip_sha256"]),
     "same time span and speaker": (["clock", "start", "end", "speaker"], ["start", "end", "speaker"]),
 }
+NEAR_SOUND = "nearly the same sound"  # which features of the sounds tell
 # By what `ingest.drop_leaks` calls them.
-LEAKS: dict[Leak, str] = dict(zip(("text", "clip", "time"), KINDS, strict=True))
-NEAR_SOUND = "nearly the same sound"  # known once sounds have features, when it is too late to drop a row
+LEAKS: dict[Leak, str] = dict(zip(("text", "clip", "time", "sound"), (*KINDS, NEAR_SOUND), strict=True))
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterable, Iterator
 from pathlib import Path
 from pkgutil import resolve_name
 
@@ -12,26 +12,32 @@ from emofuse.core.apart import PLURALS, group_kind
 from emofuse.core.errors import DataError
 from emofuse.core.layouts import LAYOUTS
 from emofuse.core.params import IngestParams
-from emofuse.core.records import PREDICT, SPLITS
+from emofuse.core.records import PREDICT, SPLITS, FeatureTable
 from emofuse.core.tables import MANIFEST
 from emofuse.core.text import clean_text, normal_form
 from emofuse.datasets import values
 from emofuse.datasets.clips import ClipFolder, content_hashes
 from emofuse.datasets.contract import validate
-from emofuse.datasets.duplicates import LEAKS, find_duplicates
+from emofuse.datasets.duplicates import LEAKS, NEAR_SOUND, Duplicates, find_duplicates, find_near_sounds
 from emofuse.datasets.groups import group_rows
 from emofuse.datasets.provenance import provenance_notes
 from emofuse.datasets.raw_rows import RawRows
 from emofuse.datasets.splits import cut
 
+Sounds = Callable[[pd.DataFrame], FeatureTable]  # the features of the sounds of a manifest's rows
 
-def build_manifest(params: IngestParams, seed: int, cache: Path | None = None) -> tuple[pd.DataFrame, list[str]]:
+
+def build_manifest(
+    params: IngestParams, seed: int, cache: Path | None = None, sounds: Sounds | None = None
+) -> tuple[pd.DataFrame, list[str]]:
     """Read the data and derive what every row of the manifest carries.
 
     Args:
         params: where the data is, and how it is laid out.
         seed: source of all chance.
         cache: folder in which the clips' hashes are kept, so that extraction need not take them again.
+        sounds: gives the features by which `ingest.drop_leaks` tells the same sound in other files; called where it
+            holds `sound`.
 
     Returns:
         The manifest, and notes on the data as a whole.
@@ -44,7 +50,8 @@ def build_manifest(params: IngestParams, seed: int, cache: Path | None = None) -
     frame["split"], made = cut(frame, params.shares, seed) if frame["label"].notna().any() else (frame["split"], [])
     frame, more = _ordered(frame, params.root, cache)
     if params.drop_leaks:
-        more.append(_drop_leaks(frame, {LEAKS[name] for name in params.drop_leaks}))
+        kinds = {LEAKS[name] for name in params.drop_leaks}
+        more.append(_drop_leaks(frame, [same for same in _duplicates(frame, kinds, sounds) if same.leaks]))
     _refuse_hopeless(frame, params)
     return _checked(frame), [*notes, *more, *made]
 
@@ -163,16 +170,23 @@ def _set_clocks(frame: pd.DataFrame) -> list[str]:
     return [f"{source}: times start anew with every clip, so they are not compared" for source in anew]
 
 
-def _drop_leaks(frame: pd.DataFrame, kinds: Container[str]) -> str:
+def _duplicates(frame: pd.DataFrame, kinds: Container[str], sounds: Sounds | None) -> Iterator[Duplicates]:
+    yield from (same for same in find_duplicates(frame) if same.kind in kinds)
+    if NEAR_SOUND in kinds:
+        if sounds is None:
+            raise DataError("found `sound` in ingest.drop_leaks, but no features of sounds; give them as `sounds`")
+        yield from find_near_sounds(frame, sounds(frame[MANIFEST.names]))
+
+
+def _drop_leaks(frame: pd.DataFrame, leaks: Iterable[Duplicates]) -> str:
     """Take the label from training rows that say the same as a row that is measured on; gives a note."""
     reasons: dict[int, str] = {}
-    for same in find_duplicates(frame):
-        if same.leaks and same.kind in kinds:
-            there = next(frame.loc[row] for row in same.rows if frame.at[row, "split"] in ("dev", "test"))
-            where = f"{there['split']} dialogue {there['dialogue']} utterance {there['utterance']}"
-            for row in same.rows:
-                if frame.at[row, "split"] == "train":
-                    reasons.setdefault(row, f"{same.kind} as {where}")
+    for same in leaks:
+        there = next(frame.loc[row] for row in same.rows if frame.at[row, "split"] in ("dev", "test"))
+        where = f"{there['split']} dialogue {there['dialogue']} utterance {there['utterance']}"
+        for row in same.rows:
+            if frame.at[row, "split"] == "train":
+                reasons.setdefault(row, f"{same.kind} as {where}")
     for row, reason in reasons.items():
         frame.at[row, "issues"] = [
             *frame.at[row, "issues"],

@@ -16,7 +16,7 @@ from emofuse.core.hashes import FileHashes
 from emofuse.core.params import AudioParams, ExtractorParams, ExtractParams
 from emofuse.core.progress import Tally, tallied
 from emofuse.core.reasons import BLAMED, PASSING
-from emofuse.core.records import Extracted, Utterance
+from emofuse.core.records import Extracted, FeatureTable, Utterance
 from emofuse.core.tables import write_features
 from emofuse.extraction.cache import FeatureCache
 from emofuse.extraction.engine import Engine
@@ -64,6 +64,13 @@ def extract_rows(task: Task, utterances: Sequence[Utterance], run: ExtractParams
     """As `extract`, but give the n rows, whose lengths may differ, instead of writing them."""
     with _begun(task, len(utterances), run) as (work, tally):
         return list(work.rows(work.find(utterances, tally), utterances))
+
+
+def extract_table(task: Task, utterances: Sequence[Utterance], run: ExtractParams) -> FeatureTable:
+    """As `extract`, but give the features instead of writing them."""
+    with _begun(task, len(utterances), run) as (work, tally):
+        row_keys = work.find(utterances, tally)
+        return FeatureTable.stack(work.names(), list(work.rows(row_keys, utterances)))
 
 
 @contextmanager
