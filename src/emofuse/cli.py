@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from emofuse.core.errors import DataError, MediaError, guard
+from emofuse.core.files import check_writable
 from emofuse.core.params import PACKAGED, PARAMS_FILE, load_params, params_at_hand
 from emofuse.core.paths import MODELS_DIR
 from emofuse.core.presets import preset_arguments
@@ -96,11 +97,14 @@ def predict(
 
         if (csv is None) != (out is None):
             raise DataError("found one of --csv and --out; expected both or neither")
+        hears = named_listener if transcribe else listener if pretrained or classifier else lambda *_: None
         if csv is not None and out is not None:
             from emofuse.inference.table_answers import answer_table, read_questions, write_answers  # with pandas
 
             table = read_questions(csv)
-            steps = answer_table(_loaded(_folder(model, pretrained, classifier, yes)), table, csv.parent)
+            check_writable(out)
+            predictor = _loaded(_folder(model, pretrained, classifier, yes))
+            steps = answer_table(predictor, table, csv.parent, hears(params_at_hand().serve, predictor.bundle))
             answers = list(progress(steps, "predict", len(table.rows), "utterance"))
             for note in table.notes + write_answers(table, answers, out):
                 typer.echo(note, err=True)
@@ -113,8 +117,7 @@ def predict(
         asked = [replace(line, clip=clip) for clip in clips or []] or [line]
         heard = [None] * len(asked)
         predictor = _loaded(_folder(model, pretrained, classifier, yes))
-        hears = named_listener if transcribe else listener if pretrained or classifier else None
-        if hears is not None and (named := hears(params_at_hand().serve, predictor.bundle)):
+        if named := hears(params_at_hand().serve, predictor.bundle):
             from emofuse.inference.hearing import hear_clips
 
             asked, heard = map(list, zip(*hear_clips(asked, named), strict=True))
@@ -159,7 +162,7 @@ def timeline_command(
     """Answer a film window by window, or tell who is seen in each."""
     with guard():
         from emofuse.inference import films
-        from emofuse.inference.subtitles import check_kind, write_timeline
+        from emofuse.inference.subtitles import check_timeline, write_timeline
         from emofuse.inference.transcript import Transcript, read_transcript
         from emofuse.media.decode import probe_duration
 
@@ -169,7 +172,7 @@ def timeline_command(
         if speakers and not transcribe:
             raise DataError("found --speakers without --transcribe; expected both: lines are heard, then told apart")
         for path in out or []:
-            check_kind(path)
+            check_timeline(path)
         limits = params_at_hand().serve
         predictor = _loaded(_folder(model, pretrained, classifier, yes))
         script = read_transcript(transcript) if transcript else Transcript()
@@ -183,16 +186,18 @@ def timeline_command(
             answers = answer_speech(predictor, video, limits, speakers, count)
         else:
             answers = films.answer_windows(predictor, video, script, length, hop or length, limits.timeline_seconds)
-        given = _print_answers(video, progress(answers, "timeline", total, "window"), people, json_lines)
+        given, failure = _print_answers(progress(answers, "timeline", total, "window"), people, json_lines)
+        for path in (out or []) if given or failure is None else []:
+            write_timeline(path, given)
+        if speakers and given:
+            typer.echo(f"speakers are told apart by {given[0]['voices']}", err=True)
+        if failure is not None:
+            raise DataError(f"{video}: {failure}")
         if transcribe and not given:
             typer.echo(f"{video}: no speech in the sound", err=True)
-        elif speakers:
-            typer.echo(f"speakers are told apart by {given[0]['voices']}", err=True)
-        for path in out or []:
-            write_timeline(path, given)
 
 
-def _print_answers(video: Path, answers: Iterable[Answer], people: bool, json_lines: bool) -> list[Answer]:
+def _print_answers(answers: Iterable[Answer], people: bool, json_lines: bool) -> tuple[list[Answer], MediaError | None]:
     """Print the answers for a film as they come, or who is seen in them; the last line tells why it ends early."""
     from emofuse.inference import films
 
@@ -209,8 +214,8 @@ def _print_answers(video: Path, answers: Iterable[Answer], people: bool, json_li
     except MediaError as error:
         if json_lines:
             typer.echo(json.dumps({"error": str(error)}, ensure_ascii=False))
-        raise DataError(f"{video}: {error}") from None
-    return given
+        return given, error
+    return given, None
 
 
 @app.command("preset")
@@ -303,6 +308,8 @@ def compare_command(
         from emofuse.reporting.comparison_page import comparison_lines, write_comparison
 
         params = load_params()
+        if html is not None:
+            check_writable(html)
         answers = [read_source(name, _run_file) for name in sources]
         result = compare(answers, split, params.evaluate.resamples, params.seed)
         rows_of = f"{result.rows} {split} rows in {result.groups} {result.drawn}"
@@ -339,6 +346,8 @@ def score_command(
         from emofuse.tracking import fetched_run, track_score
 
         params = load_params()
+        for path in filter(None, (as_json, html)):
+            check_writable(path)
         ingests = {name: corpus_params(name, label_map or [], params.ingest) for name in data}
         corpora = {name: read_corpus(ingest, params.extract.cache) for name, ingest in ingests.items()}
         scores = []

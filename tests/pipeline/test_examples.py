@@ -69,6 +69,17 @@ def test_a_film_becomes_a_table_and_a_curve(folder: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_film_without_subtitles_is_heard_by_the_first_champion(folder: Path) -> None:
+    assert run(folder, sys.executable, "-m", "examples.make_film", "film.mp4").returncode == 0
+    done = run(folder, "sh", str(EXAMPLES / "film.sh"), "film.mp4", "--transcribe")
+    assert done.returncode == 0, done.stderr
+    with (folder / "film.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert any(row["text"] and float(row["confidence"]) > 0 for row in rows)
+    assert (folder / "film.svg").is_file()
+
+
+@pytest.mark.slow
 def test_the_first_commands_of_the_readme_make_a_table_and_a_curve(folder: Path) -> None:
     block = re.search(r"<!-- first -->\n```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     assert block

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Sequence
+import threading
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
@@ -16,6 +18,7 @@ from typer.testing import CliRunner, Result
 
 from emofuse.cli import app
 from emofuse.core.errors import DataError, MediaError
+from emofuse.inference.hearing import _ahead as hearing_ahead
 from emofuse.inference.subtitles import write_timeline
 from emofuse.inference.transcript import read_transcript
 from emofuse.media.clip import FileClip
@@ -186,8 +189,62 @@ def test_what_cannot_be_transcribed_is_told(bundle: Path, hearing: Path, words: 
     assert message in done.stderr
 
 
+@pytest.mark.parametrize("words", [[], ["--speakers"]])
+def test_a_film_that_breaks_off_gives_the_lines_before_that_and_no_success(
+    bundle: Path, hearing: Path, dialogue: tuple[np.ndarray, list[float]], words: list[str]
+) -> None:
+    path = write_samples(hearing / "film.flac", dialogue[0][None], "flac")
+    data = path.read_bytes()
+    path.write_bytes(data[: round(0.6 * len(data))])
+    done = run("timeline", path, "--transcribe", *words, "--json", "--model", bundle, "--out", "a.json")
+    *answers, end = map(json.loads, done.stdout.splitlines())
+    assert done.exit_code == 2 and f"{path}: damaged after " in done.stderr
+    assert end["error"].startswith("damaged after ")
+    assert len([answer for answer in answers if answer["text"]]) >= 2
+    assert all(("speaker" in answer) == bool(words) for answer in answers)
+    written = json.loads((hearing / "a.json").read_text(encoding="utf-8"))
+    assert [row["start"] for row in written] == [answer["start"] for answer in answers]
+
+
+def test_a_film_of_which_nothing_was_answered_leaves_an_earlier_file_alone(bundle: Path, hearing: Path) -> None:
+    (hearing / "a.json").write_text("[]")
+    done = run("timeline", "nowhere.mp4", "--transcribe", "--model", bundle, "--out", "a.json")
+    assert done.exit_code == 2 and (hearing / "a.json").read_text() == "[]"
+
+
+def test_who_stops_a_film_waits_for_no_line_that_is_being_heard() -> None:
+    heard, go_on = [], threading.Event()
+
+    def slow() -> Iterator[HeardLine]:
+        for second in range(100):
+            heard.append(second)
+            yield HeardLine(second, second + 1)
+            go_on.wait(60)
+
+    coming = hearing_ahead(slow())
+    next(coming)
+    began = time.monotonic()
+    coming.close()  # type: ignore[attr-defined]
+    assert time.monotonic() - began < 10
+    go_on.set()
+    time.sleep(0.2)
+    assert len(heard) <= 2
+
+
+def test_where_none_is_named_the_embedded_recogniser_hears_if_it_is_installed(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    path = write_clip(tmp_path / "a.mp4", seconds=2)
+    done = run("timeline", path, "--transcribe", "--model", bundle)
+    assert done.exit_code == 0 and "a.mp4: no speech in the sound" in done.stderr
+    done = run("predict", path, "--transcribe", "--json", "--model", bundle)
+    assert json.loads(done.stdout)["heard"]["recogniser"] == "embedded"
+
+
 def test_without_a_recogniser_it_is_told_what_to_name(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
+    monkeypatch.setattr("emofuse.inference.heard.find_spec", lambda name: None)
     done = run("timeline", "README.md", "--transcribe", "--model", bundle)
     assert done.exit_code == 2
     assert "name one as serve.recogniser in params.yaml, such as embedded" in done.stderr

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+from typer.testing import CliRunner, Result
 
+from emofuse.cli import app
 from emofuse.core.errors import DataError
 from emofuse.core.records import Line, Utterance
 from emofuse.core.tables import utterances
-from emofuse.inference.table_answers import question_rows, read_questions, write_answers
+from emofuse.inference.table_answers import answer_table, question_rows, read_questions, write_answers
+from tests.pipeline.imports import ROOT
 
 ANSWER: dict[str, Any] = {
     "label": "joy",
@@ -115,6 +119,63 @@ def test_columns_of_the_table_keep_their_cells_under_names_of_their_own(
     assert out["error"].tolist() == ["clip: file not found", ""]
     pairs = zip(headings, names, strict=True)
     assert notes == [f"the table's column {old!r} is written as {new!r}" for old, new in pairs if old != new]
+
+
+@pytest.fixture
+def spoken_table(corpus: Path, tmp_path: Path) -> Path:
+    """A dialogue of a clip without text, a text, a clip with its text and a clip that isn't there."""
+    shutil.copy(corpus / "train_splits" / "dia0_utt0.mp4", tmp_path / "a.mp4")
+    rows = [("a.mp4", "", "d"), ("", "Oh no.", "d"), ("a.mp4", "Oh no.", "d"), ("gone.mp4", "", "d")]
+    pd.DataFrame(rows, columns=["clip", "text", "dialogue"]).to_csv(tmp_path / "in.csv", index=False)
+    return tmp_path / "in.csv"
+
+
+def run(*words: object) -> Result:
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def test_rows_with_a_clip_and_no_text_are_heard_and_answered_as_if_their_words_were_given(
+    spoken_table: Path, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    out, again = spoken_table.with_name("out.csv"), spoken_table.with_name("again.csv")
+    done = run("predict", "--csv", spoken_table, "--out", out, "--transcribe", "--model", bundle)
+    assert done.exit_code == 0, done.output
+    heard = pd.read_csv(out, keep_default_na=False)
+    assert [bool(words) for words in heard["heard"]] == [True, False, False, False]
+    assert list(heard["text"]) == ["", "Oh no.", "Oh no.", ""], "what was given stays as it was"
+    assert list(heard["error"]) == ["", "", "", "clip: file not found"]
+    table = pd.read_csv(spoken_table, keep_default_na=False)
+    table.assign(text=[heard["heard"][0], *table["text"][1:]]).to_csv(spoken_table, index=False)
+    assert run("predict", "--csv", spoken_table, "--out", again, "--model", bundle).exit_code == 0
+    given = pd.read_csv(again, keep_default_na=False)
+    pd.testing.assert_frame_equal(given.drop(columns="text"), heard.drop(columns=["text", "heard"]))
+
+
+def test_the_words_that_were_heard_are_context_of_the_lines_after(
+    spoken_table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Utterance] = []
+
+    class Noting:
+        def predict(self, utterances: list[Utterance]) -> list[Any]:
+            asked.extend(utterances)
+            raise DataError("enough")
+
+    table = read_questions(spoken_table)
+    with pytest.raises(DataError, match="enough"):
+        list(answer_table(Noting(), table, spoken_table.parent, ("embedded", None)))  # type: ignore[arg-type]
+    assert asked[0].text and [line.text for line in asked[2].context] == [asked[0].text, "Oh no."]
+
+
+def test_where_the_answers_cannot_be_written_it_is_told_before_anything_is_answered(tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text("text\nhi\n")
+    for out in (tmp_path, tmp_path / "in.csv" / "out.csv", tmp_path / ("long" * 100)):
+        done = run("predict", "--csv", tmp_path / "in.csv", "--out", out, "--model", "nowhere")
+        assert done.exit_code == 2 and f"error: {out}: can't be written (" in done.stderr
+        with pytest.raises(DataError, match="can't be written"):
+            write_answers(read_questions(tmp_path / "in.csv"), [ANSWER], out)
+    assert list(tmp_path.iterdir()) == [tmp_path / "in.csv"]
 
 
 def test_cells_survive_the_way_there_and_back(tmp_path: Path) -> None:

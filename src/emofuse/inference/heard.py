@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from emofuse.core.errors import DataError
-from emofuse.core.params import ServeParams, TextParams
+from emofuse.core.params import EMBEDDED, ServeParams, TextParams
 from emofuse.core.records import Line, Utterance
+from emofuse.core.weights import SILERO, TINY_EN
 from emofuse.transcription.words import HeardLine, Word, confidence_of, text_of_words
 
 if TYPE_CHECKING:  # torch, which workers that open clips do without
@@ -79,15 +81,22 @@ def listener(limits: ServeParams, bundle: Bundle) -> tuple[str, str | None] | No
 
 
 def named_listener(limits: ServeParams, bundle: Bundle) -> tuple[str, str | None]:
-    """As `listener`.
+    """As `listener`, and the embedded one where none is named and its packages are installed.
 
     Raises:
-        DataError: none is named.
+        DataError: none is named or installed.
     """
     named = listener(limits, bundle)
+    if named is None and (installed := installed_recogniser()):
+        named = installed, limits.language
     if named is None:
         raise DataError(NOBODY)
     return named
+
+
+def installed_recogniser() -> str | None:
+    """The embedded recogniser where the packages that hold its weights are installed."""
+    return EMBEDDED if all(find_spec(weights.package) for weights in (SILERO, TINY_EN)) else None
 
 
 class GrowingTranscript:

@@ -7,8 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from emofuse.core.device import pick_device
+from emofuse.core.errors import MediaError
 from emofuse.core.params import ServeParams
 from emofuse.core.progress import progress
 from emofuse.core.records import Utterance
@@ -22,6 +24,7 @@ from emofuse.transcription.recogniser import load_recogniser
 from emofuse.transcription.speakers import Voices, load_voices, with_speakers
 from emofuse.transcription.words import HeardLine, unpack_words
 
+T = TypeVar("T")
 AHEAD = 32  # lines that are heard before they are answered
 
 
@@ -70,9 +73,21 @@ def listen(video: Path, named: tuple[str, str | None], most_seconds: float) -> I
 def _apart(
     video: Path, lines: Iterable[HeardLine], voices: Voices, count: int | None, most_seconds: float
 ) -> Iterator[HeardLine]:
-    whole = list(progress(lines, "listen", None, "line"))
-    sounds = sounds_during(film_sound(video, most_seconds), [(line.start, line.end) for line in whole])
+    failures: list[MediaError] = []
+    whole = list(progress(_to_the_failure(lines, failures), "listen", None, "line"))
+    sound = _to_the_failure(film_sound(video, most_seconds), failures)
+    sounds = sounds_during(sound, [(line.start, line.end) for line in whole])
     yield from with_speakers(whole, sounds, voices, count)
+    if failures:
+        raise failures[0]
+
+
+def _to_the_failure(items: Iterable[T], failures: list[MediaError]) -> Iterator[T]:
+    """The items before the error that ends them, which is put beside them, to be raised later."""
+    try:
+        yield from items
+    except MediaError as error:
+        failures.append(error)
 
 
 def hear_clips(
@@ -101,8 +116,11 @@ def hear_clips(
 def _ahead(lines: Iterable[HeardLine]) -> Iterator[HeardLine]:
     """The lines, heard in a thread of their own while those before are answered."""
     rest = iter(lines)
-    with ThreadPoolExecutor(1, "listening") as thread:
+    thread = ThreadPoolExecutor(1, "listening")
+    try:
         coming = deque(thread.submit(next, rest, None) for _ in range(AHEAD))
         while (line := coming.popleft().result()) is not None:
             coming.append(thread.submit(next, rest, None))
             yield line
+    finally:  # who ends early waits for no line
+        thread.shutdown(wait=False, cancel_futures=True)

@@ -12,7 +12,7 @@ from typing import Any
 import pysubs2
 
 from emofuse.core.errors import DataError
-from emofuse.core.files import atomic_write
+from emofuse.core.files import atomic_write, check_writable, writable
 from emofuse.inference.curve import curve_svg
 from emofuse.inference.offline import unfamiliar_modalities
 
@@ -25,14 +25,21 @@ _OPENS, _CLOSES = "\x02", "\x03"  # stand for a voice's tag, where no text has t
 _SPEAKER = re.compile(rf"{_OPENS}([^{_CLOSES}]*){_CLOSES}|(speaker \d+): ")
 
 
-def check_kind(path: Path) -> None:
-    """Check that a file's name says what is to be written.
+def check_timeline(path: Path) -> None:
+    """Check that a file's name says what is to be written, and that it can be.
 
     Raises:
-        DataError: it ends in something else.
+        DataError: it ends in something else, or can't be written.
     """
-    if path.suffix.lower() not in KINDS:
+    _kind(path)
+    check_writable(path)
+
+
+def _kind(path: Path) -> str:
+    kind = path.suffix.lower()
+    if kind not in KINDS:
         raise DataError(f"--out: found {path.name!r}, expected a name that ends in {', '.join(KINDS)}")
+    return kind
 
 
 def write_timeline(path: Path, answers: Sequence[Mapping[str, Any]]) -> None:
@@ -48,20 +55,16 @@ def write_timeline(path: Path, answers: Sequence[Mapping[str, Any]]) -> None:
     Raises:
         DataError: the ending is none of `KINDS`, or the file can't be written.
     """
-    check_kind(path)
-    kind = path.suffix.lower()
-    try:
-        with atomic_write(path) as aside:
-            if kind == ".json":
-                aside.write_text(json.dumps(list(answers), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-            elif kind == ".csv":
-                _write_rows(aside, answers)
-            elif kind == ".svg":
-                aside.write_text(curve_svg(answers), encoding="utf-8")
-            else:
-                aside.write_text(_subtitles(answers, SUBTITLES[kind]), encoding="utf-8")
-    except OSError as error:
-        raise DataError(f"{path}: can't be written: {error.strerror}") from None
+    kind = _kind(path)
+    with writable(path), atomic_write(path) as aside:
+        if kind == ".json":
+            aside.write_text(json.dumps(list(answers), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        elif kind == ".csv":
+            _write_rows(aside, answers)
+        elif kind == ".svg":
+            aside.write_text(curve_svg(answers), encoding="utf-8")
+        else:
+            aside.write_text(_subtitles(answers, SUBTITLES[kind]), encoding="utf-8")
 
 
 def _write_rows(path: Path, answers: Sequence[Mapping[str, Any]]) -> None:

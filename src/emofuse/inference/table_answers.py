@@ -8,10 +8,13 @@ from pathlib import Path
 import pandas as pd
 
 from emofuse.core.errors import DataError
+from emofuse.core.files import writable
+from emofuse.core.progress import progress
 from emofuse.core.tables import utterances, write_csv
 from emofuse.core.text import normal_form
 from emofuse.datasets.clips import ClipFolder
 from emofuse.datasets.user_tables import UserTable, read_user_table
+from emofuse.inference.hearing import hear_clips
 from emofuse.inference.offline import Answer, answered, unfamiliar_modalities
 from emofuse.inference.predictor import Predictor
 
@@ -30,20 +33,35 @@ def read_questions(path: Path) -> UserTable:
     return table
 
 
-def answer_table(predictor: Predictor, table: UserTable, folder: Path) -> Iterator[Answer]:
+def answer_table(
+    predictor: Predictor, table: UserTable, folder: Path, named: tuple[str, str | None] | None = None
+) -> Iterator[Answer]:
     """Answer each row, in order; one that can't be answered, or whose cells may be another's, is an error in its place.
 
     Args:
         predictor: answers.
         table: the rows; those of a dialogue, in their order, are each other's context.
         folder: what the paths of clips are relative to.
+        named: the recogniser, and the language; all rows with a clip and no text are heard before the first is
+            answered, since their words are context of others. `heard` tells of each row's words then.
+
+    Raises:
+        EncoderError: the recogniser can't be loaded.
     """
     rows = question_rows(table, folder)
+    heard: list[Answer] = [{}] * len(rows)
+    if named is not None:
+        pairs = list(progress(hear_clips(utterances(rows, folder), named), "listen", len(rows), "utterance"))
+        rows["text"] = [utterance.text for utterance, _ in pairs]
+        heard = [{"heard": words and words.model_dump()} for _, words in pairs]
     whole = [utterance for utterance, torn in zip(utterances(rows, folder), table.torn, strict=True) if not torn]
     answers = answered(predictor, whole)
-    for issues, torn in zip(rows["issues"], table.torn, strict=True):
-        answer: Answer = {"error": "; ".join(issues)} if torn else next(answers)
-        yield answer if torn else {**answer, "note": "; ".join(filter(None, [answer.get("note", ""), *issues]))}
+    for issues, torn, own in zip(rows["issues"], table.torn, heard, strict=True):
+        if torn:
+            yield {"error": "; ".join(issues)} | own
+        else:
+            answer = next(answers)
+            yield answer | {"note": "; ".join(filter(None, [answer.get("note", ""), *issues]))} | own
 
 
 def question_rows(table: UserTable, folder: Path) -> pd.DataFrame:
@@ -68,14 +86,20 @@ def question_rows(table: UserTable, folder: Path) -> pd.DataFrame:
 def write_answers(table: UserTable, answers: Sequence[Answer], path: Path) -> list[str]:
     """Write the rows with `label`, `p_<class>`, `unfamiliar`, `note` and `error` beside them, aside and then renamed.
 
-    `unfamiliar` names the modalities that are unlike what the model was trained on.
+    `unfamiliar` names the modalities that are unlike what the model was trained on; where rows were heard, `heard`
+    holds the words.
 
     Returns:
         Which of the table's columns got another name, since two of a name could not be told apart.
+
+    Raises:
+        DataError: the file can't be written.
     """
     shares: list[Mapping[str, float]] = [answer.get("probabilities", {}) for answer in answers]
+    words = [(answer.get("heard") or {}).get("text", "") for answer in answers]
     own = {
         "label": [answer.get("label", "") for answer in answers],
+        **({"heard": words} if any("heard" in answer for answer in answers) else {}),
         **{f"p_{name}": [share.get(name) for share in shares] for name in next(filter(None, shares), {})},
         "unfamiliar": [unfamiliar_modalities(answer) for answer in answers],
         "note": [answer.get("note", "") for answer in answers],
@@ -87,6 +111,7 @@ def write_answers(table: UserTable, answers: Sequence[Answer], path: Path) -> li
             heading = f"input_{heading}"
         names.append(heading)
     rows = pd.DataFrame(table.rows, columns=names, dtype=str)
-    write_csv(path, pd.concat([rows, pd.DataFrame(own)], axis=1))
+    with writable(path):
+        write_csv(path, pd.concat([rows, pd.DataFrame(own)], axis=1))
     renamed = [(heading, name) for heading, name in zip(table.headings, names, strict=True) if heading != name]
     return [f"the table's column {heading!r} is written as {name!r}" for heading, name in renamed]

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 from emofuse.core.device import pick_device
@@ -15,13 +14,13 @@ from emofuse.core.errors import DataError
 from emofuse.core.hub import hub_place
 from emofuse.core.hub_classifiers import KNOWN_CLASSIFIERS, USUAL_CLASSIFIERS
 from emofuse.core.numerics import current
-from emofuse.core.params import EMBEDDED, Params
-from emofuse.core.weights import SILERO, TINY_EN
+from emofuse.core.params import Params
 from emofuse.extraction.identity import encoder_identity
 from emofuse.features.registry import class_labels, make_extractor
 from emofuse.fusion.classifiers import classifier_sections, label_maps, pool_bundle
 from emofuse.inference.bundle import save_bundle
 from emofuse.inference.description import DESCRIPTION, FORMAT
+from emofuse.inference.heard import installed_recogniser
 
 MODALITIES = tuple(USUAL_CLASSIFIERS)
 
@@ -40,8 +39,7 @@ def choose_classifiers(params: Params, asked: Sequence[str]) -> Params:
     """
     names = _asked(asked) if asked else params.pretrained.named or USUAL_CLASSIFIERS
     section: dict[str, str | None] = {modality: names.get(modality) for modality in MODALITIES}
-    heard = all(find_spec(weights.package) for weights in (SILERO, TINY_EN))
-    recogniser = params.text.recogniser or (EMBEDDED if heard else None)
+    recogniser = params.text.recogniser or installed_recogniser()
     weights = params.pretrained.weights if names == params.pretrained.named else None
     return params.model_copy(
         update={

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from emofuse.core.errors import DataError
-from emofuse.core.files import atomic_write
+from emofuse.core.files import atomic_write, writable
 from emofuse.core.metrics import METRICS, worded
 from emofuse.evaluation.comparison import Comparison
 from emofuse.reporting.pages import render, score, signed, spread
@@ -29,10 +28,5 @@ def write_comparison(path: Path, comparison: Comparison) -> None:
     Raises:
         DataError: there can be no such file.
     """
-    try:
-        with atomic_write(path) as aside:
-            aside.write_text(render("compare.html.j2", comparison=comparison), encoding="utf-8")
-    except OSError as error:
-        raise DataError(
-            f"{path}: can't be written ({error.strerror}); expected a file in a folder that you may write to"
-        ) from None
+    with writable(path), atomic_write(path) as aside:
+        aside.write_text(render("compare.html.j2", comparison=comparison), encoding="utf-8")

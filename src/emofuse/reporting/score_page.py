@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from emofuse.core.errors import DataError
-from emofuse.core.files import atomic_write, write_json
+from emofuse.core.files import atomic_write, writable, write_json
 from emofuse.core.metrics import METRICS, worded
 from emofuse.evaluation.corpus_score import CorpusScore
 from emofuse.fusion.names import MAJORITY
@@ -45,13 +44,9 @@ def write_scores(scores: Sequence[CorpusScore], as_json: Path | None, as_html: P
     Raises:
         DataError: there can be no such file.
     """
-    try:
-        if as_json is not None:
+    if as_json is not None:
+        with writable(as_json):
             write_json(as_json, [each.to_json() for each in scores])
-        if as_html is not None:
-            with atomic_write(as_html) as aside:
-                aside.write_text(render("score.html.j2", scores=scores, majority=MAJORITY), encoding="utf-8")
-    except OSError as error:
-        raise DataError(
-            f"{error.filename}: can't be written ({error.strerror}); expected a file in a folder that you may write to"
-        ) from None
+    if as_html is not None:
+        with writable(as_html), atomic_write(as_html) as aside:
+            aside.write_text(render("score.html.j2", scores=scores, majority=MAJORITY), encoding="utf-8")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from emofuse.core.errors import MediaError
 from emofuse.core.reasons import Cause, Reason
 from emofuse.media.decode import sound_frames
 from emofuse.media.mono import as_mono
@@ -59,6 +60,9 @@ def heard_lines(sound: Iterable[Sound], recogniser: Recogniser) -> Iterator[Hear
     Args:
         sound: parts of it, mono at 16 kHz, each of shape (samples,).
         recogniser: hears the words.
+
+    Raises:
+        MediaError: the sound breaks off with it, after the lines before that.
     """
     kept, start, loudest = np.zeros(0, np.float32), 0.0, HUSH / LEAST_SHARE
     for block, last in _blocks(sound):
@@ -80,16 +84,22 @@ def _blocks(sound: Iterable[Sound]) -> Iterator[tuple[Sound, bool]]:
     """Blocks of one length, and whether it is the last, which may be shorter."""
     parts: list[Sound] = []
     count, size = 0, round(BLOCK * RATE)
-    for part in sound:
-        parts.append(part)
-        count += len(part)
-        if count > size:  # more than a block, so that the last is known as such
-            whole = np.concatenate(parts)
-            while len(whole) > size:
-                yield whole[:size], False
-                whole = whole[size:]
-            parts, count = [whole], len(whole)
+    failure: MediaError | None = None
+    try:
+        for part in sound:
+            parts.append(part)
+            count += len(part)
+            if count > size:  # more than a block, so that the last is known as such
+                whole = np.concatenate(parts)
+                while len(whole) > size:
+                    yield whole[:size], False
+                    whole = whole[size:]
+                parts, count = [whole], len(whole)
+    except MediaError as error:  # what came before is heard, too
+        failure = error
     yield np.concatenate([np.zeros(0, np.float32), *parts]), True
+    if failure is not None:
+        raise failure
 
 
 def _heard(samples: Sound, spans: list[SpeechSpan], recogniser: Recogniser) -> Iterator[HeardLine]:
