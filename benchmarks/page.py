@@ -12,8 +12,9 @@ PAGE = Path("docs/benchmarks.md")
 HEAD = """# What extraction and evaluation cost
 
 Made by `make bench` from `benchmarks/results.json`. Where no unit is named, a figure is a ratio of times taken in one
-run on one machine. Real media: `make bench BENCH="--media FOLDER --texts CSV"`. What ways of training bring is in
-[models.md](models.md), what the service bears in [service.md](service.md).
+run on one machine. A figure that misses what is wanted stands as it was measured. Real media: `make bench
+BENCH="--media FOLDER --texts CSV"`. What ways of training bring is in [models.md](models.md), what the service bears in
+[service.md](service.md).
 """
 TITLES = {
     "media": "Media, one thread",

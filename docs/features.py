@@ -30,9 +30,9 @@ encoder that never met its dialogue, all other rows by the mean of all.
 With `text.groups` naming `classes`, the probabilities that a classifier of texts, such as
 `SamLowe/roberta-base-go_emotions` as `text.encoder`, gives its own classes are the columns `text_class_..`.
 """
-HEARD = """The group `activity` is off unless it is named, since its weights are an extra: `pip install
-'emofuse[transcribe]'`. On acted speech without noise it brings nothing beside the others (without it, unweighted recall
-changes by +0.007, -0.016 to +0.027).
+HEARD = """The group `activity` is off unless it is named, since its weights are an extra, which `make repro` installs;
+elsewhere `pip install '.[transcribe]'` in a clone does. On acted speech without noise it brings nothing beside the
+others (without it, unweighted recall changes by +0.007, -0.016 to +0.027).
 
 With `audio.encoder`, the sound also goes through a pretrained network: `embedded` (the encoder of Whisper tiny.en, with
 the same extra), a hub name such as `microsoft/wavlm-base-plus` or `superb/hubert-base-superb-er`, or a local folder.
@@ -49,8 +49,8 @@ ENCODED = """Faces are found by CenterFace (Xu and others, arXiv 1911.03599) or,
 its weights are not installed, by the Haar cascade of the original system; the last column is then `face_share_haar`.
 With `visual.encoder`, a few upright faces of the clip also go through a pretrained network of pictures: its hidden
 states are the columns `face_l..`, and the classes of an image classifier are the columns `expression_..`,
-named by its labels. `python -m benchmarks.faces` tells what both finders find: portraits, the same pasted small into a
-film, turned and half hidden, and faces where there are none.
+named by its labels. `python -m benchmarks.faces` tells what both detectors find: portraits, the same pasted small into
+a film, turned and half hidden, and faces where there are none.
 """
 PROBE = """## Judging features
 
@@ -65,14 +65,15 @@ emofuse probe audio voices/table.csv --media file --label emotion --speaker acto
     --classifier logistic
 # with activity among audio.groups: the same
 emofuse probe visual faces/labels.csv --media image --label emotion
-emofuse probe metadata --groups duration,position,dialogue,pause,... --classifier rbf_svm
+emofuse probe metadata --groups duration,position,dialogue,pause,overlap,change,turn,share --classifier rbf_svm
 ```
 
 with `--out docs/probes/NAME`, on the words of a television series (MELD: Poria and others, ACL 2019), on acted speech
-(RAVDESS: Livingstone and Russo, PLOS ONE 2018; eight actors, seven emotions), on labelled stills and on the built-in
-corpus, which is synthetic. Without a path, the data is that of params.yaml. A table
-needs a column with clips, stills or texts and one with labels; a folder is read in a layout, `--layout meld` say, and
-`--to-dev` fits on its train and scores on its dev.
+(RAVDESS: Livingstone and Russo, PLOS ONE 2018; eight actors, seven emotions, calm counted as neutral), on labelled
+stills (of github.com/muxspace/facial_expressions) and on the built-in corpus, which is synthetic. None of this data but
+the last comes with the project: `voices/table.csv`, `faces/labels.csv` and `meld` stand for your own copies. Without a
+path, the data is that of params.yaml. A table needs a column with clips, stills or texts and one with labels; a folder
+is read in a layout, `--layout meld` say, and `--to-dev` fits on its train and scores on its dev.
 """
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import networkx as nx
 from fastapi.testclient import TestClient
 
 from emofuse.core.errors import guard
@@ -22,7 +23,7 @@ from emofuse.reporting.pages import render, score, signed, spread
 from emofuse.service.app import create_app
 from emofuse.service.endpoints import Served
 
-README, EVALUATION = Path("README.md"), Path("docs/evaluation.md")
+README, EVALUATION, ARCHITECTURE = Path("README.md"), Path("docs/evaluation.md"), Path("docs/architecture.md")
 IMAGES = Path("docs/images")
 CLIP = Path("data/corpus/output_repeated_splits_test/dia0_utt0.mp4")
 METRICS, INTERVALS = Path("reports/metrics.json"), Path("reports/intervals.json")
@@ -73,7 +74,7 @@ def results_table(metrics: Mapping[str, Any], intervals: Mapping[str, Any]) -> s
     split = intervals["on"]["split"]
     lines = [
         f"| model | dev weighted F1 | {split} weighted F1 | 95% interval | less text alone | {split} macro F1 "
-        f"| {split} UAR | {split} accuracy |",
+        f"| {split} unweighted recall | {split} accuracy |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for name in ranked(intervals):
@@ -117,6 +118,16 @@ def subsets_table(intervals: Mapping[str, Any]) -> str:
             if len(gone) == 1:
                 lines.append(f"| {name} | {gone[0]} | {signed(each['lost']['value'])} | {spread(each['lost'], True)} |")
     return "\n".join(lines)
+
+
+def dag() -> str:
+    """The stages as `dvc dag` draws them, without the arrows that others imply, as a diagram that GitHub renders."""
+    command = [sys.executable, "-m", "dvc", "dag", "--mermaid"]
+    drawn = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    names = dict(re.findall(r'(node\d+)\["(.+?)"\]', drawn))
+    arrows = nx.DiGraph((names[first], names[then]) for first, then in re.findall(r"(node\d+)-->(node\d+)", drawn))
+    lines = [f"  {first} --> {then}" for first, then in sorted(nx.transitive_reduction(arrows).edges)]
+    return "\n".join(["```mermaid", "flowchart TD", *lines, "```"])
 
 
 def claim(intervals: Mapping[str, Any]) -> str:
@@ -212,9 +223,12 @@ def filled(text: str, name: str, content: str) -> str:
 def main() -> None:
     """Write every generated part and picture."""
     metrics, intervals = read_json(METRICS), read_json(INTERVALS)
-    for page, parts in tables(metrics, intervals).items():
+    pages = tables(metrics, intervals)
+    pages[README] |= {"answer": answer(), "dag": dag()}
+    pages[ARCHITECTURE] = {"dag": dag()}
+    for page, parts in pages.items():
         text = page.read_text(encoding="utf-8")
-        for name, content in {**parts, **({"answer": answer()} if page == README else {})}.items():
+        for name, content in parts.items():
             text = filled(text, name, content)
         page.write_text(text, encoding="utf-8")
     for path, drawn in {**pictures(intervals), IMAGES / "curve.svg": curve()}.items():

@@ -1,7 +1,8 @@
 #!/bin/sh
 # A table of clips to a trained and served champion: sh examples/own_clips.sh FOLDER [more of dvc exp run]
-# FOLDER holds table.csv with the columns clip (a path in FOLDER), text, label, dialogue and speaker; leave out of the
-# command below what your table lacks. The service is at http://127.0.0.1:3000, or at PORT; Ctrl-C ends it.
+# FOLDER holds table.csv with the columns clip (a path in FOLDER), text, label, dialogue and speaker; for each of them
+# that your table lacks add, say, -S ingest.table.speaker=null. The service is at http://127.0.0.1:3000, or at the port
+# that PORT names; Ctrl-C ends it.
 set -eu
 folder=$1
 shift

@@ -44,6 +44,14 @@ def test_pictures_in_the_docs_are_those_of_the_metric_files() -> None:
         assert (ROOT / path).read_text() == drawn, f"{path}: stale: run `make docs`"
 
 
+def test_the_stages_in_the_docs_are_those_of_dvc(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    generate = script("generate")
+    drawn = generate.dag()
+    for path in (generate.README, generate.ARCHITECTURE):
+        assert f"<!-- dag -->\n{drawn}\n<!-- /dag -->" in path.read_text(), f"{path}: stale: run `make docs`"
+
+
 def test_the_metric_files_are_of_one_run() -> None:
     generate = script("generate")
     metrics, intervals = read_json(ROOT / generate.METRICS), read_json(ROOT / generate.INTERVALS)
