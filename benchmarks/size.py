@@ -27,7 +27,7 @@ def declared(project: Path = PROJECT) -> dict[str, list[str]]:
     """What `pip install` of the project, alone and with an extra, is asked for."""
     content = tomllib.loads(project.read_text(encoding="utf-8"))["project"]
     base, extras = content["dependencies"], content["optional-dependencies"]
-    return {"emofuse": base, **{f"emofuse[{name}]": base + extras[name] for name in ("transcribe", "pipeline")}}
+    return {".": base, **{f".[{name}]": base + extras[name] for name in ("transcribe", "pipeline")}}
 
 
 def installed(requirements: Iterable[str]) -> dict[str, Distribution]:
@@ -76,7 +76,7 @@ def measure() -> dict[str, Any]:
 
 def table(results: Mapping[str, Any]) -> str:
     """The figures as Markdown."""
-    lines = ["| `pip install` | packages | MB | the largest |", "|---|--:|--:|---|"]
+    lines = ["| `pip install` in a clone | packages | MB | the largest |", "|---|--:|--:|---|"]
     for part, size in sorted(results["parts"].items(), key=lambda item: item[1]["mb"]):
         ranked = sorted(size["largest"].items(), key=lambda item: (-item[1], item[0]))
         largest = ", ".join(f"{name} {mb}" for name, mb in ranked)

@@ -56,8 +56,8 @@ def run(folder: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
 
 @pytest.fixture
 def slim(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """PYTHONPATH of processes in which nothing can be imported but what `pip install emofuse` brings."""
-    brought = set(installed(declared()["emofuse"]))
+    """PYTHONPATH of processes in which nothing can be imported but what `pip install .` in a clone brings."""
+    brought = set(installed(declared()["."]))
     hidden = [
         name
         for name, owners in packages_distributions().items()
