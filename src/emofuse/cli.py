@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 from collections.abc import Iterable
 from contextlib import closing, suppress
@@ -15,7 +14,7 @@ import typer
 
 from emofuse.core.errors import DataError, MediaError, guard
 from emofuse.core.files import check_writable
-from emofuse.core.params import PACKAGED, PARAMS_FILE, load_params, params_at_hand
+from emofuse.core.params import load_params, params_at_hand
 from emofuse.core.paths import MODELS_DIR
 from emofuse.core.presets import preset_arguments
 from emofuse.core.progress import progress
@@ -242,7 +241,9 @@ def serve(
         bundle_version(folder)  # what is no bundle is a message
         place = folder.parents[1]
         if pretrained or classifier:
-            shutil.copy(PARAMS_FILE if PARAMS_FILE.exists() else PACKAGED, place / PARAMS_FILE)  # the limits
+            from emofuse.inference.without_data import write_service_params  # with torch
+
+            write_service_params(params_at_hand(), place)
         serve_from(place, host, port)
 
 

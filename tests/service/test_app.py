@@ -17,8 +17,11 @@ import pytest
 from fastapi.testclient import TestClient
 from httpx import Response
 
-from emofuse.core.params import load_params
+from emofuse.core.params import Params, load_params
+from emofuse.inference.predictor import Predictor
+from emofuse.service.app import create_app
 from emofuse.service.concurrency import Places
+from emofuse.service.endpoints import Served
 from emofuse.service.errors import RefusedError
 from tests.conftest import write_clip
 from tests.pipeline.imports import ROOT
@@ -314,6 +317,15 @@ def test_the_model_is_described(client: TestClient, bundle: Path) -> None:
     assert told["synthetic"] is True and "synthetic utterances" in told["trained_on"]
     assert told["limits"]["seconds"] == LIMITS.seconds
     assert told["card"] == "# Card"
+
+
+def test_the_model_is_described_whoever_tells_speakers_apart(bundle: Path, uploads: Path, params: Params) -> None:
+    limits = params.serve.model_copy(update={"speakers": "microsoft/wavlm-base-plus-sv"})
+    with TestClient(create_app(lambda: Served(Predictor.load(bundle)), limits)) as client:
+        answer = client.get("/model")
+    assert answer.status_code == 200
+    numbers = {name for name, value in params.serve if isinstance(value, int | float)}
+    assert numbers <= set(answer.json()["limits"]) and "speakers" not in answer.json()["limits"]
 
 
 def test_the_page_may_load_nothing_from_elsewhere(client: TestClient) -> None:

@@ -111,6 +111,17 @@ def test_what_is_kept_of_a_camera_is_bounded_whatever_it_says(
         assert len(kept.frames) <= 2 * 5 / 0.9 + 1
         assert len(kept.sound) <= 2 * 8000 * 2
         assert all(kept.now - 2 <= moment <= kept.now for moment, _ in kept.frames)
+        if kept.arrived is not None:
+            assert kept.packed()[1] or kept.frames
+
+
+def test_sound_without_a_sample_brings_nothing(params: Params) -> None:
+    kept = recent(params)
+    kept.add(message("sound", 1.0, b""))
+    assert kept.arrived is None
+    kept.add(message("sound", 1.0, bytes(200)))
+    kept.add(message("sound", 9.0, b""))  # far enough to begin anew
+    assert kept.arrived is not None and kept.packed()[2] == 1.0
 
 
 def test_a_frame_at_one_moment_again_and_again_is_kept_once(params: Params) -> None:

@@ -84,6 +84,16 @@ def test_an_answer_from_nothing_is_told_and_no_success(bundle: Path, film: Path,
     assert run("predict", film, "--model", bundle).exit_code == 0
 
 
+def test_a_clip_that_the_system_cannot_look_at_is_an_error_in_its_place(bundle: Path, tmp_path: Path) -> None:
+    rows = pd.DataFrame([("", "hello"), ("word " * 80, "moved by a column"), ("", "bye")], columns=["clip", "text"])
+    rows.to_csv(tmp_path / "in.csv", index=False)
+    done = run("predict", "--csv", tmp_path / "in.csv", "--out", tmp_path / "out.csv", "--model", bundle)
+    assert done.exit_code == 0, done.output
+    out = pd.read_csv(tmp_path / "out.csv", keep_default_na=False)
+    assert [bool(error) for error in out["error"]] == [False, True, False]
+    assert out["error"][1] == "clip: can't be read: File name too long"
+
+
 def test_rows_keep_their_order_and_dialogues_their_context(bundle: Path, film: Path, tmp_path: Path) -> None:
     rows = pd.DataFrame(
         {

@@ -15,8 +15,14 @@ from emofuse.cli import app
 from emofuse.core.emotion_words import USUAL
 from emofuse.core.errors import BundleError
 from emofuse.core.hub_classifiers import KNOWN_CLASSIFIERS, USUAL_CLASSIFIERS
-from emofuse.core.params import PACKAGED, load_params
+from emofuse.core.params import PACKAGED, Params, load_params
 from emofuse.inference.bundle import load_bundle
+from emofuse.inference.without_data import (
+    choose_classifiers,
+    made_once,
+    with_absolute_names,
+    write_service_params,
+)
 from tests.classifiers import save_classifiers
 from tests.conftest import tiny_encoder
 from tests.pipeline.checkout import running
@@ -128,6 +134,41 @@ def test_weights_that_have_changed_are_refused_and_another_bundle_is_made(cache:
         load_bundle(folder)
     assert run(*asked).exit_code == 0
     assert len(list(cache.iterdir())) == 2
+
+
+def own_params(text: str, **serve: str) -> Params:
+    params = load_params(PACKAGED)
+    section = {"text": text, "weights": {"text": 1.0}, "labels": {"anger": "anger"}}
+    changes = {"pretrained": params.pretrained.model_copy(update=section)}
+    return params.model_copy(update=changes | {"serve": params.serve.model_copy(update=serve)})
+
+
+def test_folders_that_params_name_are_meant_wherever_the_bundle_is_loaded(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_classifiers(Path("own"))
+    Path("voices").mkdir()
+    folder = str(Path("own/text").resolve())
+    params = own_params("own/text", speakers="voices", recogniser="embedded")
+    chosen = choose_classifiers(params, [])
+    assert chosen.pretrained.named == {"text": folder} and chosen.pretrained.weights == {"text": 1.0}
+    assert choose_classifiers(params, ["text=own/text"]).pretrained == chosen.pretrained
+    bundle = made_once(
+        chosen.model_copy(update={"pretrained": chosen.pretrained.model_copy(update={"labels": {}})}), bool
+    )
+    write_service_params(params, tmp_path)
+    monkeypatch.chdir(tmp_path)  # as a service does
+    assert load_bundle(bundle).learnt_from.classifiers[0].name == folder
+    written = load_params(tmp_path / "params.yaml")
+    assert written.serve.speakers == str(tmp_path / "work" / "voices") and written.serve.recogniser == "embedded"
+    assert written == with_absolute_names(written) and written.serve.seconds == params.serve.seconds
+
+
+def test_labels_of_the_classifiers_that_params_name_are_not_asked_of_others() -> None:
+    assert choose_classifiers(own_params("someone/model"), ["text=another/model"]).pretrained.labels == {}
+    unnamed = own_params("someone/model")
+    unnamed = unnamed.model_copy(update={"pretrained": unnamed.pretrained.model_copy(update={"text": None})})
+    assert choose_classifiers(unnamed, ["text=another/model"]).pretrained.labels == {"anger": "anger"}
 
 
 def test_the_params_that_come_with_the_package_are_those_of_the_repository() -> None:

@@ -10,12 +10,18 @@ from pathlib import Path
 from safetensors import SafetensorError
 
 from emofuse.core.errors import EncoderError
+from emofuse.core.params import EMBEDDED
 
 
 def hub_place(name: str) -> tuple[str, str]:
     """A local folder, or the name of a model on the hub, and its revision, of a name such as `owner/model@revision`."""
     model, _, revision = ("", "", "") if Path(name).is_dir() else name.partition("@")
     return model or name, revision or "main"
+
+
+def absolute_name(name: str) -> str:
+    """The name of pretrained weights as it is good in any folder: a local folder's path, else the name itself."""
+    return str(Path(name).resolve()) if Path(name).is_dir() and name != EMBEDDED else name
 
 
 @contextmanager

@@ -7,14 +7,19 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
+
+import yaml
+from pydantic import BaseModel
 
 from emofuse.core.device import pick_device
 from emofuse.core.emotion_words import USUAL
 from emofuse.core.errors import DataError
-from emofuse.core.hub import hub_place
+from emofuse.core.files import atomic_write
+from emofuse.core.hub import absolute_name, hub_place
 from emofuse.core.hub_classifiers import KNOWN_CLASSIFIERS, USUAL_CLASSIFIERS
 from emofuse.core.numerics import current
-from emofuse.core.params import Params
+from emofuse.core.params import PARAMS_FILE, Params
 from emofuse.extraction.identity import encoder_identity
 from emofuse.features.registry import class_labels, make_extractor
 from emofuse.fusion.classifiers import classifier_sections, label_maps, pool_bundle
@@ -22,13 +27,15 @@ from emofuse.inference.bundle import save_bundle
 from emofuse.inference.description import DESCRIPTION, FORMAT
 from emofuse.inference.heard import installed_recogniser
 
+T = TypeVar("T", bound=BaseModel)
 MODALITIES = tuple(USUAL_CLASSIFIERS)
 
 
 def choose_classifiers(params: Params, asked: Sequence[str]) -> Params:
     """Params that name the classifiers to take: those asked for, else those that they name, else the usual ones.
 
-    Where no recogniser is named and the embedded one is installed, it hears the words.
+    Where no recogniser is named and the embedded one is installed, it hears the words. The weights and labels that
+    params give are those of the classifiers that they name; where they name none, labels are for those asked for.
 
     Args:
         params: all of params.yaml.
@@ -37,13 +44,18 @@ def choose_classifiers(params: Params, asked: Sequence[str]) -> Params:
     Raises:
         DataError: one is not written so.
     """
-    names = _asked(asked) if asked else params.pretrained.named or USUAL_CLASSIFIERS
+    params = with_absolute_names(params)
+    own = params.pretrained.named
+    names = _asked(asked) if asked else own or USUAL_CLASSIFIERS
     section: dict[str, str | None] = {modality: names.get(modality) for modality in MODALITIES}
     recogniser = params.text.recogniser or installed_recogniser()
-    weights = params.pretrained.weights if names == params.pretrained.named else None
+    given = {
+        "weights": params.pretrained.weights if names == own else None,
+        "labels": params.pretrained.labels if names == own or not own else {},
+    }
     return params.model_copy(
         update={
-            "pretrained": params.pretrained.model_copy(update={**section, "weights": weights}),
+            "pretrained": params.pretrained.model_copy(update=section | given),
             "text": params.text.model_copy(update={"recogniser": recogniser}),
         }
     )
@@ -58,8 +70,31 @@ def _asked(asked: Sequence[str]) -> dict[str, str]:
                 f"--classifier {words!r}: expected one each of {', '.join(MODALITIES)}, such as text=FOLDER or "
                 f"text={USUAL_CLASSIFIERS['text']}"
             )
-        names[modality] = str(Path(name).resolve()) if Path(name).is_dir() else name
+        names[modality] = absolute_name(name)
     return names
+
+
+def with_absolute_names(params: Params) -> Params:
+    """The same with classifiers, recognisers and models of speakers by names that are good in any folder."""
+
+    def renamed(section: T, *fields: str) -> T:
+        names = {field: getattr(section, field) for field in fields}
+        return section.model_copy(update={field: name and absolute_name(name) for field, name in names.items()})
+
+    return params.model_copy(
+        update={
+            "pretrained": renamed(params.pretrained, *MODALITIES),
+            "text": renamed(params.text, "recogniser"),
+            "serve": renamed(params.serve, "recogniser", "speakers"),
+        }
+    )
+
+
+def write_service_params(params: Params, place: Path) -> None:
+    """Write params beside the bundle that `made_once` made, for the service of that folder."""
+    content = with_absolute_names(params).model_dump(mode="json")
+    with atomic_write(place / PARAMS_FILE) as aside:
+        aside.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
 
 def made_once(params: Params, agree: Callable[[list[str]], bool]) -> Path:

@@ -38,11 +38,11 @@ def open_clip(clip: Path) -> Iterator[InputContainer]:
     Raises:
         MediaError: the file is missing or empty, or, then or later, can't be decoded.
     """
-    if not clip.is_file():
-        raise MediaError(Reason.NOT_FOUND)
-    if clip.stat().st_size == 0:
-        raise MediaError(Reason.EMPTY)
     try:
+        if not clip.is_file():
+            raise MediaError(Reason.NOT_FOUND)
+        if clip.stat().st_size == 0:
+            raise MediaError(Reason.EMPTY)
         # metadata_errors: real files carry tags in broken encodings, which are not what we came for.
         # A clip may name other files or addresses (playlists do); none but itself is opened.
         with av.open(str(clip), metadata_errors="ignore", options={"protocol_whitelist": "file"}) as container:

@@ -26,6 +26,9 @@ from emofuse.service.parsing import ParsedRequest, read_items, read_one
 from emofuse.service.schemas import BatchResponse, ModelResponse, PredictResponse, Problem
 from emofuse.service.timeline import Timelines, answer_lines, read_timeline, streamed
 
+# Of models and a language: no limits.
+NAMES = {name for name, info in ServeParams.model_fields.items() if info.annotation == str | None}
+
 
 @dataclass(frozen=True)
 class Served:
@@ -136,7 +139,7 @@ class Endpoints:
             false_alarms=None if bundle.familiarity is None else bundle.familiarity.false_alarms,
             metrics={f"{split}_{name}": value for split, part in reached.home.items() for name, value in part.items()},
             elsewhere=list(reached.elsewhere),
-            limits=self._limits.model_dump(exclude={"recogniser", "language"}),
+            limits=self._limits.model_dump(exclude=NAMES),
             recogniser=self._answers.listening.recogniser,
             card=self._served.card,
         )

@@ -81,7 +81,8 @@ class _Recent:
         else:
             self._add_frame(header, payload)
         self._forget()
-        self.arrived = time.perf_counter()
+        if self.frames or self.sound:
+            self.arrived = time.perf_counter()
 
     def _add_frame(self, header: _Header, picture: bytes) -> None:
         if self.frames and header.time < self.frames[-1][0] - BEHIND:
@@ -95,6 +96,8 @@ class _Recent:
         """Put each sample at its time: a gap is silence, and what was there before stays."""
         if len(samples) % SAMPLE:
             raise RefusedError(422, f"found sound of {len(samples)} bytes, expected whole samples of {SAMPLE}")
+        if not samples:
+            return
         rate = self.options.sample_rate
         gap = header.time - self.sound_end if self.sound else 0.0
         if gap < -BEHIND:

@@ -41,21 +41,25 @@ def champion_tag(folder: Path) -> str:
 
 
 def store_bundle(folder: Path, labels: Mapping[str, str] | None = None) -> str:
-    """Save a bundle to the store unless it is there; with other labels, replace it.
+    """Save a bundle to the store unless it is there; with other labels, replace it, and keep what `add_score` added.
 
     Returns:
         Its tag.
     """
-    tag = model_tag(folder)
+    tag, reached = model_tag(folder), read_reached(folder)
     try:
         stored = bentoml.models.get(tag)
         if labels is None or dict(stored.info.labels) == dict(labels):
             return tag
+        for score in read_reached(Path(stored.path)).elsewhere:
+            reached = reached.add(score)
         bentoml.models.delete(tag)
     except bentoml.exceptions.NotFound:
         pass
     with bentoml.models.create(tag, labels=dict(labels or {})) as model:
         shutil.copytree(folder, model.path, dirs_exist_ok=True)
+        if reached.elsewhere:
+            write_reached(Path(model.path), reached)
     return tag
 
 
