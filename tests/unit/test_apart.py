@@ -87,6 +87,17 @@ def test_nobody_stands_on_both_sides_of_a_split_or_a_fold(
     assert sorted(held) == list(range(len(train)))
 
 
+@pytest.mark.parametrize(("groups", "labelled"), [(10, 4), (20, 8), (40, 10)])
+@pytest.mark.parametrize("seed", range(3))
+def test_splits_are_cut_from_groups_that_have_labels(groups: int, labelled: int, seed: int) -> None:
+    frame = pd.DataFrame({"group": [f"dialogue {n // 6}" for n in range(6 * groups)], "split": "train"})
+    moods = pd.Series(["joy", "fear"] * (3 * groups), dtype=object)
+    frame["label"] = moods.where(frame.index < 6 * labelled, None)
+    frame["split"], _ = cut(frame, ShareParams(dev=0.2, test=0.2), seed)
+    assert frame.groupby("split")["label"].count().between(6, 6 * labelled - 12).all()
+    assert (frame.loc[frame["label"].isna(), "split"] == "train").all()
+
+
 @settings(max_examples=50, deadline=None)
 @given(seed=st.integers(0, 10**6))
 def test_a_speaker_who_is_left_out_is_not_met_even_through_a_dialogue(seed: int) -> None:

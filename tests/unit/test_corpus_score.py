@@ -79,6 +79,13 @@ def test_labels_are_mapped_and_classes_that_the_model_does_not_know_are_told(
     assert score_lines([mapped])[-1][1] == "at home, test"
 
 
+def test_what_params_say_of_data_of_ones_own_is_not_asked_of_another_corpus(here: Params, table: Path) -> None:
+    own = here.ingest.model_copy(update={"id": "Sr No.", "apart": "speaker", "labels": {"rage": "fear"}})
+    read = corpus_params(f"table:{table}", ["Rage=anger"], own)
+    assert (read.id, read.apart, read.labels) == (None, "auto", {"rage": "anger"})
+    assert len(read_corpus(read)) == 4
+
+
 def test_an_encoder_that_has_learnt_from_the_corpus_is_told(bundle: Path, table: Path, here: Params) -> None:
     more = here.evaluate.model_copy(update={"met_before": {"embedded": ["rows"]}})
     notes = scored(bundle, here.model_copy(update={"evaluate": more}), f"table:{table}", []).notes()
@@ -89,6 +96,7 @@ def test_an_encoder_that_has_learnt_from_the_corpus_is_told(bundle: Path, table:
     ("data", "labels", "message"),
     [
         ("rows", ["rage"], "found 'rage', expected LABEL=CLASS"),
+        ("rows", ["rage=anger", "Rage=joy"], "found rage=anger, Rage=joy, expected each label once"),
         ("rows", ["joy=mirth", "rage=mirth", "smug=mirth"], "found the labels mirth, expected any of anger"),
         ("nowhere.csv", [], "nowhere.csv"),
         ("medl:rows", [], "found no such layout, expected a path or LAYOUT:PATH with one of demo, meld"),

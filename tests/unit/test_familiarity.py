@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
@@ -56,6 +58,17 @@ def test_new_rows_of_the_same_kind_are_seldom_marked(familiarity: Familiarity) -
     assert 0 < familiarity.false_alarms <= ALARMS
     assert marked.any(axis=1).mean() <= 0.05
     assert (marked.mean(axis=0) < 0.03).all()
+
+
+@given(st.integers(0, 10**6))
+@settings(max_examples=100, deadline=None)
+def test_no_more_is_marked_where_modalities_are_absent(seed: int) -> None:
+    chance = np.random.default_rng(seed)
+    distances = {name: chance.normal(size=34) for name in "abc"}
+    for each in distances.values():
+        each[1:][chance.random(33) < chance.random()] = np.nan
+    moments = {name: Moments.fit(drawn(34, 2, 1)) for name in distances}
+    assert Familiarity.fit(moments, distances).false_alarms <= ALARMS
 
 
 def test_rows_that_differ_where_no_training_row_did_are_marked(familiarity: Familiarity) -> None:

@@ -11,10 +11,11 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import save_file
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
 from emofuse.core.errors import EncoderError
-from emofuse.core.hub import hub_place
+from emofuse.core.hub import hub_place, pinned
 from emofuse.core.params import AudioParams, ExtractorParams, Params, VisualParams
 from emofuse.core.records import Utterance
 from emofuse.features.audio.encoder import encoded_sounds
@@ -131,6 +132,22 @@ def test_without_a_network_a_hub_name_is_a_message(params: Params, monkeypatch: 
     for name in ("nobody/such-a-model", "nobody/such-a-model@v1"):
         with pytest.raises(EncoderError, match="the model hub must be in reach"):
             opened(section(params, kind, name))
+
+
+def test_weights_of_other_revisions_change_no_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    snapshots = tmp_path / "models--owner--model/snapshots"
+    for number in range(3):
+        folder = snapshots / (str(number) * 40)
+        folder.mkdir(parents=True)
+        (folder / "config.json").write_text("{}")
+        if number:
+            save_file({"a": np.full(1, number, np.float32)}, folder / "model.safetensors")
+    one, other = (pinned("pretrained.text", f"owner/model@{digit * 40}") for digit in "12")
+    assert one[0] == f"owner/model@{'1' * 40}" and one[1] != other[1]
+    with pytest.raises(EncoderError, match="no weights in safetensors"):
+        pinned("pretrained.text", f"owner/model@{'0' * 40}")
 
 
 def test_a_revision_stands_after_the_name(tmp_path: Path) -> None:

@@ -150,6 +150,14 @@ def test_nothing_present_is_no_opinion_and_absence_moves_nothing() -> None:
     assert pool((3.0, 1.0)).modality_weights(both).tolist() == [[0.75, 0.25], [1.0, 0.0]]
 
 
+def test_a_modality_of_no_weight_still_answers_where_it_is_alone() -> None:
+    silent = pool((0.0, 1.0))
+    alone = batch([0.05, 0.9, 0.05, 0.0], None)
+    assert silent.modality_weights(alone).tolist() == [[1.0, 0.0]]
+    assert silent(alone).softmax(dim=1)[0, 1] == pytest.approx(0.9, abs=2 * FLOOR)
+    assert silent(batch([0.05, 0.9, 0.05, 0.0], [0.8, 0.2])).argmax() == 0
+
+
 def test_a_row_is_the_same_to_the_bit_in_any_batch() -> None:
     rows = np.random.default_rng(0).dirichlet(np.ones(4), 33).astype(np.float32)
     sounds = np.random.default_rng(1).dirichlet(np.ones(2), 33).astype(np.float32)

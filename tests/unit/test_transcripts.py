@@ -79,6 +79,17 @@ def test_a_correction_wins_and_stays_whatever_is_heard_next(tmp_path: Path, word
         assert texts(path, u1="", u2="") == [words, "second"]
 
 
+def test_a_correction_outlives_a_recogniser_that_agrees_with_it(tmp_path: Path) -> None:
+    path = tmp_path / "transcripts.csv"
+    update_transcripts(path, heard(u1="I sea you", u2="second"))
+    table = read_transcripts(path)
+    table.loc[0, "text"] = "I see you"
+    table.to_csv(path, index=False)
+    for again in ("I see you", "Icy you", "I see you", "I sea you"):
+        update_transcripts(path, heard(u1=again, u2="second"))
+        assert texts(path, u1="", u2="") == ["I see you", "second"]
+
+
 def test_a_table_that_people_saved_their_own_way_is_read(tmp_path: Path) -> None:
     path = tmp_path / "transcripts.csv"
     update_transcripts(path, heard(u1="one", u2="two"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from optuna.trial import FrozenTrial, TrialState
@@ -86,6 +86,25 @@ def test_what_matters_is_told(params: Params, tune: TuneParams, tmp_path: Path) 
     found = importances(open_study(tmp_path / "study.sqlite", study_name(params.train, tune, SEED, "data")))
     assert set(found) == set(tune.space)
     assert sum(found.values()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        {"batch_size": {"choices": [32, 48]}},
+        {"noise": {"low": 0.001, "high": 0.6, "log": True}, "dropout": {"low": 0.1, "high": 0.5}},
+    ],
+)
+def test_present_params_outside_of_the_space_do_not_stop_a_search(
+    params: Params, tmp_path: Path, space: dict[str, Any]
+) -> None:
+    tune = TuneParams.model_validate({"model": "early", "trials": 1, "space": space})
+    present = params.train.model_copy(update={"batch_size": 64, "noise": 0.0, "dropout": 0.3})
+    study = open_study(tmp_path / "study.sqlite", "any")
+    search(study, lambda _: iter([0.5]), present, tune, SEED, lambda trial: None)
+    (trial,) = study.trials
+    assert set(setting(trial)) == set(space)
+    assert "dropout" not in space or setting(trial)["dropout"] == 0.3
 
 
 def test_a_space_of_unknown_keys_or_wrong_values_is_a_message(params: Params, tmp_path: Path) -> None:

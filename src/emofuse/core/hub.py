@@ -68,12 +68,17 @@ def pinned(param: str, name: str) -> tuple[str, str]:
         if not folder.is_dir():
             from transformers.utils.hub import cached_file
 
-            # The weights themselves may stand under another revision, where the hub has made safetensors of a pickle.
             folder = Path(str(cached_file(place, "config.json", revision=revision))).parent
             with suppress(OSError):
                 cached_file(place, "model.safetensors", revision=revision)
+            if revision == "main" and not list(folder.glob("*.safetensors")):
+                # The hub makes safetensors of a pickle under a revision of its own, which the weights are named by.
+                from transformers.safetensors_conversion import auto_conversion
+
+                folder = Path(str(auto_conversion(place)[0])).parent
+                cached_file(place, "config.json", revision=folder.name)
             name = f"{place}@{folder.name}"
-        files = sorted(folder.glob("*.safetensors")) or sorted(folder.parent.glob("*/*.safetensors"))
+        files = sorted(folder.glob("*.safetensors"))
         if not files:
             raise OSError(f"found no weights in safetensors in {folder}")
         digests = [_sha256(path) for path in files]

@@ -8,6 +8,7 @@ from pathlib import Path
 from emofuse.core.errors import DataError
 from emofuse.core.layouts import LAYOUTS
 from emofuse.core.params import IngestParams
+from emofuse.core.text import normal_label
 
 
 def corpus_params(asked: str, label_map: Sequence[str], params: IngestParams) -> IngestParams:
@@ -33,9 +34,13 @@ def corpus_params(asked: str, label_map: Sequence[str], params: IngestParams) ->
     for label, equals, name in pairs:
         if not (label and equals and name):
             raise DataError(f"found {label + equals + name!r}, expected LABEL=CLASS, as happy=joy")
-    labels = params.labels | {label: name for label, _, name in pairs}
+    named = {normal_label(label): name for label, _, name in pairs}
+    if len(named) < len(pairs):
+        raise DataError(f"found {', '.join(label_map)}, expected each label once: case and spaces make no other label")
+    labels = {label: name for label, name in params.labels.items() if normal_label(label) not in named} | named
     root, table = Path(path), params.table.model_dump()
     if root.is_file():
         root, table["file"] = root.parent, root.name
     changes = {"layout": layout, "root": root, "set": None, "labels": labels, "table": table}
+    changes |= {"id": None, "apart": "auto"}  # which are of one's own data
     return IngestParams.model_validate(params.model_dump() | changes)

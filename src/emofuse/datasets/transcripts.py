@@ -76,7 +76,13 @@ def update_transcripts(path: Path, heard: pd.DataFrame) -> pd.DataFrame:
     )
     words = dict(zip(kept[PLACE].itertuples(index=False, name=None), kept["text"], strict=True))
     places = list(heard[PLACE].itertuples(index=False, name=None))
-    now = heard.assign(text=[words.get(place, text) for place, text in zip(places, heard["text"], strict=True)])
+    # Where it is heard now as it was corrected to be, what was heard before stays, so that it stays a correction.
+    first = dict(zip(kept[PLACE].itertuples(index=False, name=None), kept["heard"], strict=True))
+    pairs = list(zip(places, heard["heard"], strict=True))
+    now = heard.assign(
+        text=[words.get(place, text) for place, text in zip(places, heard["text"], strict=True)],
+        heard=[first[place] if place in words and words[place].split() == new.split() else new for place, new in pairs],
+    )
     gone = kept[[place not in set(places) for place in kept[PLACE].itertuples(index=False, name=None)]]
     table = pd.concat([now, gone])[COLUMNS].sort_values(PLACE, ignore_index=True)
     write_csv(path, table)

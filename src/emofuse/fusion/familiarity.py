@@ -117,9 +117,9 @@ def _ranks(distances: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _threshold(distances: NDArray[np.float64], level: float) -> float:
-    """What a share `level` of the rows is beyond."""
+    """What a share of at most `level` of the rows is beyond."""
     falling = np.sort(distances[~np.isnan(distances)])[::-1]
-    return float(falling[min(int(level * len(falling) + 0.5), len(falling) - 1)])
+    return float(falling[min(int(level * len(falling) + 1e-9), len(falling) - 1)])
 
 
 def familiarity_tensors(familiarity: Familiarity) -> dict[str, NDArray[Any]]:

@@ -36,7 +36,7 @@ class PretrainedPool(Fusion):
             self.register_buffer(f"map_{name}", maps[name].float())
 
     def set_weights(self, weights: Sequence[float]) -> None:
-        """Take over what each modality weighs; above 0 in all."""
+        """Take over what each modality weighs, 0 or more; above 0 in all."""
         self.weights = torch.tensor(weights, dtype=torch.float32) / sum(weights)
 
     def forward(self, batch: Batch) -> Tensor:
@@ -44,9 +44,11 @@ class PretrainedPool(Fusion):
         return (self.modality_weights(batch).unsqueeze(2) * self.opinions(batch).log()).sum(dim=1)
 
     def modality_weights(self, batch: Batch) -> Tensor:
-        """The weights, renormalised over the modalities present, shape (n, modalities)."""
+        """The weights, renormalised over the modalities present, alike where these weigh nothing; (n, modalities)."""
         weights = self.weights * batch.mask
-        return weights / weights.sum(dim=1, keepdim=True).clamp(min=1e-12)
+        total = weights.sum(dim=1, keepdim=True)
+        alike = batch.mask / batch.mask.sum(dim=1, keepdim=True).clamp(min=1)
+        return torch.where(total > 0, weights / total.clamp(min=1e-12), alike)
 
     def opinions(self, batch: Batch) -> Tensor:
         """What each classifier says, probabilities of shape (n, modalities, classes); even where it is absent."""

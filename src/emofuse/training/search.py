@@ -199,11 +199,19 @@ def _section(content: dict[str, Any], name: str) -> tuple[dict[str, Any], str]:
 
 
 def _present(base: TrainParams, tune: TuneParams) -> dict[str, Any]:
-    """The present params as a point of the space."""
+    """The present params as a point of the space; what lies outside of it is left to chance."""
     content = base.model_dump()
     sections = {name: _section(content, name) for name in tune.space}
-    values = {name: section[last] for name, (section, last) in sections.items()}
+    values = {
+        name: section[last] for name, (section, last) in sections.items() if _holds(tune.space[name], section[last])
+    }
     return {n: json.dumps(v) if isinstance(tune.space[n], ChoiceSpace) else v for n, v in values.items()}
+
+
+def _holds(space: RangeSpace | ChoiceSpace, value: Any) -> bool:
+    if isinstance(space, ChoiceSpace):
+        return value in space.choices
+    return isinstance(value, int | float) and space.low <= value <= space.high
 
 
 def _some(space: RangeSpace | ChoiceSpace) -> Any:
