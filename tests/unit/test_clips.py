@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
+from emofuse.core.hashes import FileHashes
+from emofuse.datasets import clips
 from emofuse.datasets.clips import ClipFolder, content_hashes
 
 
@@ -84,3 +88,22 @@ def test_equal_contents_have_equal_hashes(tmp_path: Path) -> None:
     first, second, none, gone = content_hashes(tmp_path, ["a.wav", "b.wav", None, "gone.wav"])
     assert first == second is not None
     assert none is gone is None
+
+
+def test_who_is_interrupted_waits_for_no_clip_that_nobody_has_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[Path] = []
+
+    def slow(_: FileHashes, path: Path) -> str:
+        begun.append(path)
+        time.sleep(0.02)
+        return "hash"
+
+    def interrupted(digests: Iterable[str], *_: object) -> Iterator[str]:
+        yield next(iter(digests))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(FileHashes, "sha256", slow)
+    monkeypatch.setattr(clips, "progress", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        content_hashes(Path(), [f"{number}.wav" for number in range(300)])
+    assert len(begun) < 100

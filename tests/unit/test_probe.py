@@ -112,6 +112,13 @@ def test_an_unknown_group_is_a_message(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("at_root")
+def test_where_a_probe_cannot_be_written_it_is_told_before_anything_is_read(tmp_path: Path) -> None:
+    data = table(tmp_path, "said", ["Hi"])
+    code, output = run("text", data, "--text", "words", "--out", data / "out")
+    assert code == 2 and "out.json: can't be written (" in output
+
+
+@pytest.mark.usefixtures("at_root")
 def test_a_missing_column_is_a_message(tmp_path: Path) -> None:
     code, output = run("text", table(tmp_path, "said,label", ["Hi,joy"]), "--text", "words")
     assert code == 2

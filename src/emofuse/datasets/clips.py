@@ -93,7 +93,10 @@ def content_hashes(root: Path, clips: Sequence[str | None], cache: Path | None =
     unique = sorted({clip for clip in clips if clip})
     with closing(FileHashes(cache)) as kept, ThreadPoolExecutor(THREADS) as pool:
         digests = pool.map(lambda clip: _sha256(root / clip, kept), unique)
-        hashes = dict(zip(unique, progress(digests, "hash", len(unique), "clip"), strict=True))
+        try:
+            hashes = dict(zip(unique, progress(digests, "hash", len(unique), "clip"), strict=True))
+        finally:  # who is interrupted waits for no clip that nobody has begun
+            pool.shutdown(cancel_futures=True)
     return [hashes[clip] if clip else None for clip in clips]
 
 

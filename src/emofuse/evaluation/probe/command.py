@@ -10,6 +10,7 @@ import typer
 from pydantic import ValidationError
 
 from emofuse.core.errors import ParamsError, guard
+from emofuse.core.files import check_writable
 from emofuse.core.params import ExtractorParams, load_params
 
 
@@ -59,10 +60,12 @@ def probe_command(
         from emofuse.core.apart import group_kind
         from emofuse.evaluation.probe.data import ingest_of, read_labelled
         from emofuse.evaluation.probe.run import probe
-        from emofuse.evaluation.probe.table import described, shown, write_probe
+        from emofuse.evaluation.probe.table import described, outputs, shown, write_probe
 
         named = {"media": media, "text": text, "label": label, "dialogue": dialogue, "speaker": speaker}
         columns = {key: name for key, name in named.items() if name is not None}
+        for path in outputs(out) if out else ():
+            check_writable(path)
         ingest = ingest_of(params.ingest, data, layout, columns)
         ingest = ingest.model_copy(update={"apart": by or ingest.apart})
         labelled = read_labelled(ingest, to_dev, params.seed)

@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.table import Table
 
-from emofuse.core.files import atomic_write, write_json
+from emofuse.core.files import atomic_write, writable, write_json
 from emofuse.evaluation.probe.run import SCORES, Probe
 
 HEADINGS = ("features", "classifier", "columns", "ms", *(name.replace("_", " ") for name in SCORES), "against all")
@@ -67,10 +67,21 @@ def markdown(described: Mapping[str, Any], classifiers: Sequence[str] | None = N
     return f"{caption(described)}.\n\n" + "\n".join(lines) + "\n"
 
 
+def outputs(path: Path) -> tuple[Path, Path]:
+    """The files that `write_probe` writes: `path` with the suffixes `.json` and `.md`."""
+    return path.with_suffix(".json"), path.with_suffix(".md")
+
+
 def write_probe(described: Mapping[str, Any], path: Path) -> None:
-    """Write `path` with the suffixes `.json` and `.md`."""
-    write_json(path.with_suffix(".json"), described)
-    with atomic_write(path.with_suffix(".md")) as aside:
+    """Write the files of `outputs`.
+
+    Raises:
+        DataError: one can't be written.
+    """
+    as_json, as_markdown = outputs(path)
+    with writable(as_json):
+        write_json(as_json, described)
+    with writable(as_markdown), atomic_write(as_markdown) as aside:
         aside.write_text(markdown(described), encoding="utf-8")
 
 
