@@ -70,7 +70,7 @@ docs: $(READY) ## fill the generated tables and pictures of the docs from the la
 	python docs/generate.py
 	python docs/features.py
 
-pictures: $(READY) ## take the pictures of MLflow's and DVC's pages anew; needs Chromium
+pictures: $(READY) ## take mlflow.png and plots.png of docs/images anew; needs Chromium
 	python docs/pictures.py
 
 bench: $(READY) ## measure extraction and evaluation; BENCH="--media FOLDER --texts CSV" takes real media
