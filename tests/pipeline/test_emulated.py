@@ -37,7 +37,7 @@ PROCESSORS = ("Haswell", "EPYC")
 TINY = {
     "corpus": {"dialogues": 7, "utterances": 14},
     "text": {"encoder": "tiny"},
-    "visual": {"width": 160, "fps": 1.0},
+    "visual": {"width": 160, "fps": 0.5},
     "scale": {"projection": {"hog": 4}},
     "train": {
         "folds": 2,
@@ -74,7 +74,7 @@ def start(checkout: Checkout, python: str, core: int) -> subprocess.Popen[bytes]
 
 @pytest.mark.slow
 @pytest.mark.skipif(QEMU is None, reason="needs qemu-x86_64, of Debian's package qemu-user")
-@pytest.mark.timeout(1500)
+@pytest.mark.timeout(2700)
 def test_the_pipeline_gives_the_same_bytes_on_processors_of_two_makers(tmp_path: Path) -> None:
     here = Checkout(tmp_path / "here")
     here.params(**TINY)
