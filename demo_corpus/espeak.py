@@ -45,7 +45,7 @@ def require_espeak() -> None:
     if importlib.util.find_spec("espeakng_loader") is None:
         raise EmofuseError(
             "the built-in corpus needs espeak-ng for its voices and found no package espeakng_loader; "
-            "run: pip install 'emofuse[corpus]'"
+            "run: pip install '.[corpus]'"
         )
 
 

@@ -132,6 +132,7 @@ def test_a_fifth_of_a_thousand_rows_broken_in_every_way_stops_nothing(tmp_path: 
         assert fault in told[number + 1]
 
 
+@pytest.mark.slow
 def test_clips_that_all_fail_are_refused_with_their_reasons(tmp_path: Path) -> None:
     root = tmp_path / "voices"
     root.mkdir()

@@ -66,6 +66,7 @@ def nothing_kept(checkout: Checkout) -> Iterator[None]:
     yield
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("nothing_kept", "ctrl_c_is_heard")
 def test_ctrl_c_stops_with_a_message_and_the_next_run_goes_on(checkout: Checkout) -> None:
     stage = started(checkout, "visual")

@@ -69,6 +69,7 @@ def slim(tmp_path_factory: pytest.TempPathFactory) -> str:
     return os.pathsep.join([str(place), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
+@pytest.mark.slow
 def test_what_is_served_loads_no_more_than_it_needs(run: Callable[..., subprocess.CompletedProcess[str]]) -> None:
     done = run("-c", SERVED)
     assert done.returncode == 0, done.stderr

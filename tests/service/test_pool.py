@@ -160,6 +160,7 @@ def test_a_worker_that_hangs_ends_with_its_service(params: Params) -> None:
         assert forkserver.wait(20) == 0
 
 
+@pytest.mark.slow
 def test_clients_that_hang_up_while_a_worker_is_forked_leave_none_behind(
     params: Params, film: Path, tmp_path: Path
 ) -> None:

@@ -84,6 +84,7 @@ def test_a_bundle_holds_the_params_and_the_classes_of_the_run(trained: list[Trai
         assert (each.held_out.probabilities.argmax(axis=1) == each.held_out.targets).mean() > 0.7, bundle.name
 
 
+@pytest.mark.slow
 def test_models_that_are_trained_side_by_side_are_those_that_are_trained_alone(
     manifest: pd.DataFrame,
     tables: Mapping[str, FeatureTable],
@@ -100,6 +101,7 @@ def test_models_that_are_trained_side_by_side_are_those_that_are_trained_alone(
         assert (each.folds, each.history) == (same.folds, same.history)
 
 
+@pytest.mark.slow
 def test_one_speaker_is_left_out_at_a_time_when_asked(
     manifest: pd.DataFrame, tables: Mapping[str, FeatureTable], quick: Params
 ) -> None:

@@ -91,7 +91,7 @@ def test_loudness_follows_the_sound() -> None:
 
 def test_without_espeak_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(EmofuseError, match=r"emofuse\[corpus\]"):
+    with pytest.raises(EmofuseError, match=r"\.\[corpus\]"):
         speak(LINE, Delivery("en-us", 165, 50, 50))
 
 

@@ -68,6 +68,7 @@ def folder(found: list[FinetunedMember], tmp_path_factory: pytest.TempPathFactor
     return folder
 
 
+@pytest.mark.slow
 def test_a_tuned_encoder_tells_classes_apart_in_dialogues_that_it_never_met(found: list[FinetunedMember]) -> None:
     right = [(member.scores.argmax(axis=1) == member.held_out % 2).mean() for member in found]
     assert np.mean(right) >= 0.9

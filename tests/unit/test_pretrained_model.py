@@ -69,6 +69,7 @@ def tables_of(made: Made) -> dict[str, FeatureTable]:
     return dict(read_all_features(made.manifest, made.fitted.bundle.features, made.folder))
 
 
+@pytest.mark.slow
 def test_the_model_reads_the_classes_alone_and_is_fitted_on_dev(made: Made) -> None:
     bundle = made.fitted.bundle
     assert {m: len(names) for m, names in bundle.features.items()} == {"text": 7, "audio": 4, "visual": 8}
@@ -86,6 +87,7 @@ def test_the_model_reads_the_classes_alone_and_is_fitted_on_dev(made: Made) -> N
     assert (again.weights, again.bundle.temperature) == (made.fitted.weights, predictor.bundle.temperature)
 
 
+@pytest.mark.slow
 def test_it_stands_beside_the_other_models_with_features_of_its_own(
     made: Made, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

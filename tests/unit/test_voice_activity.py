@@ -116,9 +116,7 @@ def test_speech_is_where_it_was_put(speech: list[np.ndarray]) -> None:
     assert moved == SpeechSpan(pytest.approx(alone.start + 5, abs=0.1), pytest.approx(alone.end + 5, abs=0.1))
 
 
-@pytest.mark.parametrize(
-    ("package", "remedy"), [("no_such_package", "\\.\\[transcribe\\]"), ("numpy", "reinstall")]
-)
+@pytest.mark.parametrize(("package", "remedy"), [("no_such_package", "\\.\\[transcribe\\]"), ("numpy", "reinstall")])
 def test_missing_weights_are_named_with_what_to_install(
     package: str, remedy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
