@@ -151,8 +151,8 @@ def test_the_face_is_framed_at_the_moment_that_is_shown(page: api.Page, film: Pa
 
 def test_a_long_video_gets_a_timeline(page: api.Page, tmp_path: Path) -> None:
     page.set_input_files("#file", write_clip(tmp_path / "a.mp4", seconds=6))
-    page.get_by_text("Dialogue and long videos").click()
-    page.get_by_label("Seconds of a window of a long video").fill("2")
+    page.get_by_text("Dialogue and films").click()
+    page.get_by_label("Seconds of a window of a film").fill("2")
     page.get_by_role("button", name="Recognise").click()
     api.expect(page.locator("#status")).to_contain_text("3 windows", timeout=PATIENCE)
     assert page.locator("#strip div").count() == 3

@@ -30,7 +30,7 @@ PERSON = ("start", "end", "person", "speaker", "speaks", "confidence", *EDGES, "
 def answer_windows(
     predictor: Predictor, video: Path, transcript: Transcript, window: float, hop: float, most_seconds: float
 ) -> Iterator[Answer]:
-    """Answer each window of a long video, in order, and tell under `people` who is seen in it.
+    """Answer each window of a film, in order, and tell under `people` who is seen in it.
 
     Args:
         predictor: answers.
@@ -56,7 +56,7 @@ def answer_heard(
     voices: str | None,
     most_seconds: float,
 ) -> Iterator[Answer]:
-    """Answer each line that is heard in a long video, in order, as it is heard; `heard` tells of its words.
+    """Answer each line that is heard in a film, in order, as it is heard; `heard` tells of its words.
 
     Args:
         predictor: answers.

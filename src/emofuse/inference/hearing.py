@@ -31,7 +31,7 @@ AHEAD = 32  # lines that are heard before they are answered
 def answer_speech(
     predictor: Predictor, video: Path, limits: ServeParams, apart: bool, count: int | None
 ) -> Iterator[Answer]:
-    """Answer each line that is heard in a long video; the models are loaded at once.
+    """Answer each line that is heard in a film; the models are loaded at once.
 
     Args:
         predictor: answers.

@@ -23,8 +23,12 @@ class ModalityUse(BaseModel):
     reason: Annotated[str, Field(description="why it is absent; empty where present")]
     weight: Annotated[float, Field(description="its share of the answer, 0 to 1")]
     unfamiliar: Annotated[
-        bool, Field(description="whether it is farther from what the model was trained on than held-out rows are")
-    ] = False
+        bool | None,
+        Field(
+            description="whether it is farther from what the model was trained on than held-out rows are; null where "
+            "the model can't tell"
+        ),
+    ] = None
     probabilities: Annotated[
         Probabilities | None, Field(description="what the model answers from it alone; null where it is absent")
     ] = None

@@ -98,6 +98,7 @@ class Predictor:
         batch = self._batch(tables, lines)
         probabilities, weights = self._answer(batch)
         unfamiliar = self.unfamiliar(batch)
+        measured = () if self.bundle.familiarity is None else self.bundle.familiarity.moments
         each = self.per_modality_probabilities(tables)
         predictions = []
         for index, row in enumerate(probabilities):
@@ -106,7 +107,7 @@ class Predictor:
                     present=bool(table.present[index]),
                     reason=table.reasons[index],
                     weight=float(weights[index, number]),
-                    unfamiliar=bool(unfamiliar[index, number]),
+                    unfamiliar=bool(unfamiliar[index, number]) if modality in measured else None,
                     probabilities=dict(zip(labels, each[index, number].tolist(), strict=True))
                     if table.present[index]
                     else None,

@@ -1,4 +1,4 @@
-"""The answers for a long video as a file: SRT, VTT, CSV, JSON, or a picture of them over time."""
+"""The answers for a film as a file: SRT, VTT, CSV, JSON, or a picture of them over time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was said in a long video and when: SRT, VTT, or JSON with times."""
+"""What was said in a film and when: SRT, VTT, or JSON with times."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Windows of a long video, each as a clip of its own: the video is decoded once, in order, and memory stays flat."""
+"""Windows of a film, each as a clip of its own: the video is decoded once, in order, and memory stays flat."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ _limits = load_params().serve
 _app = create_app(lambda: _loaded[0], _limits)
 
 
-# The time limits are those of params.yaml; BentoML's own would also cut a long video's upload.
+# The time limits are those of params.yaml; BentoML's own would also cut a film's upload.
 @bentoml.asgi_app(_app, path="/")
 @bentoml.service(name="emofuse", traffic={"timeout": 3600}, http={"port": 3000})
 class Emofuse:

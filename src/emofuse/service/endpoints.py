@@ -102,7 +102,7 @@ class Endpoints:
                 return BatchResponse(answers=await asyncio.gather(*map(self._one, items)))
 
     async def timeline(self, request: Request) -> StreamingResponse:
-        """Answer each window of a long video, a line of JSON each, as soon as it is done."""
+        """Answer each window of a film, a line of JSON each, as soon as it is done."""
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._timelines.taken(timed=False))
             await stack.enter_async_context(self._places.taken(timed=False))

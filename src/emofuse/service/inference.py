@@ -88,7 +88,7 @@ class Answers:
             return await self.listening.hear(file)
 
     async def answer_memory(self, utterance: Utterance, clip: PackedClip, data: bytes, start: float) -> PredictResponse:
-        """Answer a window of a long video or of a live camera.
+        """Answer a window of a film or of a live camera.
 
         Args:
             utterance: what is known of it.

@@ -71,7 +71,7 @@ class Listening:
         return self.described(heard)
 
     async def cut(self, work: Cut) -> AsyncGenerator[tuple[Piece, bytes], None]:
-        """Cut a long video by what is heard; as `MediaPool.cut`.
+        """Cut a film by what is heard; as `MediaPool.cut`.
 
         Raises:
             RefusedError: as there, or nobody listens, or not in time.

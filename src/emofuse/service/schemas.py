@@ -160,7 +160,7 @@ class Problem(BaseModel):
 
 
 class TimelineOptions(BaseModel):
-    """How a long video is cut. Without either, the lines of the transcript are the windows where there is one."""
+    """How a film is cut. Without either, the lines of the transcript are the windows where there is one."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 

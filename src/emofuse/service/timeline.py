@@ -33,7 +33,7 @@ MOST_FPS = 240  # of a video whose frames are counted
 
 @dataclass(frozen=True)
 class TimelineRequest:
-    """A long video and how it is cut."""
+    """A film and how it is cut."""
 
     video: Path
     options: TimelineOptions
@@ -112,7 +112,7 @@ def _number(name: str, text: str) -> float:
 
 
 class Timelines:
-    """Answers long videos with the service's own workers.
+    """Answers films with the service's own workers.
 
     Args:
         answers: answers a window.

@@ -140,7 +140,7 @@ class MediaPool:
             listener,
         )
         self._workers: set[_Worker] = set()
-        self._cutting: set[_Worker] = set()  # beside them: each has a long video
+        self._cutting: set[_Worker] = set()  # beside them: each has a film
         self._idle: asyncio.Queue[_Worker] = asyncio.Queue()
         self._ended: list[int] = []  # workers that are to be killed
         self._wanted = asyncio.Event()  # whether there is something to kill or to fork
@@ -210,7 +210,7 @@ class MediaPool:
         raise RefusedError(422, "crashes the decoder; check that the file plays")
 
     async def cut(self, work: Cut) -> AsyncGenerator[tuple[Piece, bytes], None]:
-        """Cut a long video, in a worker of its own; a window, with its bytes, is cut when it is asked for.
+        """Cut a film, in a worker of its own; a window, with its bytes, is cut when it is asked for.
 
         Raises:
             RefusedError: the video can't be decoded or is over a limit, a window takes too long, or there is no worker.

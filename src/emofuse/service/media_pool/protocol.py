@@ -89,7 +89,7 @@ class Done:
 
 @dataclass(frozen=True)
 class Cut:
-    """A long video to cut.
+    """A film to cut.
 
     Attributes:
         video: its file.
@@ -135,7 +135,7 @@ class PackedClip:
 
 @dataclass(frozen=True)
 class MemoryJob:
-    """A window of a long video or of a live camera to extract.
+    """A window of a film or of a live camera to extract.
 
     Attributes:
         utterance: what is known of it, less the clip.

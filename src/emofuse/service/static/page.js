@@ -6,7 +6,7 @@ const LIVE = { hop: 0.5, window: 3, fps: 5, width: 640, height: 360, rate: 16000
 let model = { labels: [], limits: { seconds: 60 } };
 const NEAR = 0.25; // seconds that a face may be away from the moment that is shown
 let camera = null;
-let answers = []; // of the windows of a long video
+let answers = []; // of the windows of a film
 let people = [];
 let newest = 0; // moment that was answered last, by the camera's clock
 
