@@ -43,8 +43,11 @@ endif
 test: repository $(READY) ## set up, then run the tests
 	pytest -m "not slow" -n logical --maxprocesses 4 --dist loadfile
 
+EMULATED := tests/pipeline/test_emulated.py# which takes all cores, and long where others take them, too
+
 test-slow: repository $(READY) ## the tests that take long
-	pytest -m slow -n logical --maxprocesses 2 --dist loadfile
+	pytest -m slow -n logical --maxprocesses 2 --dist loadfile --ignore $(EMULATED)
+	pytest -m slow $(EMULATED)
 
 test-all: test test-slow ## every test
 

@@ -192,7 +192,7 @@ def test_many_encoded_clips_are_the_same_after_a_kill_with_two_workers_and_on_ra
     before = kept(tmp_path / "two")
     assert 3 <= before < 20 and not (tmp_path / "two.parquet").exists()
     for words in (("processes", "2", "two"), ("processes", "1", "one"), ("ray", "2", "ray")):
-        _, messages = (process := started(*words)).communicate(timeout=300)
+        _, messages = (process := started(*words)).communicate(timeout=900)
         assert process.returncode == 0, messages.decode()
         assert words[2] != "two" or f"{before} from the cache" in messages.decode()
     tables = [(tmp_path / f"{name}.parquet").read_bytes() for name in ("two", "one", "ray")]

@@ -142,7 +142,7 @@ class OnShare(AudioExtractor):
 def program(text: str, corpus: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", text, str(corpus)]
     env = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'src'}"}  # for what workers import
-    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=200, check=False)
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=600, check=False)
 
 
 def test_ray_gives_the_same_bytes_as_processes(corpus: Path) -> None:
