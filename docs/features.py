@@ -64,7 +64,7 @@ emofuse probe audio voices/table.csv --media file --label emotion --speaker acto
 emofuse probe audio voices/table.csv --media file --label emotion --speaker actor --by speaker --folds 0 \\
     --classifier logistic
 # with activity among audio.groups: the same
-emofuse probe visual faces/labels.csv --media image --label emotion
+emofuse probe visual faces/labels.csv --media image --label emotion --speaker person --by speaker
 emofuse probe metadata --groups duration,position,dialogue,pause,overlap,change,turn,share --classifier rbf_svm
 ```
 
