@@ -231,9 +231,9 @@ def filled(text: str, name: str, content: str) -> str:
 def main() -> None:
     """Write every generated part and picture."""
     metrics, intervals = read_json(METRICS), read_json(INTERVALS)
-    pages = tables(metrics, intervals)
-    pages[README] |= {"answer": answer(), "dag": dag()}
-    pages[ARCHITECTURE] = {"dag": dag()}
+    pages, stages = tables(metrics, intervals), dag()
+    pages[README] |= {"answer": answer(), "dag": stages}
+    pages[ARCHITECTURE] = {"dag": stages}
     pages[EVALUATION]["unfamiliar"] = unfamiliar(intervals["champion"])
     for page, parts in pages.items():
         text = page.read_text(encoding="utf-8")

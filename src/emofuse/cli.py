@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +14,7 @@ import typer
 
 from emofuse.core.errors import DataError, MediaError, guard
 from emofuse.core.files import check_writable
-from emofuse.core.params import load_params, params_at_hand
+from emofuse.core.params import ServeParams, load_params, params_at_hand
 from emofuse.core.paths import MODELS_DIR
 from emofuse.core.presets import preset_arguments
 from emofuse.core.progress import progress
@@ -66,6 +66,7 @@ def _folder(model: Path, pretrained: bool, classifiers: list[str] | None, yes: b
     from emofuse.inference.without_data import choose_classifiers, made_once
 
     def agree(lines: list[str]) -> bool:
+        """Show what would be brought, and ask unless --yes has agreed; without a terminal the answer is no."""
         typer.echo("\n".join(lines), err=True)
         return yes or (sys.stdin.isatty() and typer.confirm("bring them?", err=True))
 
@@ -160,10 +161,7 @@ def timeline_command(
 ) -> None:
     """Answer a film window by window, or tell who is seen in each."""
     with guard():
-        from emofuse.inference import films
         from emofuse.inference.subtitles import check_timeline, write_timeline
-        from emofuse.inference.transcript import Transcript, read_transcript
-        from emofuse.media.decode import probe_duration
 
         if transcribe and (transcript or window or hop):
             raise DataError("found --transcribe and --transcript, --window or --hop; expected one way to cut the video")
@@ -174,17 +172,12 @@ def timeline_command(
             check_timeline(path)
         limits = params_at_hand().serve
         predictor = _loaded(_folder(model, pretrained, classifier, yes))
-        script = read_transcript(transcript) if transcript else Transcript()
-        length = window or hop or (0 if script.lines or transcribe else limits.timeline_window)
-        total = len(script.lines) if script.lines and not length else None
-        with suppress(MediaError):  # not every file tells its length
-            total = int(probe_duration(video) / (hop or length)) + 1 if length else total
         if transcribe:
             from emofuse.inference.hearing import answer_speech
 
-            answers = answer_speech(predictor, video, limits, speakers, count)
+            answers, total = answer_speech(predictor, video, limits, speakers, count), None
         else:
-            answers = films.answer_windows(predictor, video, script, length, hop or length, limits.timeline_seconds)
+            answers, total = _windows(predictor, video, transcript, window, hop, limits)
         given, failure = _print_answers(progress(answers, "timeline", total, "window"), people, json_lines)
         for path in (out or []) if given or failure is None else []:
             write_timeline(path, given)
@@ -194,6 +187,27 @@ def timeline_command(
             raise DataError(f"{video}: {failure}")
         if transcribe and not given:
             typer.echo(f"{video}: no speech in the sound", err=True)
+
+
+def _windows(
+    predictor: Predictor,
+    video: Path,
+    transcript: Path | None,
+    window: float | None,
+    hop: float | None,
+    limits: ServeParams,
+) -> tuple[Iterator[Answer], int | None]:
+    """The answers for a film cut by time or by its transcript, and how many they will be, where that is known."""
+    from emofuse.inference import films
+    from emofuse.inference.transcript import Transcript, read_transcript
+    from emofuse.media.decode import probe_duration
+
+    script = read_transcript(transcript) if transcript else Transcript()
+    length = window or hop or (0 if script.lines else limits.timeline_window)
+    total = len(script.lines) if script.lines and not length else None
+    with suppress(MediaError):  # not every file tells its length
+        total = int(probe_duration(video) / (hop or length)) + 1 if length else total
+    return films.answer_windows(predictor, video, script, length, hop or length, limits.timeline_seconds), total
 
 
 def _print_answers(answers: Iterable[Answer], people: bool, json_lines: bool) -> tuple[list[Answer], MediaError | None]:
