@@ -330,6 +330,17 @@ def _run_of(client: MlflowClient, experiment: str, tags: Mapping[str, str]) -> s
     return str(client.create_run(experiment, tags={name: text for name, text in tags.items() if text}).info.run_id)
 
 
+def _own_tags(key: str, name: str, model: str, version: str) -> dict[str, str]:
+    """What each run of a model is found by: its key, its name, and the model with its bundle's hash and the commit."""
+    return {
+        KEY_TAG: key,
+        BUNDLE_TAG: version,
+        COMMIT_TAG: _commit(),
+        MLFLOW_RUN_NAME: name[:MAX_TAG_VAL_LENGTH],
+        "emofuse.model": model,
+    }
+
+
 def _track_one(client: MlflowClient, experiment: str, run: ModelRun, data: Dataset, color: str) -> str:
     key = run_key(run, data)
     tracked = _tracked(client, experiment, key)
@@ -339,14 +350,9 @@ def _track_one(client: MlflowClient, experiment: str, run: ModelRun, data: Datas
     params, names = {**run.params, **data.figures}, safe_names([*run.metrics, *run.steps])
     keys = safe_names(params)
     renamed = {safe: name for name, safe in (names | keys).items() if safe != name}
-    tags = {
-        KEY_TAG: key,
-        BUNDLE_TAG: run.version,
-        COMMIT_TAG: _commit(),
-        MLFLOW_RUN_NAME: run.name,
+    tags = _own_tags(key, run.name, run.name, run.version) | {
         COLOR_TAG: color,
         NAMES_TAG: json.dumps(renamed, ensure_ascii=False)[:MAX_TAG_VAL_LENGTH] if renamed else "",
-        "emofuse.model": run.name,
         "emofuse.apart": data.apart[:MAX_TAG_VAL_LENGTH],
     }
     if run.learnt_from is not None:
@@ -503,14 +509,8 @@ def track_score(score: CorpusScore) -> str:
         tracked = _tracked(client, experiment, key)
         if tracked is not None:
             return tracked
-        tags = {
-            KEY_TAG: key,
-            BUNDLE_TAG: score.version,
-            COMMIT_TAG: _commit(),
-            MLFLOW_RUN_NAME: name[:MAX_TAG_VAL_LENGTH],
-            "emofuse.model": score.model,
-            "emofuse.scored_on": score.data[:MAX_TAG_VAL_LENGTH],
-        }
+        tags = _own_tags(key, name, score.model, score.version)
+        tags["emofuse.scored_on"] = score.data[:MAX_TAG_VAL_LENGTH]
         run_id = _run_of(client, experiment, tags)
         dataset = DatasetEntity(
             name=score.data[-MAX_DATASET_NAME_SIZE:],

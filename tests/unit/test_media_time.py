@@ -232,6 +232,31 @@ def test_a_file_that_broke_off_is_used_as_far_as_it_goes_and_says_so(tmp_path: P
         assert float(clip.damage["sound"].detail) == pytest.approx(seconds, abs=0.3)
 
 
+def wav(path: Path, codec: str) -> bytes:
+    return write_media(path, partial(add_sound, codec=codec, seconds=4.0)).read_bytes()
+
+
+@pytest.mark.parametrize("codec", ["pcm_s16le", "pcm_u8", "pcm_f32le", "adpcm_ms"])
+def test_a_wav_that_broke_off_is_used_as_far_as_it_goes_and_says_so(tmp_path: Path, codec: str) -> None:
+    whole = wav(tmp_path / "a.wav", codec)
+    (tmp_path / "a.wav").write_bytes(whole[: len(whole) * 6 // 10])
+    clip = FileClip(tmp_path / "a.wav")
+    assert len(clip.sound(RATE)) / RATE == pytest.approx(2.4, abs=0.1)
+    assert float(clip.damage["sound"].detail) == pytest.approx(2.4, abs=0.2)
+
+
+@pytest.mark.parametrize("size", [0, 0x7FFFF024, 0x7FFFFFFF, 0xFFFFFFFF, None])
+def test_a_whole_wav_is_not_damaged_whatever_its_writer_put_for_a_size(tmp_path: Path, size: int | None) -> None:
+    whole = wav(tmp_path / "a.wav", "pcm_s16le")
+    if size is not None:  # as what writes to a pipe puts there
+        data = whole.index(b"data") + 4
+        word = size.to_bytes(4, "little")
+        (tmp_path / "a.wav").write_bytes(whole[:4] + word + whole[8:data] + word + whole[data + 4 :])
+    clip = FileClip(tmp_path / "a.wav")
+    assert len(clip.sound(RATE)) / RATE == pytest.approx(4.0, abs=0.01)
+    assert not clip.damage
+
+
 @pytest.mark.parametrize("name", ["a.mkv", "a.avi", "a.mp4", "a.mov", "a.ts", "a.webm"])
 def test_whole_clips_are_not_damaged(tmp_path: Path, name: str) -> None:
     codecs = {"codec": "libvpx"} if name == "a.webm" else {}

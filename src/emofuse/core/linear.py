@@ -49,12 +49,14 @@ class _Product(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """From rows of shape (n, in), a weight of shape (out, in) and a bias of shape (out,) to shape (n, out)."""
         ctx.save_for_backward(rows, weight)
         ctx.biased = bias is not None
         return _product(rows, weight, bias)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        """From the gradient of what `forward` gave, shape (n, out), to those of what it took; None where not asked."""
         rows, weight = ctx.saved_tensors
         wanted = [ctx.needs_input_grad[0], any(ctx.needs_input_grad[1:]), ctx.biased]
         of_rows, of_weight, of_bias = torch.ops.aten.mkldnn_linear_backward(

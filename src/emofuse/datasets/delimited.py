@@ -67,7 +67,7 @@ def pick_separator(text: str, wanted: Collection[str], first: str = ",") -> str:
     heading = re.split(r"[\r\n]", text.lstrip("\r\n"), maxsplit=1)[0]
 
     def columns(separator: str) -> tuple[int, int]:
-        """How many wanted columns, and how many at all, the heading has when cut by it."""
+        """How many wanted columns, and how many at all, the heading has when cut by a separator of one character."""
         names = [normal_form(name) for name in next(csv.reader([heading], delimiter=separator), [])]
         return len(set(names) & set(wanted)), len(names)
 

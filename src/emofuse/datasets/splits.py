@@ -29,13 +29,14 @@ def cut(frame: pd.DataFrame, shares: ShareParams, seed: int) -> tuple[pd.Series,
         DataError: there are fewer groups, or fewer rows of every label, than splits.
     """
     split = frame["split"].copy()
-    labelled = frame["group"].isin(
-        frame.loc[frame["label"].notna(), "group"]
-    )  # a split of others would measure nothing
-    whole = int(((split == "train") & labelled).sum())  # what the shares are of
+    # A split of groups without any label would measure nothing.
+    rows = frame[(split == "train") & frame["group"].isin(frame.loc[frame["label"].notna(), "group"])]
+    whole = len(rows)  # what the shares are of
     made = [name for name in ("test", "dev") if not (split == name).any()]
     for left, name in zip(reversed(range(1, len(made) + 1)), made, strict=True):
-        split.loc[_take(frame[(split == "train") & labelled], getattr(shares, name) * whole, left, seed)] = name
+        taken = _take(rows, getattr(shares, name) * whole, left, seed)
+        split.loc[taken] = name
+        rows = rows.drop(taken)
     notes = [
         f"no {name} split in the data: cut from the training rows by {group_kind(frame['group'])}" for name in made
     ]

@@ -74,19 +74,23 @@ def update_transcripts(path: Path, heard: pd.DataFrame) -> pd.DataFrame:
     kept = kept.assign(
         clip_sha256=full["clip_sha256"].where(full["clip_sha256"] != "", full["clip_sha256_now"]).fillna("").to_numpy()
     )
-    words = dict(zip(kept[PLACE].itertuples(index=False, name=None), kept["text"], strict=True))
-    places = list(heard[PLACE].itertuples(index=False, name=None))
-    # Where it is heard now as it was corrected to be, what was heard before stays, so that it stays a correction.
-    first = dict(zip(kept[PLACE].itertuples(index=False, name=None), kept["heard"], strict=True))
-    pairs = list(zip(places, heard["heard"], strict=True))
-    now = heard.assign(
-        text=[words.get(place, text) for place, text in zip(places, heard["text"], strict=True)],
-        heard=[first[place] if place in words and words[place].split() == new.split() else new for place, new in pairs],
-    )
-    gone = kept[[place not in set(places) for place in kept[PLACE].itertuples(index=False, name=None)]]
-    table = pd.concat([now, gone])[COLUMNS].sort_values(PLACE, ignore_index=True)
+    corrections = dict(zip(_places(kept), zip(kept["text"], kept["heard"], strict=True), strict=True))
+    places = _places(heard)
+    texts, firsts = [], []
+    for place, text, new in zip(places, heard["text"], heard["heard"], strict=True):
+        mended, first = corrections.get(place, (text, new))
+        texts.append(mended)
+        # Where it is heard now as it was corrected to be, what was heard before stays, so that it stays a correction.
+        firsts.append(first if mended.split() == new.split() else new)
+    here = set(places)
+    gone = kept[[place not in here for place in _places(kept)]]
+    table = pd.concat([heard.assign(text=texts, heard=firsts), gone])[COLUMNS].sort_values(PLACE, ignore_index=True)
     write_csv(path, table)
     return table
+
+
+def _places(frame: pd.DataFrame) -> list[tuple[Any, ...]]:
+    return list(frame[PLACE].itertuples(index=False, name=None))
 
 
 def add_transcripts(manifest: pd.DataFrame, path: Path, when: str) -> pd.DataFrame:
@@ -105,13 +109,10 @@ def add_transcripts(manifest: pd.DataFrame, path: Path, when: str) -> pd.DataFra
         return manifest.assign(heard=False)
     # Words count where someone has heard or corrected them, or where it is known that there are none.
     transcripts = transcripts[(transcripts["heard"] != "") | corrected(transcripts) | (transcripts["reason"] == "")]
-    words = dict(zip(transcripts[PLACE].itertuples(index=False, name=None), transcripts["text"], strict=True))
-    places = manifest[PLACE].assign(clip_sha256=manifest["clip_sha256"].fillna(""))
+    words = dict(zip(_places(transcripts), transcripts["text"], strict=True))
+    places = _places(manifest.assign(clip_sha256=manifest["clip_sha256"].fillna("")))
     asked = (manifest["text"].str.strip() == "") | (when == "always")
-    result = [
-        words.get(place) if wanted else None
-        for place, wanted in zip(places.itertuples(index=False, name=None), asked, strict=True)
-    ]
+    result = [words.get(place) if wanted else None for place, wanted in zip(places, asked, strict=True)]
     texts = [text if new is None else new for text, new in zip(manifest["text"], result, strict=True)]
     return manifest.assign(text=texts, clean_text=[clean_text(text) for text in texts], heard=[*map(bool, result)])
 

@@ -36,27 +36,13 @@ def findings(
         params: by what dev chooses, and how small a slice is shown.
         unfamiliar: of each model that can tell, the share of each split that it marks as unlike what it learnt from.
     """
-    name, measured = list(splits.items())[-1]
+    measured = list(splits.values())[-1]
     # By name: where the data has one modality alone, a fusion reads no more than that.
     fusions = [model for model in subjects if model not in MODALITIES]
     best = best_single(splits, [model for model in subjects if model in MODALITIES], params.champion_metric)
     models = list(measured.probabilities)
-    subsets = {model: subset_scores(subjects[model], measured) for model in fusions}
-    first = next(iter(subjects.values()))  # a fusion, which reads every modality
-    tables = {m: table.select(first.labelled) for m, table in first.tables.items()}
-    slices = slice_scores(measured, find_slices(measured.rows, tables, params.slice_rows))
     return {
-        "on": {
-            "split": name,
-            "rows": len(measured.rows),
-            "dialogues": len(set(dialogue_keys(measured.rows))),
-            "groups": measured.bootstrap.groups,
-            "drawn": measured.drawn,
-            "few_groups": measured.bootstrap.groups < FEW,
-            "resamples": measured.resamples,
-            "level": LEVEL,
-            "least_rows": params.slice_rows,
-        },
+        "on": {"split": list(splits)[-1], **_extent(measured), "least_rows": params.slice_rows},
         "classes": list(measured.classes),
         "champion": champion,
         "champion_metric": params.champion_metric,
@@ -65,22 +51,48 @@ def findings(
         "versions": {model: subject.predictor.bundle.version for model, subject in subjects.items()},
         "scores": {split: standings(part) for split, part in splits.items()},
         "differences": differences(measured, models, models),
-        "subsets": subsets,
+        "subsets": {m: subset_scores(subjects[m], measured) for m in fusions},
         "modality_importance": {m: modality_importance(subjects[m], measured, measured.seed) for m in fusions},
         "feature_importance": feature_importance(subjects[champion], measured, measured.seed),
         "unfamiliar": {m: dict(shares) for m, shares in unfamiliar.items()},
         "weights": {m: _weights(subjects[m]) for m in fusions},
-        "models": {
-            model: {
-                "classes": _classes(measured, model),
-                "confusion": confusion_counts(measured, model),
-                **calibration(measured.probabilities[model], measured.actual),
-                "coverage": coverage(measured.probabilities[model], measured.actual),
-                "slices": slices[model],
-                "mistakes": mistakes(measured, model),
-            }
-            for model in models
-        },
+        "models": _each_model(measured, next(iter(subjects.values())), params.slice_rows),
+    }
+
+
+def _extent(measured: Measured) -> dict[str, Any]:
+    """How much was measured on, and how sure that makes."""
+    return {
+        "rows": len(measured.rows),
+        "dialogues": len(set(dialogue_keys(measured.rows))),
+        "groups": measured.bootstrap.groups,
+        "drawn": measured.drawn,
+        "few_groups": measured.bootstrap.groups < FEW,
+        "resamples": measured.resamples,
+        "level": LEVEL,
+    }
+
+
+def _each_model(measured: Measured, fusion: Subject, least: int) -> dict[str, dict[str, Any]]:
+    """What is said of each model alone.
+
+    Args:
+        measured: the split.
+        fusion: one, which reads every modality.
+        least: rows that a slice must have.
+    """
+    tables = {modality: table.select(fusion.labelled) for modality, table in fusion.tables.items()}
+    slices = slice_scores(measured, find_slices(measured.rows, tables, least))
+    return {
+        model: {
+            "classes": _classes(measured, model),
+            "confusion": confusion_counts(measured, model),
+            **calibration(probabilities, measured.actual),
+            "coverage": coverage(probabilities, measured.actual),
+            "slices": slices[model],
+            "mistakes": mistakes(measured, model),
+        }
+        for model, probabilities in measured.probabilities.items()
     }
 
 

@@ -55,30 +55,32 @@ def extract(task: Task, utterances: Sequence[Utterance], keys: pd.DataFrame, pat
         path: the Parquet table to write.
         run: how to run, and where the cache is.
     """
-    with _begun(task, len(utterances), run) as (work, tally):
-        row_keys = work.find(utterances, tally)
-        write_features(path, keys, work.names(), work.rows(row_keys, utterances))
+    with _extracted(task, utterances, run) as (work, rows):
+        write_features(path, keys, work.names(), rows)
 
 
 def extract_rows(task: Task, utterances: Sequence[Utterance], run: ExtractParams) -> list[Extracted]:
     """As `extract`, but give the n rows, whose lengths may differ, instead of writing them."""
-    with _begun(task, len(utterances), run) as (work, tally):
-        return list(work.rows(work.find(utterances, tally), utterances))
+    with _extracted(task, utterances, run) as (_, rows):
+        return list(rows)
 
 
 def extract_table(task: Task, utterances: Sequence[Utterance], run: ExtractParams) -> FeatureTable:
     """As `extract`, but give the features instead of writing them."""
-    with _begun(task, len(utterances), run) as (work, tally):
-        row_keys = work.find(utterances, tally)
-        return FeatureTable.stack(work.names(), list(work.rows(row_keys, utterances)))
+    with _extracted(task, utterances, run) as (work, rows):
+        return FeatureTable.stack(work.names(), list(rows))
 
 
 @contextmanager
-def _begun(task: Task, count: int, run: ExtractParams) -> Iterator[tuple[_Work, Tally]]:
+def _extracted(
+    task: Task, utterances: Sequence[Utterance], run: ExtractParams
+) -> Iterator[tuple[_Work, Iterator[Extracted]]]:
+    """The work, of which all is done, and the n rows, which are read from the cache as they are taken."""
     cache = FeatureCache(run.cache, round(run.cache_gb * 2**30))
     with closing(cache), closing(FileHashes(run.cache)) as hashes:
-        with tallied(task.modality, count, "clip" if task.content else "row") as tally:
-            yield _Work(task, cache, hashes, run), tally
+        with tallied(task.modality, len(utterances), "clip" if task.content else "row") as tally:
+            work = _Work(task, cache, hashes, run)
+            yield work, work.rows(work.find(utterances, tally), utterances)
         cache.prune()
 
 

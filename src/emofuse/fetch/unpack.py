@@ -44,6 +44,11 @@ class _Budget:
         self.files, self.bytes, self._most = 0, 0, max(packed * RATIO, FREE_BYTES)
 
     def add(self, files: int, size: int) -> None:
+        """Count files, and bytes that they unpack to.
+
+        Raises:
+            EvilArchiveError: there are more by now than a corpus has.
+        """
         self.files += files
         self.bytes += size
         if self.files > MOST_FILES:

@@ -78,6 +78,7 @@ def with_absolute_names(params: Params) -> Params:
     """The same with classifiers, recognisers and models of speakers by names that are good in any folder."""
 
     def renamed(section: T, *fields: str) -> T:
+        """A section whose fields name models, each a name or None; a folder's is made absolute."""
         names = {field: getattr(section, field) for field in fields}
         return section.model_copy(update={field: name and absolute_name(name) for field, name in names.items()})
 

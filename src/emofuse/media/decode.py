@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -26,6 +27,7 @@ LEAST_SHARE = 0.9  # of what the header claims; a decoder may leave a few frames
 LEAST_SECONDS = 0.1  # of sound that may be missing; a frame lasts so long
 NEAR = 0.05  # seconds by which encoders pad and containers round
 BACK = 1.0  # seconds by which times jump back where a stream begins anew
+UNSAID = 2**31 - 2**16  # bytes; from here on the size in the header of a WAV stands for none, as that of sox's pipes
 # Formats whose header says how long a track is; that of others is guessed from the rate of their bytes.
 WITH_HEADER = ("mov,", "matroska", "avi", "wav", "w64", "flac")
 Stream = TypeVar("Stream", AudioStream, VideoStream)
@@ -223,12 +225,22 @@ def _cut_short(
     """Whether a track holds less than its header says, as files do whose copying broke off."""
     if not container.format.name.startswith(WITH_HEADER):
         return False
+    if container.format.name == "wav" and container.size < LEAST_SHARE * _wav_bytes(Path(container.name)):
+        return True
     if isinstance(stream, VideoStream) and stream.frames:
         hidden = sum(entry.is_discard for entry in stream.index_entries)  # by an edit list
         return count < LEAST_SHARE * (stream.frames - hidden)
     if stream.duration and stream.time_base:
         return seconds < LEAST_SHARE * float(stream.duration * stream.time_base) - LEAST_SECONDS
     return furthest < LEAST_SHARE * (container.duration or 0) / av.time_base
+
+
+def _wav_bytes(clip: Path) -> int:
+    """How many bytes a WAV has by its header, where FFmpeg takes what there is; 0 where that doesn't say."""
+    with clip.open("rb") as file:
+        kind, size = struct.unpack("<4sI", file.read(8))
+    # Who writes to a pipe, or more than 4 GB (RF64), puts one of the largest numbers there.
+    return size + 8 if kind == b"RIFF" and size < UNSAID else 0
 
 
 def middle_frame(clip: Path, width: int) -> NDArray[np.uint8]:

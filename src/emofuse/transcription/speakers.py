@@ -116,6 +116,7 @@ def _model_vector(name: str) -> Callable[[Sound], Array]:
 
     @torch.inference_mode()
     def vector(sound: Sound) -> Array:
+        """The model's embedding, shape (d,), of a sound, shape (samples,), mono at 16 kHz."""
         long_enough = np.resize(sound, max(len(sound), round(LEAST * RATE)))  # again and again, for its convolutions
         given: dict[str, Any] = reader(long_enough, sampling_rate=RATE, return_tensors="pt")
         inputs = {key: value.to(model.device) for key, value in given.items()}

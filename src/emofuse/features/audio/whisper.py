@@ -131,16 +131,18 @@ def _arrays(data: bytes) -> Iterator[tuple[str, Tensor]]:
     place = 0
 
     def take(kind: str) -> int:
+        """The next number, of a kind as `struct` names it; `struct.error` where the file ends before."""
         nonlocal place
         [value] = struct.unpack_from(f"<{kind}", data, place)
         place += struct.calcsize(f"<{kind}")
         return int(value)
 
     def text() -> str:
+        """The next string: its length in two bytes, then UTF-8 with a zero at its end."""
         nonlocal place
         length = take("H")
         place += length
-        return data[place - length : place - 1].decode()  # it ends with a zero
+        return data[place - length : place - 1].decode()
 
     if (version := take("I")) != FORMAT:
         raise ValueError(f"found format {version} of CTranslate2, expected {FORMAT}")
