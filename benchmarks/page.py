@@ -23,6 +23,7 @@ TITLES = {
     "runs": "Whole extractions",
     "memory": "Memory",
     "evaluation": "Evaluation, in seconds",
+    "gpu": "A GPU, in native numerics (`python -m benchmarks.gpu`)",
 }
 
 

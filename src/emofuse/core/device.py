@@ -23,6 +23,8 @@ def pick_device() -> str:
             file=sys.stderr,
         )
         return "cpu"
+    # cuDNN's convolutions keep ten bits of each number (TF32) unless they are told.
+    torch.backends.cudnn.conv.fp32_precision = "ieee"  # type: ignore[attr-defined]
     return "cuda"
 
 
