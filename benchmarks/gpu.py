@@ -43,6 +43,7 @@ def encoders(folder: Path) -> None:
     from transformers import (
         BertConfig,
         BertModel,
+        BertTokenizer,
         ViTConfig,
         ViTModel,
         Wav2Vec2Config,
@@ -50,11 +51,9 @@ def encoders(folder: Path) -> None:
         Wav2Vec2Model,
     )
 
-    from transformers.models.bert import BertTokenizerFast
-
     torch.manual_seed(13)
     (folder / "words.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *_vocabulary()]))
-    BertTokenizerFast(str(folder / "words.txt")).save_pretrained(folder / "text")
+    BertTokenizer(str(folder / "words.txt")).save_pretrained(folder / "text")
     BertModel(BertConfig(vocab_size=VOCABULARY + 5)).save_pretrained(folder / "text")
     Wav2Vec2Model(Wav2Vec2Config()).save_pretrained(folder / "audio")
     Wav2Vec2FeatureExtractor(return_attention_mask=False).save_pretrained(folder / "audio")
