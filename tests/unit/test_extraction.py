@@ -232,7 +232,7 @@ def served_folder(tmp_path: Path) -> Iterator[str]:
     """The address of the test's folder on a server of its own."""
     handler = partial(Counted, directory=str(tmp_path))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
+        Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
 
