@@ -82,6 +82,7 @@ def test_ctrl_c_stops_with_a_message_and_the_next_run_goes_on(checkout: Checkout
     assert cached and int(cached[1]) >= kept > 0
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("nothing_kept")
 def test_a_killed_stage_leaves_no_process_behind(checkout: Checkout) -> None:
     stage = started(checkout, "visual")

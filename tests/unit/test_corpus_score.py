@@ -24,7 +24,6 @@ from emofuse.inference.description import bundle_version
 from emofuse.inference.predictor import Predictor
 from emofuse.reporting.score_page import score_lines
 from emofuse.tracking import fetched_run
-from tests.pipeline.imports import ROOT
 
 TEXTS = {"I can't believe you did that!": "rage", "I am so happy!": "joy", "Go away.": "rage", "Well.": "smug"}
 
@@ -37,9 +36,10 @@ def table(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture
-def here(tmp_path: Path, params: Params) -> Params:
-    run = params.extract.model_copy(update={"cache": tmp_path / "cache", "workers": 1})
+@pytest.fixture(scope="module")
+def here(params: Params, tmp_path_factory: pytest.TempPathFactory) -> Params:
+    """Params that extract each clip once for all these tests."""
+    run = params.extract.model_copy(update={"cache": tmp_path_factory.mktemp("cache"), "workers": 1})
     return params.model_copy(update={"extract": run})
 
 
@@ -111,12 +111,11 @@ def test_what_can_not_be_scored_is_told(
 
 
 def test_a_score_is_tracked_once_with_the_model_that_it_is_of(
-    bundle: Path, corpus: Path, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bundle: Path, corpus: Path, table: Path, here: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
     monkeypatch.chdir(tmp_path)
-    text = (ROOT / "params.yaml").read_text().replace("workers: null", "workers: 1")
-    (tmp_path / "params.yaml").write_text(text)
+    write_json(tmp_path / "params.yaml", here.model_dump(mode="json"))
     command = ["score", f"demo:{corpus}", f"table:{table}", "--model", str(bundle), "--map", "rage=anger"]
     files = ["--json", "scores.json", "--html", "scores.html"]
     for _ in range(2):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -21,15 +22,24 @@ from emofuse.fusion import base
 from tests.pipeline.imports import ROOT
 
 
+@pytest.fixture(scope="module")
+def fingerprint(corpus: Path, params: Params, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What this code gives for the clips."""
+    path = tmp_path_factory.mktemp("doctor") / "fingerprint.json"
+    short = params.model_copy(update={"text": params.text.model_copy(update={"layers": [-1]})})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checks, "FINGERPRINT", path)
+        checks.write_fingerprint(short, corpus)
+    return path
+
+
 @pytest.fixture
-def here(tmp_path: Path, corpus: Path, params: Params, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the clips, and a fingerprint that this code gives for them."""
+def here(tmp_path: Path, corpus: Path, fingerprint: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the clips and their fingerprint."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data").mkdir()
     (tmp_path / "data/corpus").symlink_to(corpus)
-    monkeypatch.setattr(checks, "FINGERPRINT", tmp_path / "fingerprint.json")
-    short = params.model_copy(update={"text": params.text.model_copy(update={"layers": [-1]})})
-    checks.write_fingerprint(short)
+    monkeypatch.setattr(checks, "FINGERPRINT", Path(shutil.copy(fingerprint, tmp_path)))
     return tmp_path
 
 

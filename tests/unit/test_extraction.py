@@ -6,7 +6,6 @@ import hashlib
 import os
 import re
 import shutil
-import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -35,6 +34,7 @@ from emofuse.features.contract import Extractor
 from emofuse.features.metadata import MetadataExtractor
 from emofuse.features.text.extractor import TextExtractor
 from emofuse.features.visual.extractor import VisualExtractor
+from tests.fragile import Fragile, no_library, no_memory, no_room
 from tests.pipeline.imports import ROOT, imported_modules
 
 
@@ -232,7 +232,7 @@ def served_folder(tmp_path: Path) -> Iterator[str]:
     """The address of the test's folder on a server of its own."""
     handler = partial(Counted, directory=str(tmp_path))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
+        Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
 
@@ -288,29 +288,6 @@ def test_metadata_is_not_cached(params: Params, run: ExtractParams, clips: list[
     assert back.values[:, back.names.index("position")].tolist() == [0, 1, 2]
 
 
-class Fragile(AudioExtractor):
-    """The audio extractor, but of some clips its process dies or hangs, or it raises, as a decoder may."""
-
-    def __init__(self, params: AudioParams, deadly: str, how: str = "dies") -> None:
-        super().__init__(params)
-        self._deadly, self._how = deadly, how
-
-    def extract(self, utterances: Sequence[Utterance]) -> Iterator[Extracted]:
-        for utterance in utterances:
-            if isinstance(utterance.clip, Path) and utterance.clip.match(self._deadly):
-                self._fail()
-            yield from super().extract([utterance])
-
-    def _fail(self) -> None:
-        if self._how == "dies":
-            os._exit(11)
-        if self._how == "is killed":
-            os.kill(os.getpid(), signal.SIGKILL)
-        if self._how == "hangs":
-            time.sleep(600)
-        raise ValueError("no such filter")
-
-
 @pytest.mark.parametrize(
     ("how", "reason"),
     [
@@ -344,24 +321,12 @@ def test_what_was_too_much_is_tried_again_by_the_next_run(
     assert read_features("audio", keys_of(clips[:4]), tmp_path).present[2]
 
 
-def _no_library() -> Extractor:
-    raise ImportError("libsndfile.so.1: cannot open shared object file")
-
-
-def _no_room() -> Extractor:
-    raise OSError(28, "No space left on device")
-
-
-def _no_memory() -> Extractor:
-    os._exit(9)
-
-
 @pytest.mark.parametrize(
     ("make", "cause"),
     [
-        (_no_library, "ImportError: libsndfile.so.1: cannot open shared object file"),
-        (_no_room, "No space left on device"),
-        (_no_memory, "it ends its process"),
+        (no_library, "ImportError: libsndfile.so.1: cannot open shared object file"),
+        (no_room, "No space left on device"),
+        (no_memory, "it ends its process"),
     ],
 )
 def test_an_extractor_that_cannot_start_fails_once_with_the_cause(

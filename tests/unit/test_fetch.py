@@ -93,7 +93,7 @@ def serving() -> Iterator[Server]:
 
     httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     state.url = f"http://127.0.0.1:{httpd.server_address[1]}"
-    thread = Thread(target=httpd.serve_forever)
+    thread = Thread(target=httpd.serve_forever, args=(0.01,))  # seconds until it sees that it is to end
     thread.start()
     try:
         yield state

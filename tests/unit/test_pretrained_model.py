@@ -127,6 +127,7 @@ def test_it_stands_beside_the_other_models_with_features_of_its_own(
     assert champion.version == version and len(champion.learnt_from.classifiers) == 3
 
 
+@pytest.mark.slow
 def test_it_is_saved_loaded_and_packaged_without_its_classifiers(made: Made, tmp_path: Path) -> None:
     folder = tmp_path / PRETRAINED
     version = save_bundle(made.fitted.bundle, folder)
@@ -142,6 +143,7 @@ def test_it_is_saved_loaded_and_packaged_without_its_classifiers(made: Made, tmp
     assert empty.uncertain and len({round(share, 6) for share in empty.probabilities.values()}) == 1
 
 
+@pytest.mark.slow
 def test_weights_that_are_given_are_taken(small: tuple[pd.DataFrame, Params], made: Made, tmp_path: Path) -> None:
     manifest, _ = small
     names = made.params.pretrained.named

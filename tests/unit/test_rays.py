@@ -60,7 +60,7 @@ def compare(before=lambda number: None):
 """
 
 DEADLY = """
-from tests.unit.test_extraction import Fragile
+from tests.fragile import Fragile
 
 made = partial(Fragile, params.audio, clips[2].name)
 few = [row for row in media if row.clip.parent == clips[2].parent][:6]  # names are unique within a folder
