@@ -20,6 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benchmarks.numerics import CLASSES, ROWS, drawn_jobs
 from benchmarks.page import RESULTS, write_page
 from benchmarks.timing import Figure, seconds
 from emofuse.core.device import available_cores
@@ -27,14 +28,13 @@ from emofuse.core.files import read_json, write_json
 from emofuse.core.numerics import pin
 
 TEXTS, SOUNDS, CLIPS, FACES = 4096, 128, 64, 8  # FACES a clip
-ROWS, WIDTHS, CLASSES = 2000, {"text": 2304, "audio": 400, "visual": 300}, 7  # of what is trained on
+WIDTHS = {"text": 2304, "audio": 400, "visual": 300}  # of what is trained on
 TUNING = 2048  # texts of an epoch
 PROCESSOR, GPU = "processor", "GPU"
 SETTINGS = ((PROCESSOR, "fp32"), (GPU, "fp32"), (GPU, "bf16"), (GPU, "ray"))
 ROUNDS = 2  # the second shows whether bytes repeat
 VOCABULARY = 2000
 TRAINED = " trained on"
-FINETUNED = f"texts, BERT base{TRAINED} for an epoch"
 
 
 def encoders(folder: Path) -> None:
@@ -88,27 +88,28 @@ def works(folder: Path, precision: str) -> Iterator[tuple[str, int, Callable[[],
     from emofuse.features.visual.encoder import encoded
 
     params, generator = load_params(), np.random.default_rng(13)
-    change = {"precision": precision, "layers": [-1], "pooling": ["mean"]}
-    text = params.text.model_copy(update=change | {"encoder": str(folder / "text"), "groups": ["embedding"]})
+    text = _encoding(params.text, folder / "text", precision, groups=["embedding"])
     extractor, rows = TextExtractor(text, pick_device()), _texts(TEXTS)
     extractor.warm_up()
-
-    def texts() -> Any:
-        return _stacked(extractor.stream(rows))
-
-    yield "texts, BERT base", TEXTS, texts
-    audio = params.audio.model_copy(update=change | {"encoder": str(folder / "audio"), "combine": "concat"})
+    yield "texts, BERT base", TEXTS, lambda: _stacked(extractor.stream(rows))
+    audio = _encoding(params.audio, folder / "audio", precision, combine="concat")
     lasts = generator.uniform(1, 6, SOUNDS)  # seconds
     sounds = [generator.normal(scale=0.1, size=round(16000 * last)).astype(np.float32) for last in lasts]
     yield "sounds of 1 to 6 s, wav2vec2 base", SOUNDS, lambda: np.stack(encoded_sounds(sounds, audio))
-    visual = params.visual.model_copy(update=change | {"encoder": str(folder / "visual")})
+    visual = _encoding(params.visual, folder / "visual", precision)
     clips = [list(generator.integers(256, size=(FACES, 96, 96), dtype=np.uint8)) for _ in range(CLIPS)]
     yield f"clips of {FACES} faces, ViT base", CLIPS, lambda: np.stack(encoded(clips, visual))
     tuning = params.text.finetune.model_copy(update={"epochs": 1, "precision": precision})
-    yield FINETUNED, TUNING, partial(_finetune, params, text, tuning)
+    yield f"texts, BERT base{TRAINED} for an epoch", TUNING, partial(_finetune, params, text, tuning)
     if precision == "fp32":
         for name in ("early", "attention"):
             yield f"rows, {name} fusion{TRAINED}", ROWS, partial(_train, name, params)
+
+
+def _encoding(section: Any, encoder: Path, precision: str, **change: Any) -> Any:
+    """A modality's params with an encoder whose last layer's mean is taken."""
+    own = {"encoder": str(encoder), "precision": precision, "layers": [-1], "pooling": ["mean"]}
+    return section.model_copy(update=own | change)
 
 
 def _stacked(rows: Iterable[tuple[Any, Any]]) -> Any:
@@ -124,30 +125,15 @@ def _finetune(params: Any, text: Any, tuning: Any) -> Any:
     from emofuse.training.finetune import finetune
     from emofuse.training.folds import Origins
 
-    rows = _texts(TUNING)
     origins = Origins([str(row // 10) for row in range(TUNING)])
-    targets = np.arange(TUNING) % CLASSES
-    one = next(
-        finetune(rows, targets, CLASSES, origins, text.model_copy(update={"finetune": tuning}), params.train, 13)
-    )
-    return one.scores
+    targets, text = np.arange(TUNING) % CLASSES, text.model_copy(update={"finetune": tuning})
+    return next(finetune(_texts(TUNING), targets, CLASSES, origins, text, params.train, 13)).scores
 
 
-def _train(name: str, params: Any) -> Any:
-    import torch
+def _train(fusion: str, params: Any) -> Any:
+    from emofuse.training.loop import train_member
 
-    from emofuse.fusion.base import Batch
-    from emofuse.fusion.registry import make_model
-    from emofuse.training.folds import Origins
-    from emofuse.training.loop import Rows, jobs, train_member
-
-    generator = torch.Generator().manual_seed(13)
-    inputs = {each: torch.randn(ROWS, width, generator=generator) for each, width in WIDTHS.items()}
-    rows = Rows(Batch(inputs, torch.ones(ROWS, len(WIDTHS), dtype=torch.bool)), torch.arange(ROWS) % CLASSES)
-    make = partial(make_model, name, WIDTHS, CLASSES, params.train)
-    return train_member(
-        next(jobs(make, rows, Origins([str(row // 10) for row in range(ROWS)]), params.train, 13))
-    ).answers
+    return train_member(next(drawn_jobs(fusion, WIDTHS, params.train, 13))).answers
 
 
 def _on_ray(folder: Path) -> dict[str, Any]:
@@ -162,8 +148,8 @@ def _on_ray(folder: Path) -> dict[str, Any]:
     from emofuse.features.registry import make_extractor
 
     params, rows = load_params(), _texts(TEXTS)
-    change = {"layers": [-1], "pooling": ["mean"], "encoder": str(folder / "text"), "groups": ["embedding"]}
-    make = partial(make_extractor, params.text.model_copy(update=change), pick_device())
+    text = _encoding(params.text, folder / "text", "fp32", groups=["embedding"])
+    make = partial(make_extractor, text, pick_device())
     items = [(number.to_bytes(8, "big"), row) for number, row in enumerate(rows)]
     engine = Engine(params.extract.model_copy(update={"engine": "ray", "workers": None}), own_process=True, gpu=True)
     with ray.init("local", include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR):
@@ -173,8 +159,7 @@ def _on_ray(folder: Path) -> dict[str, Any]:
         taken = seconds(lambda: answers.update(engine.run(make, iter(items))))
         gpus = int(ray.cluster_resources().get("GPU", 0))  # type: ignore[no-untyped-call]
     there = _stacked(answers.items())
-    extractor = make()
-    here = _stacked(extractor.stream(rows))
+    here = _stacked(make().stream(rows))
     apart = float(np.linalg.norm(there - here) / np.linalg.norm(here))
     return {"start": start, "again": again, "seconds": taken, "apart": apart, "gpus": gpus}
 
@@ -184,10 +169,8 @@ def main(device: str, precision: str, folder: Path) -> None:
     pin("native")
     import numpy as np
 
-    from emofuse.core.device import make_deterministic, pick_device, use_all_cores
+    from emofuse.core.device import make_deterministic, use_all_cores
 
-    if pick_device() != ("cuda" if device == GPU else "cpu"):
-        sys.exit(f"expected a {device}, found {pick_device()}; run it where there is one")
     make_deterministic(13)
     if precision == "ray":
         print(json.dumps(_on_ray(folder)))
@@ -209,9 +192,7 @@ def main(device: str, precision: str, folder: Path) -> None:
 def _run(device: str, precision: str, folder: Path) -> list[dict[str, Any]]:
     env = dict(os.environ) | ({"CUDA_VISIBLE_DEVICES": ""} if device == PROCESSOR else {})
     command = [sys.executable, "-m", "benchmarks.gpu", device, precision, str(folder)]
-    done = subprocess.run(command, env=env, stdout=subprocess.PIPE, text=True)
-    if done.returncode:
-        print(f"{device}, {precision}: ended with {done.returncode}", file=sys.stderr)
+    done = subprocess.run(command, env=env, stdout=subprocess.PIPE, text=True, check=True)
     return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
 
 
@@ -253,6 +234,8 @@ def write() -> None:
     """Measure, print, and write the figures beside those of the other parts."""
     import torch
 
+    if not torch.cuda.is_available():
+        sys.exit("found no GPU that torch can use; run this where there is one")
     figures = measure()
     results = read_json(RESULTS) if RESULTS.is_file() else {}
     on = f"one {torch.cuda.get_device_name()} against the processor beside it, drawn words, sounds and faces"

@@ -11,6 +11,8 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +57,6 @@ def main(name: str, texts: list[str]) -> None:
     """Encode the texts and train an early fusion under one setting; print the seconds."""
     if name != AS_IT_COMES:
         pin("native" if name == "native" else "portable")
-    import torch
     from torch import nn
 
     from emofuse.core.device import use_all_cores
@@ -75,7 +76,7 @@ def main(name: str, texts: list[str]) -> None:
     began = time.perf_counter()
     list(extractor.stream(rows))
     encoded = time.perf_counter()
-    jobs = list(_jobs(params.train, torch.Generator().manual_seed(params.seed)))
+    jobs = list(drawn_jobs("early", WIDTHS, params.train, params.seed))
     made = time.perf_counter()
     list(map(_train_as_it_comes, jobs) if name == AS_IT_COMES else train_all(jobs))
     print(json.dumps({"encoding": encoded - began, "training": time.perf_counter() - made}))
@@ -91,9 +92,8 @@ def _train_as_it_comes(job: Any) -> None:
         train_member(job)
 
 
-def _jobs(train: Any, generator: Any) -> Any:
-    from functools import partial
-
+def drawn_jobs(fusion: str, widths: dict[str, int], train: Any, seed: int) -> Iterator[Any]:
+    """The members of a fusion that is to be trained on drawn numbers, so many a modality."""
     import torch
 
     from emofuse.fusion.base import Batch
@@ -101,10 +101,11 @@ def _jobs(train: Any, generator: Any) -> Any:
     from emofuse.training.folds import Origins
     from emofuse.training.loop import Rows, jobs
 
-    inputs = {name: torch.randn(ROWS, width, generator=generator) for name, width in WIDTHS.items()}
-    batch = Batch(inputs, torch.ones(ROWS, len(WIDTHS), dtype=torch.bool))
+    generator = torch.Generator().manual_seed(seed)
+    inputs = {name: torch.randn(ROWS, width, generator=generator) for name, width in widths.items()}
+    batch = Batch(inputs, torch.ones(ROWS, len(widths), dtype=torch.bool))
     rows = Rows(batch, torch.arange(ROWS) % CLASSES)
-    make = partial(make_model, "early", WIDTHS, CLASSES, train)
+    make = partial(make_model, fusion, widths, CLASSES, train)
     return jobs(make, rows, Origins([str(row // 10) for row in range(ROWS)]), train, 13)
 
 
