@@ -17,6 +17,7 @@ import pandas as pd  # noqa: E402
 import typer  # noqa: E402
 from sklearn.metrics import adjusted_rand_score, homogeneity_score  # noqa: E402
 
+from emofuse.core.device import pick_device  # noqa: E402
 from emofuse.media.clip import FileClip  # noqa: E402
 from emofuse.transcription.extractor import loud_spans  # noqa: E402
 from emofuse.transcription.recogniser import Sound  # noqa: E402
@@ -49,7 +50,7 @@ def main(
     rows = rows[rows[speaker].isin(names)]
     sounds = [speech_of(table.parent / name) for name in rows[media]]
     kept = [number for number, sound in enumerate(sounds) if len(sound)]
-    voices = load_voices(model)
+    voices = load_voices(model, pick_device())
     vectors = np.array([voices.vector(sounds[number]) for number in kept])
     seconds = np.array([len(sounds[number]) / RATE for number in kept])
     who = rows[speaker].to_numpy()[kept]

@@ -7,6 +7,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,14 @@ def client(application: Callable[[], FastAPI]) -> Iterator[TestClient]:
 @pytest.fixture(scope="package")
 def address(application: Callable[[], FastAPI]) -> Iterator[str]:
     """Where a real server answers, on loopback."""
-    server = uvicorn.Server(uvicorn.Config(application(), log_level="error", ws="wsproto"))
+    with serving(application()) as place:
+        yield place
+
+
+@contextmanager
+def serving(app: FastAPI) -> Iterator[str]:
+    """A real server on loopback; gives its address."""
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error", ws="wsproto"))
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 import os
 import shutil
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import httpx
+import numpy as np
 import pytest
 
+from emofuse.core.params import Params
+from emofuse.inference.predictor import Predictor
+from emofuse.inference.subtitles import write_timeline
+from emofuse.inference.transcript import parse_transcript, read_transcript
+from emofuse.media.clip import FileClip
+from emofuse.service.app import create_app
+from emofuse.service.endpoints import Served
+from emofuse.transcription.voice_activity import RATE
+from tests.clips import write_samples
 from tests.conftest import write_clip
+from tests.service.conftest import serving
 
 api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
@@ -69,7 +84,7 @@ def page(request: pytest.FixtureRequest, browser: api.Browser, address: str) -> 
         name = request.node.name.replace("[", "-").replace("]", "")
         page.screenshot(path=Path(SHOTS) / f"{name}.png", full_page=True)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page scrolls sideways"
-    assert [url for url in asked if not url.startswith((address, "blob:", "ws://127.0.0.1"))] == []
+    assert [url for url in asked if not url.startswith(("http://127.0.0.1:", "blob:", "ws://127.0.0.1"))] == []
     assert [text for text in complaints if "status of 4" not in text] == []
     context.close()
 
@@ -162,9 +177,56 @@ def test_a_long_video_gets_a_timeline(page: api.Page, tmp_path: Path) -> None:
     assert page.locator("#chart rect").count() % 3 == 0 < page.locator("#chart rect").count()
     for kind, start in (("SVG", b"<svg "), ("PNG", b"\x89PNG")):
         with page.expect_download() as saved:
-            page.get_by_role("button", name=f"Save chart as {kind}").click()
+            page.get_by_role("button", name=kind).click()
         assert Path(saved.value.path()).read_bytes().startswith(start)
     api.expect(page.locator("#hear")).to_be_hidden()  # this service hears no words
+
+
+@pytest.fixture(scope="module")
+def listening(bundle: Path, params: Params, uploads: Path) -> Iterator[str]:
+    """Where a service answers that hears words."""
+    limits = params.serve.model_copy(update={"recogniser": "embedded", "queue_seconds": 60.0})
+    with serving(create_app(lambda: Served(Predictor.load(bundle)), limits)) as place:
+        yield place
+
+
+def values(table: str) -> list[list[str | float]]:
+    """The cells of a CSV file."""
+    return [[float(cell) if cell[:1].isdigit() else cell for cell in row] for row in csv.reader(io.StringIO(table))]
+
+
+def saved(page: api.Page, name: str) -> str:
+    with page.expect_download() as download:
+        page.get_by_role("button", name=name, exact=True).click()
+    return Path(download.value.path()).read_bytes().decode()
+
+
+def test_who_says_what_stands_in_the_rows_and_in_what_is_saved(
+    page: api.Page, listening: str, corpus: Path, tmp_path: Path
+) -> None:
+    page.goto(listening)
+    speech = FileClip(corpus / "train_splits" / "dia0_utt0.mp4").sound(RATE)
+    pause = np.zeros(RATE, np.float32)
+    sound = np.concatenate([pause, speech, pause, speech, pause])
+    page.set_input_files("#file", write_samples(tmp_path / "a.wav", sound[None], "pcm_s16le"))
+    api.expect(page.locator("#tell")).to_be_hidden()
+    page.get_by_label("Hear the words").check()
+    page.get_by_label("Tell who speaks").check()
+    page.get_by_text("Dialogue and films").click()
+    page.get_by_label("How many speak").fill("1")
+    page.get_by_role("button", name="Recognise").click()
+    api.expect(page.locator("#status")).to_contain_text("windows", timeout=PATIENCE)
+    rows = page.locator("#windows small").all_inner_texts()
+    assert len(rows) >= 2 and all("speaker 1: Heard" in row for row in rows)
+    answers: list[dict[str, Any]] = json.loads(saved(page, "JSON"))
+    assert len(answers) == len(rows)
+    for kind in ("csv", "srt", "vtt"):
+        write_timeline(tmp_path / f"a.{kind}", answers)
+    table = saved(page, "CSV")
+    assert values(table) == values((tmp_path / "a.csv").read_bytes().decode())
+    for kind in ("srt", "vtt"):
+        told = saved(page, kind.upper())
+        assert parse_transcript(told).lines == read_transcript(tmp_path / f"a.{kind}").lines and "speaker 1" in told
 
 
 def test_a_camera_is_answered_while_it_runs(page: api.Page) -> None:

@@ -54,7 +54,14 @@ def test_the_lines_of_a_transcript_are_the_windows(client: TestClient, film: byt
     assert (first["start"], first["end"], first["text"]) == (0.5, 2, "You got the job!")
     assert second["text"] == "I did?"
     assert second["modalities"]["metadata"]["present"]
+    assert (first["speaker"], first["voices"]) == (None, None)
     assert end["windows"] == 2
+
+
+def test_the_speakers_of_a_transcript_are_told(client: TestClient, film: bytes) -> None:
+    script = "WEBVTT\n\n00:00.500 --> 00:02.000\n<v Ann>You got the job!\n"
+    first, _ = lines(client, film, transcript=script)
+    assert (first["speaker"], first["voices"], first["text"]) == ("Ann", None, "You got the job!")
 
 
 def test_nothing_of_a_video_is_left(
@@ -76,7 +83,11 @@ def test_nothing_of_a_video_is_left(
         ({"window": "0"}, b"junk", "window: Input should be greater than or equal to 0.5"),
         ({"transcript": "hello"}, b"junk", "transcript: found a transcript without lines"),
         ({"transcript": '[{"text": 1}]'}, b"junk", "transcript: no transcript"),
-        ({"film": "a"}, b"junk", "found unknown fields film; expected hop, transcribe, transcript, video, window"),
+        (
+            {"film": "a"},
+            b"junk",
+            "found unknown fields film; expected hop, speaker_count, speakers, transcribe, transcript, video, window",
+        ),
     ],
 )
 def test_a_bad_request_is_told_what_to_send(

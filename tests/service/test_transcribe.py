@@ -20,6 +20,7 @@ from emofuse.service.app import create_app
 from emofuse.service.endpoints import Served
 from emofuse.service.errors import RefusedError
 from emofuse.service.listening import Listening
+from emofuse.transcription.speakers import HAND_MADE
 from emofuse.transcription.voice_activity import RATE
 from tests.clips import write_samples
 
@@ -82,6 +83,38 @@ def test_speech_without_end_is_heard_within_its_time(
     assert end["windows"] == len(answers) and sum(bool(answer["text"]) for answer in answers) >= times / 2
 
 
+def test_who_says_each_line_is_told_once_all_is_heard(hearing: TestClient, film: bytes) -> None:
+    *told, end = lines(hearing, film, transcribe="true", speakers="true")
+    listened = [line["listened"] for line in told if "listened" in line]
+    answers = told[len(listened) :]
+    assert listened == sorted(listened) and listened[-1] == answers[-1]["end"]
+    assert len(listened) == len(answers) == end["windows"] >= 2
+    assert {answer["voices"] for answer in answers} == {HAND_MADE} == {hearing.get("/model").json()["voices"]}
+    assert answers[0]["speaker"] == "speaker 1"
+    plain = [line for line in lines(hearing, film, transcribe="true") if "start" in line]
+    assert [(line["start"], line["text"]) for line in plain] == [(line["start"], line["text"]) for line in answers]
+    assert {(line["speaker"], line["voices"]) for line in plain} == {(None, None)}
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_as_many_speak_as_the_request_says(hearing: TestClient, film: bytes, count: int) -> None:
+    told = lines(hearing, film, transcribe="true", speaker_count=count)  # which asks for speakers, too
+    assert {line["speaker"] for line in told if "start" in line} == {f"speaker {1 + n}" for n in range(count)}
+
+
+@pytest.mark.parametrize("size", [0.3, 0.7])
+def test_a_film_that_breaks_off_has_speakers_up_to_there(
+    hearing: TestClient, speech: np.ndarray, tmp_path: Path, size: float
+) -> None:
+    pause = np.zeros(RATE, np.float32)
+    sound = np.concatenate([pause, speech] * 8)
+    whole = write_samples(tmp_path / "a.flac", sound[None], "flac").read_bytes()
+    *told, end = lines(hearing, whole[: int(size * len(whole))], transcribe="true", speakers="true")
+    assert "damaged" in end["error"] or "breaks" in end["error"], end
+    answers = [line for line in told if "start" in line]
+    assert answers and all(answer["speaker"].startswith("speaker ") for answer in answers)
+
+
 def test_a_clip_without_text_is_answered_with_the_words_that_were_heard(hearing: TestClient, film: bytes) -> None:
     answer = hearing.post("/predict", files={"audio": film}, data={"transcribe": "true"}).json()
     assert answer["heard"]["text"] and answer["modalities"]["text"]["present"]
@@ -111,6 +144,11 @@ def test_silence_is_heard_as_no_words(hearing: TestClient, tmp_path: Path) -> No
         ("/predict", {"transcribe": "maybe"}, b"junk", "transcribe: found 'maybe', expected true or false"),
         ("/timeline", {"transcribe": "true"}, b"junk", "video: can't be decoded"),
         ("/timeline", {"transcribe": "true", "window": "2"}, b"junk", "send one way to cut the video"),
+        ("/timeline", {"transcribe": "true", "speakers": "true"}, b"junk", "video: can't be decoded"),
+        ("/timeline", {"speakers": "true"}, b"junk", "found speakers without transcribe; send both"),
+        ("/timeline", {"speaker_count": "2"}, b"junk", "found speakers without transcribe; send both"),
+        ("/timeline", {"speaker_count": "two"}, b"junk", "speaker_count: found 'two', expected a number such as 2"),
+        ("/timeline", {"speaker_count": "0"}, b"junk", "speaker_count: Input should be greater than or equal to 1"),
     ],
 )
 def test_what_cannot_be_heard_is_refused(
@@ -125,7 +163,8 @@ def test_a_service_without_a_recogniser_says_what_to_name(client: TestClient, pa
     answer = client.post(path, files={"video": film}, data={"transcribe": "true"})
     assert answer.status_code == 422
     assert "found no recogniser to hear the words; name one as serve.recogniser" in answer.json()["error"]
-    assert client.get("/model").json()["recogniser"] is None
+    told = client.get("/model").json()
+    assert (told["recogniser"], told["voices"]) == (None, None)
 
 
 def test_the_model_says_who_listens(hearing: TestClient) -> None:

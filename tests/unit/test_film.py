@@ -25,6 +25,7 @@ from emofuse.media.clip import FileClip
 from emofuse.transcription import film
 from emofuse.transcription.film import heard_lines
 from emofuse.transcription.recogniser import Recogniser, load_recogniser
+from emofuse.transcription.speakers import Voices
 from emofuse.transcription.voice_activity import RATE
 from emofuse.transcription.words import HeardLine, Word
 from tests.clips import write_samples
@@ -90,6 +91,17 @@ def test_what_is_heard_does_not_depend_on_how_the_sound_comes(
 ) -> None:
     monkeypatch.setattr(film, "BLOCK", 7.0)
     assert list(heard_lines([dialogue[0]], embedded)) == lines
+
+
+def test_the_voice_of_a_line_is_that_of_its_own_sound(dialogue: tuple[np.ndarray, list[float]]) -> None:
+    sound = dialogue[0]
+    voices = Voices("none", lambda own: own.astype(float), "euclidean", "ward", 1.0)
+    told = list(heard_lines(in_parts(sound, 1000), Numbering(), voices))  # type: ignore[arg-type]
+    assert len(told) >= 3
+    for line in told:
+        assert line.voice is not None and len(line.voice) == pytest.approx(RATE * (line.end - line.start), abs=1)
+        first = round(line.start * RATE)
+        np.testing.assert_array_equal(line.voice, sound[first : first + len(line.voice)])
 
 
 class Numbering:

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
 
 from emofuse.core.device import pick_device
 from emofuse.core.errors import MediaError
@@ -19,12 +18,11 @@ from emofuse.inference.heard import Heard, named_listener
 from emofuse.inference.offline import Answer
 from emofuse.inference.predictor import Predictor
 from emofuse.transcription.extractor import hear_one
-from emofuse.transcription.film import film_sound, heard_lines, sounds_during
+from emofuse.transcription.film import film_sound, heard_lines, to_the_failure, told_apart
 from emofuse.transcription.recogniser import load_recogniser
-from emofuse.transcription.speakers import Voices, load_voices, with_speakers
+from emofuse.transcription.speakers import Voices, load_voices
 from emofuse.transcription.words import HeardLine, unpack_words
 
-T = TypeVar("T")
 AHEAD = 32  # lines that are heard before they are answered
 
 
@@ -47,47 +45,36 @@ def answer_speech(
         MediaError: the video can't be decoded, has no sound or is too long, after the lines before that shows.
     """
     named, most = named_listener(limits, predictor.bundle), limits.timeline_seconds
-    voices = load_voices(limits.speakers) if apart else None
-    lines = listen(video, named, most)
+    voices = load_voices(limits.speakers, pick_device()) if apart else None
+    lines = listen(video, named, most, voices)
     if voices is not None:
-        lines = _apart(video, lines, voices, count, most)
+        lines = _apart(lines, voices, count)
     return answer_heard(predictor, video, lines, named[0], voices.name if voices else None, most)
 
 
-def listen(video: Path, named: tuple[str, str | None], most_seconds: float) -> Iterator[HeardLine]:
+def listen(
+    video: Path, named: tuple[str, str | None], most_seconds: float, voices: Voices | None = None
+) -> Iterator[HeardLine]:
     """Hear a video's lines, as they come; the recogniser is loaded at once.
 
     Args:
         video: any file that FFmpeg reads.
         named: the recogniser, and the language.
         most_seconds: how long the video may be.
+        voices: tell how each line sounds, where its speaker is to be told.
 
     Raises:
         EncoderError: the recogniser can't be loaded.
         MediaError: the video can't be decoded, has no sound or is too long, after the lines before that shows.
     """
     recogniser = load_recogniser(*named, pick_device())
-    return _ahead(heard_lines(film_sound(video, most_seconds), recogniser))
+    return _ahead(heard_lines(film_sound(video, most_seconds), recogniser, voices))
 
 
-def _apart(
-    video: Path, lines: Iterable[HeardLine], voices: Voices, count: int | None, most_seconds: float
-) -> Iterator[HeardLine]:
+def _apart(lines: Iterable[HeardLine], voices: Voices, count: int | None) -> Iterator[HeardLine]:
     failures: list[MediaError] = []
-    whole = list(progress(_to_the_failure(lines, failures), "listen", None, "line"))
-    sound = _to_the_failure(film_sound(video, most_seconds), failures)
-    sounds = sounds_during(sound, [(line.start, line.end) for line in whole])
-    yield from with_speakers(whole, sounds, voices, count)
-    if failures:
-        raise failures[0]
-
-
-def _to_the_failure(items: Iterable[T], failures: list[MediaError]) -> Iterator[T]:
-    """The items before the error that ends them, which is put beside them, to be raised later."""
-    try:
-        yield from items
-    except MediaError as error:
-        failures.append(error)
+    whole = list(progress(to_the_failure(lines, failures), "listen", None, "line"))
+    yield from told_apart(whole, failures, voices, count)
 
 
 def hear_clips(

@@ -141,6 +141,7 @@ class Endpoints:
             elsewhere=list(reached.elsewhere),
             limits=self._limits.model_dump(exclude=NAMES),
             recogniser=self._answers.listening.recogniser,
+            voices=self._answers.listening.voices,
             card=self._served.card,
         )
 

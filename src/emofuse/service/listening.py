@@ -13,7 +13,8 @@ from emofuse.inference.heard import NOBODY, Heard
 from emofuse.media.limits import Bounds
 from emofuse.service.errors import RefusedError, busy
 from emofuse.service.media_pool.pool import MediaPool
-from emofuse.service.media_pool.protocol import Cut, Hear, HeardWords, Piece
+from emofuse.service.media_pool.protocol import Cut, Hear, HeardWords, Listener, Piece
+from emofuse.transcription.speakers import HAND_MADE
 
 
 class Listening:
@@ -28,8 +29,9 @@ class Listening:
 
     def __init__(self, limits: ServeParams, listener: tuple[str, str | None] | None) -> None:
         self._limits = limits
-        self._pool = MediaPool({}, limits, listener=listener) if listener else None
+        self._pool = MediaPool({}, limits, listener=Listener(*listener, limits.speakers)) if listener else None
         self.recogniser = listener[0] if listener else None
+        self.voices = (limits.speakers or HAND_MADE) if listener else None
         self._free = asyncio.Semaphore(limits.listeners)
         self._seconds = 0.0  # of the sounds that are worked on or wait
 

@@ -171,6 +171,18 @@ class TimelineOptions(BaseModel):
     transcribe: Annotated[bool, Field(description="whether the words are heard; spans of speech are the windows")] = (
         False
     )
+    speakers: Annotated[
+        bool, Field(description="with transcribe: whether to tell who says each line; answers come once all is heard")
+    ] = False
+    speaker_count: Annotated[
+        int | None, Field(ge=1, le=100, description="how many speak, where that is known; as speakers")
+    ] = None
+
+
+class TimelineListening(BaseModel):
+    """How far the video was listened to: a line of the stream where all is heard before the first answer."""
+
+    listened: Annotated[float, Field(description="seconds in the video")]
 
 
 class TimelineAnswer(PredictResponse):
@@ -179,6 +191,13 @@ class TimelineAnswer(PredictResponse):
     start: Annotated[float, Field(description="seconds in the video")]
     end: Annotated[float, Field(description="seconds in the video")]
     text: Annotated[str, Field(description="what the transcript says was said, or what was heard")]
+    speaker: Annotated[
+        str | None, Field(description="who says it: as the transcript says, or told apart by voice; null where unknown")
+    ]
+    voices: Annotated[
+        str | None,
+        Field(description="what told voices apart, where that was asked for: a model or hand-made features"),
+    ]
 
 
 class TimelineEnd(BaseModel):
@@ -248,6 +267,7 @@ class ModelResponse(BaseModel):
         Field(description="what is refused beyond: bytes, seconds, pixels of a frame, characters of a text, ..."),
     ]
     recogniser: Annotated[str | None, Field(description="who hears words where transcribe is asked for; null: nobody")]
+    voices: Annotated[str | None, Field(description="what tells speakers apart; null where nobody hears words")]
     card: Annotated[str | None, Field(description="the model card, as Markdown; null where there is none")]
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fastapi import Request
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
 
 from emofuse.core.errors import DataError
 from emofuse.core.params import ServeParams
@@ -24,10 +24,15 @@ from emofuse.service.errors import RefusedError
 from emofuse.service.inference import Answers
 from emofuse.service.media_pool.protocol import Cut, Piece
 from emofuse.service.parsing import FORM, field_text, file_part, flag, kind_of, opened_form, store, validated
-from emofuse.service.schemas import Problem, TimelineAnswer, TimelineEnd, TimelineOptions
+from emofuse.service.schemas import Problem, TimelineAnswer, TimelineEnd, TimelineListening, TimelineOptions
 from emofuse.transcription.words import HeardLine
 
 Lines = AsyncGenerator[bytes, None]
+NUMBERS: tuple[tuple[str, type[float], str], ...] = (
+    ("window", float, "seconds such as 2.5"),
+    ("hop", float, "seconds such as 2.5"),
+    ("speaker_count", int, "a number such as 2"),
+)
 MOST_FPS = 240  # of a video whose frames are counted
 
 
@@ -48,11 +53,8 @@ async def read_timeline(request: Request, folder: Path, limits: ServeParams) -> 
     """
     if kind_of(request) != FORM:
         raise RefusedError(422, "found JSON; send the video as multipart/form-data (curl -F video=@film.mp4)")
-    async with opened_form(request, {"video", "window", "hop", "transcript", "transcribe"}) as form:
-        numbers = {name: await field_text(form.get(name)) for name in ("window", "hop")}
-        given: dict[str, float | bool] = {name: _number(name, text) for name, text in numbers.items() if text}
-        given["transcribe"] = flag("transcribe", await field_text(form.get("transcribe")))
-        options = validated(TimelineOptions, json.dumps(given))
+    async with opened_form(request, {"video", "transcript", *TimelineOptions.model_fields}) as form:
+        options = await _options(form)
         text = await field_text(form.get("transcript"))
         try:
             transcript = await asyncio.to_thread(parse_transcript, text) if text and text.strip() else Transcript()
@@ -60,6 +62,8 @@ async def read_timeline(request: Request, folder: Path, limits: ServeParams) -> 
             raise RefusedError(422, f"transcript: {error}") from None
         if options.transcribe and (transcript.lines or options.window or options.hop):
             raise RefusedError(422, "found transcribe and transcript, window or hop; send one way to cut the video")
+        if options.speakers and not options.transcribe:
+            raise RefusedError(422, "found speakers without transcribe; send both: lines are heard, then told apart")
         _check_work(options, transcript, limits)
         part = file_part(form, "video")
         if not isinstance(part, UploadFile):
@@ -104,11 +108,24 @@ def _spans(transcript: Transcript, limits: ServeParams) -> list[tuple[float, flo
     return [(start, min(end, start + limits.seconds)) for start, end in transcript.spans()]
 
 
-def _number(name: str, text: str) -> float:
+async def _options(form: FormData) -> TimelineOptions:
+    texts = {name: await field_text(form.get(name)) for name in TimelineOptions.model_fields}
+    given: dict[str, float | bool] = {
+        name: _number(name, text, kind, example) for name, kind, example in NUMBERS if (text := texts[name])
+    }
+    given["transcribe"] = flag("transcribe", texts["transcribe"])
+    given["speakers"] = flag("speakers", texts["speakers"]) or "speaker_count" in given
+    return validated(TimelineOptions, json.dumps(given))
+
+
+def _number(name: str, text: str, kind: type[float], example: str) -> float:
     try:
-        return float(text)
+        return kind(text)
     except ValueError:
-        raise RefusedError(422, f"{name}: found {text[:40]!r}, expected seconds such as 2.5") from None
+        raise RefusedError(422, f"{name}: found {text[:40]!r}, expected {example}") from None
+
+
+Told = TimelineListening | TimelineAnswer | TimelineEnd
 
 
 class Timelines:
@@ -123,9 +140,10 @@ class Timelines:
         self._answers = answers
         self._limits = limits
 
-    async def answer(self, asked: TimelineRequest) -> AsyncGenerator[TimelineAnswer | TimelineEnd, None]:
+    async def answer(self, asked: TimelineRequest) -> AsyncGenerator[Told, None]:
         """Answer each window, in order, then say how many there were.
 
+        Where speakers are told apart, all is heard before the first answer, and how far is told.
         A few windows are worked on ahead; no more is cut than is answered, so that memory stays flat.
 
         Raises:
@@ -147,13 +165,11 @@ class Timelines:
                     except RefusedError as error:
                         refused = error
                         break
+                    if piece.listening:
+                        yield TimelineListening(listened=round(piece.end, 3))
+                        continue
                     count, end = count + 1, piece.end
-                    if piece.heard is not None:
-                        words = tuple(piece.heard.words)
-                        growing.add(HeardLine(piece.start, piece.end, words, piece.heard.reason))
-                        utterance = growing.during(piece.start, piece.end)
-                    else:
-                        utterance = _utterance(piece, asked.transcript)
+                    utterance = _utterance(piece, growing, asked.transcript)
                     waiting.append(asyncio.create_task(self._window(piece, data, utterance)))
                     while len(waiting) > self._answers.pool.size:
                         yield await waiting.popleft()
@@ -176,6 +192,8 @@ class Timelines:
             window=window,
             hop=options.hop or window,
             look=self._answers.look,
+            speakers=options.speakers,
+            speaker_count=options.speaker_count,
             bounds=Bounds(
                 limits.streams, limits.pixels, limits.timeline_seconds, round(limits.timeline_seconds * MOST_FPS)
             ),
@@ -187,11 +205,20 @@ class Timelines:
         if piece.heard is not None:
             answer["heard"] = self._answers.listening.described(piece.heard)
         start, end = round(piece.start, 3), round(piece.end, 3)
-        return TimelineAnswer(start=start, end=end, text=utterance.text, **answer)
+        told = utterance.speaker is not None and piece.heard is not None
+        voices = self._answers.listening.voices if told else None
+        return TimelineAnswer(
+            start=start, end=end, text=utterance.text, speaker=utterance.speaker, voices=voices, **answer
+        )
 
 
-def _utterance(piece: Piece, transcript: Transcript) -> Utterance:
-    return transcript.during(piece.start, piece.end) if transcript.lines else Utterance()
+def _utterance(piece: Piece, growing: GrowingTranscript, transcript: Transcript) -> Utterance:
+    """What is known of a window: as it was heard, which joins what was heard before, or as the transcript says."""
+    heard, start, end = piece.heard, piece.start, piece.end
+    if heard is None:
+        return transcript.during(start, end) if transcript.lines else Utterance()
+    growing.add(HeardLine(start, end, tuple(heard.words), heard.reason, heard.speaker))
+    return growing.during(start, end)
 
 
 async def answer_lines(timelines: Timelines, asked: TimelineRequest) -> Lines:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -15,9 +16,11 @@ from emofuse.media.decode import sound_frames
 from emofuse.media.mono import as_mono
 from emofuse.transcription.extractor import HUSH, LONGEST, MARGIN, loud_spans, short_spans, speech_parts, words_of
 from emofuse.transcription.recogniser import Recogniser, Sound
+from emofuse.transcription.speakers import Voices, with_speakers
 from emofuse.transcription.voice_activity import RATE, SpeechSpan
 from emofuse.transcription.words import HeardLine, Word
 
+T = TypeVar("T")
 BLOCK = 20.0  # seconds that are listened to at a time
 OPEN = 1.0  # seconds before the end of what is listened to: speech that ends there may go on
 LONGEST_LINE = 15.0  # seconds of a line; longer speech without a pause is cut
@@ -36,23 +39,34 @@ def film_sound(film: Path, most_seconds: float) -> Iterator[Sound]:
         yield part.astype(np.float32) / np.float32(2**31)
 
 
-def sounds_during(sound: Iterable[Sound], spans: Iterable[tuple[float, float]]) -> Iterator[Sound]:
-    """The samples of each span, as they come.
+def to_the_failure(items: Iterable[T], failures: list[MediaError]) -> Iterator[T]:
+    """The items before the error that ends them, which is put beside them, to be raised later."""
+    try:
+        yield from items
+    except MediaError as error:
+        failures.append(error)
+
+
+def told_apart(
+    lines: Sequence[HeardLine], failures: Sequence[MediaError], voices: Voices, count: int | None
+) -> Iterator[HeardLine]:
+    """The lines of a whole film with their speakers.
 
     Args:
-        sound: parts of it, mono at 16 kHz, each of shape (samples,).
-        spans: start and end in seconds, in order and apart.
+        lines: with their voices.
+        failures: what the film broke off with, if it did.
+        voices: told how the lines sound.
+        count: how many speakers there are; None where the voices decide.
+
+    Raises:
+        MediaError: the film broke off with it, after the lines before that.
     """
-    parts, kept, start = iter(sound), np.zeros(0, np.float32), 0  # the sample with which what is kept begins
-    for begin, end in spans:
-        first, last = round(begin * RATE), round(end * RATE)
-        while start + len(kept) < last and (part := next(parts, None)) is not None:
-            over = min(max(first - start, 0), len(kept))
-            kept, start = np.concatenate([kept[over:], part]), start + over
-        yield kept[max(first - start, 0) : last - start]
+    yield from with_speakers(lines, voices, count)
+    if failures:
+        raise failures[0]
 
 
-def heard_lines(sound: Iterable[Sound], recogniser: Recogniser) -> Iterator[HeardLine]:
+def heard_lines(sound: Iterable[Sound], recogniser: Recogniser, voices: Voices | None = None) -> Iterator[HeardLine]:
     """Each span of speech with its words, in order, a few seconds after its sound has come.
 
     What is heard does not depend on how the sound is cut to parts.
@@ -60,6 +74,7 @@ def heard_lines(sound: Iterable[Sound], recogniser: Recogniser) -> Iterator[Hear
     Args:
         sound: parts of it, mono at 16 kHz, each of shape (samples,).
         recogniser: hears the words.
+        voices: tell how each line sounds, where its speaker is to be told.
 
     Raises:
         MediaError: the sound breaks off with it, after the lines before that.
@@ -73,7 +88,9 @@ def heard_lines(sound: Iterable[Sound], recogniser: Recogniser) -> Iterator[Hear
         ended = spans if last else [span for span in spans if span.end < length - OPEN]
         for line in _heard(kept, ended, recogniser):
             words = tuple(replace(word, start=word.start + start, end=word.end + start) for word in line.words)
-            yield replace(line, start=line.start + start, end=line.end + start, words=words)
+            own = kept[round(line.start * RATE) : round(line.end * RATE)]
+            voice = None if voices is None else voices.vector(own)
+            yield replace(line, start=line.start + start, end=line.end + start, words=words, voice=voice)
         # What is not over stays, with the silence before it.
         first = max(spans[len(ended)].start - MARGIN, 0.0) if len(spans) > len(ended) else length - OPEN
         cut = round(max(first, ended[-1].end if ended else 0.0) * RATE)

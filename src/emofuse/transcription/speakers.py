@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.cluster import AgglomerativeClustering
+from scipy.cluster.hierarchy import cut_tree, fcluster, linkage
 
-from emofuse.core.device import pick_device
 from emofuse.core.errors import EncoderError
 from emofuse.core.hub import hub_place, loading
 from emofuse.core.linear import through_onednn
@@ -41,7 +40,7 @@ class Voices:
         name: of who does it.
         vector: of a sound, mono at 16 kHz, shape (samples,).
         metric: by which vectors are compared.
-        linkage: of two groups of them, as scikit-learn has it.
+        linkage: of two groups of them, as scipy has it.
         distance: from which on two groups are two speakers; for ward, times the square root of the number of lines.
     """
 
@@ -52,19 +51,20 @@ class Voices:
     distance: float
 
 
-def load_voices(name: str | None) -> Voices:
+def load_voices(name: str | None, device: str) -> Voices:
     """Load what tells voices apart.
 
     Args:
         name: of any model that transformers' AutoModelForAudioXVector loads, on the hub or in a folder; None for
             hand-made sound features.
+        device: `cpu` or `cuda`, for a model.
 
     Raises:
         EncoderError: there is no such model, or it can't be loaded or run.
     """
     if name is None:
         return Voices(HAND_MADE, correlations, "euclidean", "ward", HAND_MADE_DISTANCE)
-    voices = Voices(name, _model_vector(name), "cosine", "average", MODEL_DISTANCE)
+    voices = Voices(name, _model_vector(name, device), "cosine", "average", MODEL_DISTANCE)
     try:
         voices.vector(np.random.default_rng(0).normal(0, 0.01, RATE).astype(np.float32))
     except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
@@ -94,7 +94,7 @@ def correlations(sound: Sound) -> Array:
     return vector
 
 
-def _model_vector(name: str) -> Callable[[Sound], Array]:
+def _model_vector(name: str, device: str) -> Callable[[Sound], Array]:
     from transformers import AutoConfig, AutoFeatureExtractor, AutoModelForAudioXVector
     from transformers.models.auto.modeling_auto import MODEL_FOR_AUDIO_XVECTOR_MAPPING_NAMES
     from transformers.utils.logging import disable_progress_bar
@@ -112,7 +112,7 @@ def _model_vector(name: str) -> Callable[[Sound], Array]:
         # Weights are read from safetensors alone: a pickle would run code of whoever made it.
         model = AutoModelForAudioXVector.from_pretrained(place, revision=revision, use_safetensors=True)
         reader = AutoFeatureExtractor.from_pretrained(place, revision=revision)
-    model = through_onednn(model.eval().to(pick_device()))
+    model = through_onednn(model.eval().to(device))
 
     @torch.inference_mode()
     def vector(sound: Sound) -> Array:
@@ -126,18 +126,15 @@ def _model_vector(name: str) -> Callable[[Sound], Array]:
     return vector
 
 
-def with_speakers(
-    lines: Sequence[HeardLine], sounds: Iterable[Sound], voices: Voices, count: int | None = None
-) -> list[HeardLine]:
+def with_speakers(lines: Sequence[HeardLine], voices: Voices, count: int | None = None) -> list[HeardLine]:
     """The lines with their speakers, `speaker 1` and so on in order of appearance.
 
     Args:
-        lines: of a whole film.
-        sounds: of each, mono at 16 kHz.
-        voices: tell them apart.
+        lines: of a whole film, with their voices.
+        voices: told how they sound.
         count: how many speakers there are; None where the voices decide.
     """
-    vectors = np.array([voices.vector(sound) for sound in sounds])
+    vectors = np.array([line.voice for line in lines])
     numbers = group_voices(vectors, np.array([line.end - line.start for line in lines]), voices, count)
     return [replace(line, speaker=f"speaker {number}") for line, number in zip(lines, numbers, strict=True)]
 
@@ -158,14 +155,12 @@ def group_voices(vectors: Array, seconds: Array, voices: Voices, count: int | No
     long = seconds >= LEAST
     if long.sum() < max(2, count or 0):
         long[:] = True
-    scale = np.sqrt(long.sum()) if voices.linkage == "ward" else 1.0
-    clustering = AgglomerativeClustering(
-        n_clusters=None if count is None else min(count, int(long.sum())),
-        distance_threshold=voices.distance * scale if count is None else None,
-        metric=voices.metric,
-        linkage=voices.linkage,
-    )
-    labels = clustering.fit_predict(vectors[long])
+    tree = linkage(vectors[long], voices.linkage, voices.metric)
+    if count is None:
+        scale = np.sqrt(long.sum()) if voices.linkage == "ward" else 1.0
+        labels = fcluster(tree, voices.distance * scale, "distance") - 1
+    else:
+        labels = cut_tree(tree, min(count, int(long.sum()))).ravel()
     centres = np.array([vectors[long][labels == label].mean(axis=0) for label in range(labels.max() + 1)])
     nearest = np.square(vectors[:, None] - centres).sum(axis=2).argmin(axis=1)
     nearest[long] = labels

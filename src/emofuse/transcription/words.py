@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +49,7 @@ class HeardLine:
         words: at times in the whole sound; none where the recogniser was not sure of them.
         reason: why there are none; empty where there are some.
         speaker: who said them; None where unknown.
+        voice: how it sounds, shape (d,); None unless speakers are told apart.
     """
 
     start: float
@@ -56,6 +57,7 @@ class HeardLine:
     words: tuple[Word, ...] = ()
     reason: str = ""
     speaker: str | None = None
+    voice: NDArray[np.float64] | None = field(default=None, repr=False, compare=False)
 
     @property
     def text(self) -> str:

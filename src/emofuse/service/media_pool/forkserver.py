@@ -64,7 +64,7 @@ from emofuse.service.media_pool.protocol import (
 from emofuse.service.schemas import MOST_FACES, Face, SeenPerson
 
 if TYPE_CHECKING:
-    from emofuse.transcription.recogniser import Recogniser
+    from emofuse.service.media_pool.listening import Ears
 
 LATE = 2  # times the time of a job: then a worker that nobody has ended ends itself
 
@@ -80,38 +80,38 @@ def main(control: socket.socket) -> None:
     extractors = {modality: make_extractor(params, assets=setup.assets) for modality, params in setup.params().items()}
     for extractor in extractors.values():
         extractor.warm_up()
-    recogniser = _listener(setup)
+    ears = _ears(setup)
     gc.collect()
     gc.freeze()  # workers neither look through what is loaded for garbage, nor copy its memory by doing so
     children: set[int] = set()
     try:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the service went before it had its answer
             control.sendall(READY)
-            _serve(control, children, extractors, recogniser, setup)
+            _serve(control, children, extractors, ears, setup)
     finally:
         _kill(children)
 
 
-def _listener(setup: Setup) -> Recogniser | None:
+def _ears(setup: Setup) -> Ears | None:
     if setup.listener is None:
         return None
-    from emofuse.service.media_pool.listening import load_listener  # with torch, which opening clips does without
+    from emofuse.service.media_pool.listening import load_ears  # with torch, which opening clips does without
 
-    return load_listener(setup.listener)
+    return load_ears(setup.listener)
 
 
-def _hear(work: Hear, recogniser: Recogniser | None) -> HeardWords:
+def _hear(work: Hear, ears: Ears | None) -> HeardWords:
     from emofuse.service.media_pool.listening import hear_words
 
-    assert recogniser is not None
-    return hear_words(work, recogniser)
+    assert ears is not None
+    return hear_words(work, ears)
 
 
 def _serve(
     control: socket.socket,
     children: set[int],
     extractors: Mapping[str, Extractor],
-    recogniser: Recogniser | None,
+    ears: Ears | None,
     setup: Setup,
 ) -> None:
     """Fork or kill workers as asked, until the service closes the channel; `children` are those that may still run."""
@@ -128,7 +128,7 @@ def _serve(
         child = os.fork()
         if child == 0:
             control.close()
-            _work(socket.socket(fileno=handles[0]), extractors, recogniser, setup)
+            _work(socket.socket(fileno=handles[0]), extractors, ears, setup)
         os.close(handles[0])
         children.add(child)
         control.sendall(f"{child}\n".encode())
@@ -139,9 +139,7 @@ def _kill(children: set[int]) -> None:
         os.kill(child, signal.SIGKILL)
 
 
-def _work(
-    channel: socket.socket, extractors: Mapping[str, Extractor], recogniser: Recogniser | None, setup: Setup
-) -> None:
+def _work(channel: socket.socket, extractors: Mapping[str, Extractor], ears: Ears | None, setup: Setup) -> None:
     """Answer jobs until the service closes the channel; never returns."""
     try:
         _silence()
@@ -153,7 +151,7 @@ def _work(
                 work = WORK.validate_json(line)
                 if not isinstance(work, Cut):
                     if isinstance(work, Hear):
-                        answer = HEARD.dump_json(_hear(work, recogniser))
+                        answer = HEARD.dump_json(_hear(work, ears))
                     elif isinstance(work, ExtractJob):
                         answer = DONE.dump_json(_extract(work, extractors, setup.bounds))
                     else:
@@ -161,7 +159,7 @@ def _work(
                     signal.setitimer(signal.ITIMER_REAL, 0)
                     channel.sendall(answer + b"\n")
                     continue
-                for piece, data in _cut(work, recogniser):
+                for piece, data in _cut(work, ears):
                     signal.setitimer(signal.ITIMER_REAL, 0)
                     channel.sendall(PIECE.dump_json(piece) + b"\n" + data)
                     if lines.readline() != NEXT:
@@ -276,16 +274,16 @@ def _packed(clip: MemoryClip) -> tuple[PackedClip, bytes]:
     return packed, b"".join([*parts, clip.samples.astype("<i4").tobytes()])
 
 
-def _cut(work: Cut, recogniser: Recogniser | None) -> Iterator[tuple[Piece, bytes]]:
+def _cut(work: Cut, ears: Ears | None) -> Iterator[tuple[Piece, bytes]]:
     spans: Iterable[tuple[float, float]] = work.spans or even_spans(work.window, work.hop)
     heard: dict[tuple[float, float], HeardWords] = {}
     try:
         check_clip(work.video, work.bounds)
         if work.transcribe:
-            from emofuse.service.media_pool.listening import heard_spans
+            from emofuse.service.media_pool.listening import hear_film, heard_spans
 
-            assert recogniser is not None
-            spans = heard_spans(work, recogniser, heard)
+            assert ears is not None
+            spans = heard_spans((yield from hear_film(work, ears)), heard)
         for window in cut_windows(work.video, spans, work.look, work.bounds.seconds):
             clip, data = _packed(window.clip)
             words = heard.pop((window.start, window.end), None)

@@ -28,6 +28,7 @@ from emofuse.service.media_pool.protocol import (
     ExtractJob,
     Hear,
     HeardWords,
+    Listener,
     MemoryJob,
     Piece,
     Setup,
@@ -118,7 +119,7 @@ class MediaPool:
         extractors: the params of the modalities that are extracted there.
         limits: of the clips, the workers, and their time.
         assets: the bundle's folder of weights that extractors need.
-        listener: the recogniser and its language, where these processes hear words.
+        listener: where these processes hear words.
     """
 
     def __init__(
@@ -126,7 +127,7 @@ class MediaPool:
         extractors: Mapping[str, ExtractorParams],
         limits: ServeParams,
         assets: Path | None = None,
-        listener: tuple[str, str | None] | None = None,
+        listener: Listener | None = None,
     ) -> None:
         self._limits = limits
         self._seconds = limits.listen_seconds if listener else limits.media_seconds
@@ -212,6 +213,8 @@ class MediaPool:
     async def cut(self, work: Cut) -> AsyncGenerator[tuple[Piece, bytes], None]:
         """Cut a film, in a worker of its own; a window, with its bytes, is cut when it is asked for.
 
+        Where voices are told apart, pieces before the first say how far the film was listened to.
+
         Raises:
             RefusedError: the video can't be decoded or is over a limit, a window takes too long, or there is no worker.
         """
@@ -229,7 +232,7 @@ class MediaPool:
                     piece, data = await worker.piece(line, self._limits.worker_mb * 2**20)
                 if piece.refused:
                     raise RefusedError(422, f"video: {piece.refused}; check that the file plays")
-                if piece.clip is None:
+                if piece.clip is None and not piece.listening:
                     return
                 yield piece, data
                 line = NEXT

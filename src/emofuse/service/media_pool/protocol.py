@@ -24,6 +24,21 @@ FORK, KILL = b"f", b"k"  # what the fork server is asked
 
 
 @dataclass(frozen=True)
+class Listener:
+    """Who hears words.
+
+    Attributes:
+        recogniser: its name.
+        language: that it is told; None where it finds it, or knows one only.
+        speakers: the name of the model that tells voices apart; None for hand-made sound features.
+    """
+
+    recogniser: str
+    language: str | None = None
+    speakers: str | None = None
+
+
+@dataclass(frozen=True)
 class Setup:
     """What a fork server is told at its start.
 
@@ -33,7 +48,7 @@ class Setup:
         worker_mb: MiB that a worker may take beyond what the fork server has.
         job_seconds: that a worker may take for a clip.
         assets: the bundle's folder of weights that extractors need.
-        listener: the recogniser and its language, of processes that hear words.
+        listener: of processes that hear words.
     """
 
     extractors: Mapping[str, dict[str, Any]]
@@ -41,7 +56,7 @@ class Setup:
     worker_mb: int
     job_seconds: float
     assets: Path | None = None
-    listener: tuple[str, str | None] | None = None
+    listener: Listener | None = None
 
     def params(self) -> dict[str, ExtractorParams]:
         """The params of each modality's extractor."""
@@ -99,6 +114,8 @@ class Cut:
         look: what is kept of the video.
         bounds: of the video.
         transcribe: whether the words are heard, and speech makes the windows.
+        speakers: whether voices are told apart, too; then all is heard before the first window.
+        speaker_count: how many speakers there are; None where the voices decide.
     """
 
     video: Path
@@ -108,6 +125,8 @@ class Cut:
     look: Look
     bounds: Bounds
     transcribe: bool = False
+    speakers: bool = False
+    speaker_count: int | None = None
 
 
 @dataclass(frozen=True)
@@ -165,10 +184,14 @@ class Hear:
 
 @dataclass(frozen=True)
 class HeardWords:
-    """The words of a sound, or why there are none; `refused` says why it can't be listened to."""
+    """The words of a sound, or why there are none, and who says them, where that was asked for.
+
+    `refused` says why it can't be listened to.
+    """
 
     words: list[Word] = field(default_factory=list)
     reason: str = ""
+    speaker: str | None = None
     refused: str = ""
 
 
@@ -176,7 +199,8 @@ class HeardWords:
 class Piece:
     """A window of a video, from start to end in seconds; at its end none, and why it ended where that is an error.
 
-    Where the words are heard, `heard` has those of the window.
+    Where the words are heard, `heard` has those of the window. A piece that is `listening` is none yet: it says that
+    the video was listened to up to its end.
     """
 
     clip: PackedClip | None
@@ -184,6 +208,7 @@ class Piece:
     end: float = 0.0
     refused: str = ""
     heard: HeardWords | None = None
+    listening: bool = False
 
 
 SETUP, DONE, PIECE = TypeAdapter(Setup), TypeAdapter(Done), TypeAdapter(Piece)

@@ -151,6 +151,29 @@ function saveSvg() {
   save(new Blob([text], { type: "image/svg+xml" }), "emotions.svg");
 }
 
+// The table and the subtitles are those of `emofuse timeline --out`.
+function saveCsv() {
+  const cell = (value) => (/[",\r\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value);
+  const heading = ["start", "end", "speaker", "text", "confidence", "label", ...model.labels.map((label) => `p_${label}`), "unfamiliar"];
+  const rows = answers.map((answer) => [answer.start, answer.end, answer.speaker ?? "", answer.text, answer.heard?.confidence ?? "",
+    answer.label, ...model.labels.map((label) => answer.probabilities[label]), unfamiliar(answer)]);
+  const text = [heading, ...rows].map((cells) => cells.map((value) => cell(String(value))).join(",") + "\r\n").join("");
+  save(new Blob([text], { type: "text/csv" }), "emotions.csv");
+}
+
+function saveJson() {
+  save(new Blob([JSON.stringify(answers, null, 1)], { type: "application/json" }), "emotions.json");
+}
+
+function saveSubtitles(kind) {
+  const mark = kind === "srt" ? "," : ".";
+  const stamp = (seconds) => new Date(Math.round(seconds * 1000)).toISOString().slice(11, 23).replace(".", mark);
+  const voice = (speaker) => (!speaker ? "" : kind === "srt" ? `${speaker}: ` : `<v ${speaker}>`);
+  const blocks = answers.map(({ start, end, speaker, label, probabilities, text }, at) =>
+    `${at + 1}\n${stamp(start)} --> ${stamp(end)}\n${voice(speaker)}${`[${label} ${percent(probabilities[label])}] ${text}`.trim()}\n`);
+  save(new Blob([[...(kind === "vtt" ? ["WEBVTT\n"] : []), ...blocks].join("\n")]), `emotions.${kind}`);
+}
+
 function show(answer) {
   $("result").hidden = false;
   $("label").textContent = answer.label;
@@ -224,7 +247,11 @@ async function predict(file) {
 async function timeline(file) {
   const form = new FormData();
   form.append("video", file);
-  if ($("transcribe").checked && !$("window").value && !$("transcript").files[0]) form.append("transcribe", "true");
+  if ($("transcribe").checked && !$("window").value && !$("transcript").files[0]) {
+    form.append("transcribe", "true");
+    if ($("speakers").checked) form.append("speakers", "true");
+    if ($("speakers").checked && $("count").value) form.append("speaker_count", $("count").value);
+  }
   if ($("window").value) form.append("window", $("window").value);
   if ($("transcript").files[0]) form.append("transcript", await $("transcript").files[0].text());
   const answer = await ask("timeline", form);
@@ -251,6 +278,7 @@ function addWindow(answer) {
     tell(`${answer.windows} windows, ${clock(answer.video_seconds)} of video in ${answer.seconds.toFixed(1)} s`);
     return;
   }
+  if (answer.listened !== undefined) return tell(`Listening: ${clock(answer.listened)} of ${clock($("shown").duration)}`);
   showPeople([...people, ...answer.people]);
   const part = make("div", "", { title: `${clock(answer.start)} ${answer.label}` });
   part.style.background = colour(answer.label);
@@ -267,7 +295,9 @@ function addWindow(answer) {
   answers.push(answer);
   drawChart();
   const button = make("button", `${clock(answer.start)} to ${clock(answer.end)}: ${answer.label} `, { type: "button" });
-  button.append(make("small", `${percent(answer.probabilities[answer.label])}${unfamiliar(answer) && ", unfamiliar"} ${answer.note || (answer.heard ? heardWords(answer.heard) : answer.text)}`));
+  const words = answer.note || (answer.heard ? heardWords(answer.heard) : answer.text);
+  const sure = `${percent(answer.probabilities[answer.label])}${unfamiliar(answer) && ", unfamiliar"}`;
+  button.append(make("small", `${sure}${words && "; "}${answer.speaker ? `${answer.speaker}: ` : ""}${words}`));
   button.addEventListener("click", () => {
     $("shown").currentTime = answer.start;
     show(answer);
@@ -294,7 +324,8 @@ async function send(event) {
   tell("Working…");
   $("send").disabled = true;
   try {
-    const long = file && ($("shown").duration > model.limits.seconds || $("transcript").files[0] || $("window").value);
+    const apart = $("transcribe").checked && $("speakers").checked;
+    const long = file && ($("shown").duration > model.limits.seconds || $("transcript").files[0] || $("window").value || apart);
     await (long ? timeline(file) : predict(file));
   } catch (error) {
     tell("", error.message);
@@ -420,6 +451,10 @@ async function about() {
 $("form").addEventListener("submit", send);
 $("save-svg").addEventListener("click", saveSvg);
 $("save-png").addEventListener("click", savePng);
+$("save-csv").addEventListener("click", saveCsv);
+$("save-json").addEventListener("click", saveJson);
+for (const kind of ["srt", "vtt"]) $(`save-${kind}`).addEventListener("click", () => saveSubtitles(kind));
+$("transcribe").addEventListener("change", () => { $("tell").hidden = $("many").hidden = !$("transcribe").checked; });
 $("camera").addEventListener("click", toggleCamera);
 $("file").addEventListener("change", () => choose($("file").files[0]));
 $("shown").addEventListener("play", keepPlacing);
