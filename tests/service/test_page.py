@@ -209,10 +209,11 @@ def test_who_says_what_stands_in_the_rows_and_in_what_is_saved(
     pause = np.zeros(RATE, np.float32)
     sound = np.concatenate([pause, speech, pause, speech, pause])
     page.set_input_files("#file", write_samples(tmp_path / "a.wav", sound[None], "pcm_s16le"))
-    api.expect(page.locator("#tell")).to_be_hidden()
+    api.expect(page.locator("#who")).to_be_hidden()
     page.get_by_label("Hear the words").check()
-    page.get_by_label("Tell who speaks").check()
     page.get_by_text("Dialogue and films").click()
+    api.expect(page.get_by_label("How many speak")).to_be_hidden()
+    page.get_by_label("Tell who speaks").check()
     page.get_by_label("How many speak").fill("1")
     page.get_by_role("button", name="Recognise").click()
     api.expect(page.locator("#status")).to_contain_text("windows", timeout=PATIENCE)
@@ -220,6 +221,8 @@ def test_who_says_what_stands_in_the_rows_and_in_what_is_saved(
     assert len(rows) >= 2 and all("speaker 1: Heard" in row for row in rows)
     answers: list[dict[str, Any]] = json.loads(saved(page, "JSON"))
     assert len(answers) == len(rows)
+    answers[0]["text"] += " {laughs}"
+    page.evaluate("answers[0].text += ' {laughs}'")
     for kind in ("csv", "srt", "vtt"):
         write_timeline(tmp_path / f"a.{kind}", answers)
     table = saved(page, "CSV")
@@ -227,6 +230,14 @@ def test_who_says_what_stands_in_the_rows_and_in_what_is_saved(
     for kind in ("srt", "vtt"):
         told = saved(page, kind.upper())
         assert parse_transcript(told).lines == read_transcript(tmp_path / f"a.{kind}").lines and "speaker 1" in told
+    page.set_input_files("#file", write_samples(tmp_path / "b.wav", pause[None], "pcm_s16le"))
+    page.get_by_role("button", name="Recognise").click()
+    api.expect(page.get_by_role("alert")).to_contain_text("No speech was heard", timeout=PATIENCE)
+    api.expect(page.locator("#timeline")).to_be_hidden()
+    page.get_by_label("How many speak").fill("500")
+    page.get_by_label("Hear the words").uncheck()
+    page.get_by_role("button", name="Recognise").click()
+    page.get_by_role("heading", name="The answer").wait_for()
 
 
 def test_a_camera_is_answered_while_it_runs(page: api.Page) -> None:

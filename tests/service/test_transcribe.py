@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import time
 from collections.abc import Iterator
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +19,18 @@ from fastapi.testclient import TestClient
 from emofuse.core.params import Params, ServeParams
 from emofuse.inference.predictor import Predictor
 from emofuse.media.clip import FileClip
+from emofuse.media.limits import Bounds
+from emofuse.media.windows import Look
 from emofuse.service.app import create_app
 from emofuse.service.endpoints import Served
 from emofuse.service.errors import RefusedError
 from emofuse.service.listening import Listening
+from emofuse.service.media_pool.pool import MediaPool
+from emofuse.service.media_pool.protocol import Cut, Listener
 from emofuse.transcription.speakers import HAND_MADE
 from emofuse.transcription.voice_activity import RATE
 from tests.clips import write_samples
+from tests.unit.test_speakers import model  # noqa: F401
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +110,54 @@ def test_as_many_speak_as_the_request_says(hearing: TestClient, film: bytes, cou
     assert {line["speaker"] for line in told if "start" in line} == {f"speaker {1 + n}" for n in range(count)}
 
 
+def test_a_model_of_speakers_is_asked_where_one_is_named(
+    bundle: Path,
+    limits: ServeParams,
+    film: bytes,
+    model: Path,
+    uploads: Path,  # noqa: F811
+) -> None:
+    named = limits.model_copy(update={"speakers": str(model)})
+    with TestClient(create_app(lambda: Served(Predictor.load(bundle)), named)) as client:
+        told = lines(client, film, transcribe="true", speaker_count=1)
+        assert client.get("/model").json()["voices"] == str(model)
+    assert {(line["speaker"], line["voices"]) for line in told if "start" in line} == {("speaker 1", str(model))}
+
+
+def test_who_hangs_up_or_dies_while_all_is_heard_leaves_nobody_busy(
+    limits: ServeParams, speech: np.ndarray, tmp_path: Path
+) -> None:
+    sound = np.concatenate([np.concatenate([speech, np.zeros(RATE, np.float32)])] * 12)
+    path = write_samples(tmp_path / "a.wav", sound[None], "pcm_s16le")
+    look, bounds = Look(5.0, 448, RATE), Bounds(limits.streams, limits.pixels, 600.0, 10_000)
+    work = Cut(path, [], 4.0, 4.0, look, bounds, transcribe=True, speakers=True)
+
+    async def ask() -> None:
+        pool = MediaPool({}, limits, listener=Listener("embedded"))
+        await pool.start()
+        try:
+            async with aclosing(pool.cut(work)) as pieces:
+                piece, _ = await anext(pieces)
+                assert piece.listening and len(pool.processes()) == 2
+            for _ in range(100):
+                if len(pool.processes()) == 1:
+                    break
+                await asyncio.sleep(0.1)
+            [idle] = pool.processes()
+            async with aclosing(pool.cut(work)) as pieces:
+                await anext(pieces)
+                [busy] = set(pool.processes()) - {idle}
+                os.kill(busy, signal.SIGKILL)
+                with pytest.raises(RefusedError, match="crashes the decoder"):
+                    while True:
+                        await anext(pieces)
+            assert pool.ready
+        finally:
+            await pool.stop()
+
+    asyncio.run(ask())
+
+
 @pytest.mark.parametrize("size", [0.3, 0.7])
 def test_a_film_that_breaks_off_has_speakers_up_to_there(
     hearing: TestClient, speech: np.ndarray, tmp_path: Path, size: float
@@ -133,8 +189,9 @@ def test_silence_is_heard_as_no_words(hearing: TestClient, tmp_path: Path) -> No
     quiet = write_samples(tmp_path / "a.wav", np.zeros((1, RATE), np.float32), "pcm_s16le").read_bytes()
     answer = hearing.post("/predict", files={"audio": quiet}, data={"transcribe": "true"}).json()
     assert (answer["heard"]["text"], answer["heard"]["reason"]) == ("", "no speech in the sound")
-    [end] = lines(hearing, quiet, transcribe="true")
-    assert end["windows"] == 0
+    for more in ({}, {"speakers": "true"}):
+        [end] = lines(hearing, quiet, transcribe="true", **more)
+        assert end["windows"] == 0
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,25 @@ def test_a_film_of_one_line_or_none_needs_no_comparison(count: int) -> None:
     assert [line.speaker for line in with_speakers(lines, voices)] == ["speaker 1"] * count
 
 
+def test_a_voice_without_direction_is_a_speaker_of_its_own() -> None:
+    voices = Voices("none", lambda sound: np.zeros(2), "cosine", "average", 0.1)
+    vectors = np.array([[0.0, 1], [0, 0], [0, 2]])
+    assert group_voices(vectors, np.array([2.0] * 3), voices) == [1, 2, 1]
+
+
+def failing(sound: np.ndarray) -> np.ndarray:
+    raise RuntimeError("not enough memory")
+
+
+def test_a_line_whose_voice_could_not_be_told_is_said_by_who_spoke_before() -> None:
+    voices = Voices("none", failing, "euclidean", "ward", 1.0)
+    assert voices.of(np.zeros(RATE, np.float32)) is None
+    told = [None, np.array([0.0, 9]), None, np.array([9.0, 0]), None]
+    lines = [HeardLine(2.0 * number, 2.0 * number + 2, voice=voice) for number, voice in enumerate(told)]
+    assert [line.speaker for line in with_speakers(lines, voices)] == [f"speaker {n}" for n in (1, 1, 1, 2, 2)]
+    assert {line.speaker for line in with_speakers([lines[0]] * 2, voices)} == {"speaker 1"}
+
+
 def test_hand_made_features_tell_two_synthetic_voices_apart(takes: list[tuple[str, np.ndarray]]) -> None:
     voices = load_voices(None, "cpu")
     starts = [3.0 * number for number in range(len(takes))]

@@ -102,7 +102,10 @@ class Endpoints:
                 return BatchResponse(answers=await asyncio.gather(*map(self._one, items)))
 
     async def timeline(self, request: Request) -> StreamingResponse:
-        """Answer each window of a film, a line of JSON each, as soon as it is done."""
+        """Answer each window of a film, a line of JSON each, as soon as it is done.
+
+        Where speakers are asked for, all is heard first; lines say how far.
+        """
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._timelines.taken(timed=False))
             await stack.enter_async_context(self._places.taken(timed=False))

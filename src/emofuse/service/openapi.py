@@ -26,7 +26,8 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
 NDJSON = "application/x-ndjson"
 TIMELINE_RESPONSES: dict[int | str, dict[str, Any]] = REFUSALS | {
     200: {
-        "description": "A line of JSON a window, then one with the number of windows, or with an error.",
+        "description": "A line of JSON a window, then one with the number of windows, or with an error. With speakers, "
+        "lines that tell how many seconds were listened to come first.",
         "content": {NDJSON: {"schema": {"type": "string"}}},
     }
 }

@@ -125,7 +125,7 @@ def _number(name: str, text: str, kind: type[float], example: str) -> float:
         raise RefusedError(422, f"{name}: found {text[:40]!r}, expected {example}") from None
 
 
-Told = TimelineListening | TimelineAnswer | TimelineEnd
+Line = TimelineListening | TimelineAnswer | TimelineEnd
 
 
 class Timelines:
@@ -140,7 +140,7 @@ class Timelines:
         self._answers = answers
         self._limits = limits
 
-    async def answer(self, asked: TimelineRequest) -> AsyncGenerator[Told, None]:
+    async def answer(self, asked: TimelineRequest) -> AsyncGenerator[Line, None]:
         """Answer each window, in order, then say how many there were.
 
         Where speakers are told apart, all is heard before the first answer, and how far is told.
@@ -205,8 +205,7 @@ class Timelines:
         if piece.heard is not None:
             answer["heard"] = self._answers.listening.described(piece.heard)
         start, end = round(piece.start, 3), round(piece.end, 3)
-        told = utterance.speaker is not None and piece.heard is not None
-        voices = self._answers.listening.voices if told else None
+        voices = self._answers.listening.voices if piece.heard is not None and piece.heard.speaker else None
         return TimelineAnswer(
             start=start, end=end, text=utterance.text, speaker=utterance.speaker, voices=voices, **answer
         )

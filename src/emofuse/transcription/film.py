@@ -89,7 +89,7 @@ def heard_lines(sound: Iterable[Sound], recogniser: Recogniser, voices: Voices |
         for line in _heard(kept, ended, recogniser):
             words = tuple(replace(word, start=word.start + start, end=word.end + start) for word in line.words)
             own = kept[round(line.start * RATE) : round(line.end * RATE)]
-            voice = None if voices is None else voices.vector(own)
+            voice = None if voices is None else voices.of(own)
             yield replace(line, start=line.start + start, end=line.end + start, words=words, voice=voice)
         # What is not over stays, with the silence before it.
         first = max(spans[len(ended)].start - MARGIN, 0.0) if len(spans) > len(ended) else length - OPEN

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import cut_tree, fcluster, linkage
+from scipy.spatial.distance import cdist, pdist
 
 from emofuse.core.errors import EncoderError
 from emofuse.core.hub import hub_place, loading
@@ -49,6 +50,13 @@ class Voices:
     metric: Literal["euclidean", "cosine"]
     linkage: Literal["ward", "average"]
     distance: float
+
+    def of(self, sound: Sound) -> Array | None:
+        """The vector of a sound, shape (d,); None where its model fails on it, as where memory is bounded."""
+        try:
+            return self.vector(sound)
+        except (RuntimeError, ValueError):
+            return None
 
 
 def load_voices(name: str | None, device: str) -> Voices:
@@ -130,13 +138,18 @@ def with_speakers(lines: Sequence[HeardLine], voices: Voices, count: int | None 
     """The lines with their speakers, `speaker 1` and so on in order of appearance.
 
     Args:
-        lines: of a whole film, with their voices.
+        lines: of a whole film, with their voices; one without is said by who says the line before it.
         voices: told how they sound.
         count: how many speakers there are; None where the voices decide.
     """
-    vectors = np.array([line.voice for line in lines])
-    numbers = group_voices(vectors, np.array([line.end - line.start for line in lines]), voices, count)
-    return [replace(line, speaker=f"speaker {number}") for line, number in zip(lines, numbers, strict=True)]
+    known = [line for line in lines if line.voice is not None]
+    vectors = np.array([line.voice for line in known])
+    seconds = np.array([line.end - line.start for line in known])
+    numbers, number, told = iter(group_voices(vectors, seconds, voices, count)), 1, []
+    for line in lines:
+        number = number if line.voice is None else next(numbers)
+        told.append(replace(line, speaker=f"speaker {number}"))
+    return told
 
 
 def group_voices(vectors: Array, seconds: Array, voices: Voices, count: int | None = None) -> list[int]:
@@ -155,14 +168,16 @@ def group_voices(vectors: Array, seconds: Array, voices: Voices, count: int | No
     long = seconds >= LEAST
     if long.sum() < max(2, count or 0):
         long[:] = True
-    tree = linkage(vectors[long], voices.linkage, voices.metric)
+    # A model may give zeros, which have no direction: as far from all others as can be told.
+    apart = np.nan_to_num(pdist(vectors[long], voices.metric), nan=1.0)
+    tree = linkage(apart, voices.linkage)
     if count is None:
         scale = np.sqrt(long.sum()) if voices.linkage == "ward" else 1.0
         labels = fcluster(tree, voices.distance * scale, "distance") - 1
     else:
         labels = cut_tree(tree, min(count, int(long.sum()))).ravel()
     centres = np.array([vectors[long][labels == label].mean(axis=0) for label in range(labels.max() + 1)])
-    nearest = np.square(vectors[:, None] - centres).sum(axis=2).argmin(axis=1)
+    nearest = cdist(vectors, centres).argmin(axis=1)
     nearest[long] = labels
     order = {label: number for number, label in enumerate(dict.fromkeys(nearest.tolist()), 1)}
     return [order[label] for label in nearest.tolist()]

@@ -49,7 +49,7 @@ class HeardLine:
         words: at times in the whole sound; none where the recogniser was not sure of them.
         reason: why there are none; empty where there are some.
         speaker: who said them; None where unknown.
-        voice: how it sounds, shape (d,); None unless speakers are told apart.
+        voice: how it sounds, shape (d,); None unless speakers are told apart, and where that could not be told.
     """
 
     start: float

@@ -151,10 +151,11 @@ function saveSvg() {
   save(new Blob([text], { type: "image/svg+xml" }), "emotions.svg");
 }
 
-// The table and the subtitles are those of `emofuse timeline --out`.
+// The table and the subtitles are as `emofuse timeline --out` writes them.
 function saveCsv() {
   const cell = (value) => (/[",\r\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value);
-  const heading = ["start", "end", "speaker", "text", "confidence", "label", ...model.labels.map((label) => `p_${label}`), "unfamiliar"];
+  const shares = model.labels.map((label) => `p_${label}`);
+  const heading = ["start", "end", "speaker", "text", "confidence", "label", ...shares, "unfamiliar"];
   const rows = answers.map((answer) => [answer.start, answer.end, answer.speaker ?? "", answer.text, answer.heard?.confidence ?? "",
     answer.label, ...model.labels.map((label) => answer.probabilities[label]), unfamiliar(answer)]);
   const text = [heading, ...rows].map((cells) => cells.map((value) => cell(String(value))).join(",") + "\r\n").join("");
@@ -168,9 +169,12 @@ function saveJson() {
 function saveSubtitles(kind) {
   const mark = kind === "srt" ? "," : ".";
   const stamp = (seconds) => new Date(Math.round(seconds * 1000)).toISOString().slice(11, 23).replace(".", mark);
-  const voice = (speaker) => (!speaker ? "" : kind === "srt" ? `${speaker}: ` : `<v ${speaker}>`);
-  const blocks = answers.map(({ start, end, speaker, label, probabilities, text }, at) =>
-    `${at + 1}\n${stamp(start)} --> ${stamp(end)}\n${voice(speaker)}${`[${label} ${percent(probabilities[label])}] ${text}`.trim()}\n`);
+  // In SRT a name before the words can't be told from them, but for those that voices were told apart by.
+  const voice = ({ speaker, voices }) => (kind === "vtt" && speaker ? `<v ${speaker}>` : voices ? `${speaker}: ` : "");
+  const words = ({ label, probabilities, text }) => `[${label} ${percent(probabilities[label])}] ${text}`.trim();
+  const shown = (answer) => (voice(answer) + words(answer)).replaceAll("{", "(").replaceAll("}", ")"); // else commands
+  const blocks = answers.map((answer, at) =>
+    `${at + 1}\n${stamp(answer.start)} --> ${stamp(answer.end)}\n${shown(answer)}\n`);
   save(new Blob([[...(kind === "vtt" ? ["WEBVTT\n"] : []), ...blocks].join("\n")]), `emotions.${kind}`);
 }
 
@@ -211,7 +215,10 @@ function tell(status, error = "") {
 async function ask(path, body) {
   const key = $("key").value;
   const answer = await fetch(path, { method: "POST", body, headers: key ? { "X-API-Key": key } : {} });
-  if (answer.ok) return answer;
+  if (answer.ok) {
+    if (!model.labels.length) await about(); // which needs the key, too
+    return answer;
+  }
   if (answer.status === 401) for (const part of document.querySelectorAll(".key")) part.hidden = false;
   let told = `status ${answer.status}`;
   try {
@@ -260,7 +267,7 @@ async function timeline(file) {
   $("strip").replaceChildren();
   $("windows").replaceChildren();
   $("legend").replaceChildren();
-  $("timeline").hidden = false;
+  $("timeline").hidden = true; // until there is something to show
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   for (;;) {
@@ -272,13 +279,22 @@ async function timeline(file) {
   }
 }
 
+// Every ten seconds of the film, so that a screen reader has time to say it.
+function tellHeard(seconds) {
+  const whole = $("shown").duration; // not a number where the browser can't play the film
+  const status = `Listening: ${clock(10 * Math.floor(seconds / 10))}${Number.isFinite(whole) ? ` of ${clock(whole)}` : ""}`;
+  if ($("status").textContent !== status) tell(status);
+}
+
 function addWindow(answer) {
   if (answer.error) throw new Error(answer.error);
+  if (answer.windows === 0 && $("transcribe").checked) return tell("", "No speech was heard");
   if (answer.windows !== undefined) {
     tell(`${answer.windows} windows, ${clock(answer.video_seconds)} of video in ${answer.seconds.toFixed(1)} s`);
     return;
   }
-  if (answer.listened !== undefined) return tell(`Listening: ${clock(answer.listened)} of ${clock($("shown").duration)}`);
+  if (answer.listened !== undefined) return tellHeard(answer.listened);
+  $("timeline").hidden = false;
   showPeople([...people, ...answer.people]);
   const part = make("div", "", { title: `${clock(answer.start)} ${answer.label}` });
   part.style.background = colour(answer.label);
@@ -308,6 +324,12 @@ function addWindow(answer) {
   tell(`${clock(answer.end)} answered`);
 }
 
+function offerSpeakers() {
+  $("who").hidden = !$("transcribe").checked;
+  const counted = $("transcribe").checked && $("speakers").checked;
+  $("how-many").hidden = $("count").disabled = !counted; // what is out of range in it would else stop the form
+}
+
 function choose(file) {
   stopCamera();
   tell("");
@@ -324,7 +346,7 @@ async function send(event) {
   tell("Working…");
   $("send").disabled = true;
   try {
-    const apart = $("transcribe").checked && $("speakers").checked;
+    const apart = $("transcribe").checked && $("speakers").checked && !$("said").value.trim();
     const long = file && ($("shown").duration > model.limits.seconds || $("transcript").files[0] || $("window").value || apart);
     await (long ? timeline(file) : predict(file));
   } catch (error) {
@@ -454,7 +476,7 @@ $("save-png").addEventListener("click", savePng);
 $("save-csv").addEventListener("click", saveCsv);
 $("save-json").addEventListener("click", saveJson);
 for (const kind of ["srt", "vtt"]) $(`save-${kind}`).addEventListener("click", () => saveSubtitles(kind));
-$("transcribe").addEventListener("change", () => { $("tell").hidden = $("many").hidden = !$("transcribe").checked; });
+for (const name of ["transcribe", "speakers"]) $(name).addEventListener("change", offerSpeakers);
 $("camera").addEventListener("click", toggleCamera);
 $("file").addEventListener("change", () => choose($("file").files[0]));
 $("shown").addEventListener("play", keepPlacing);
