@@ -11,7 +11,10 @@ from emofuse.core.numerics import current
 
 @cache
 def pick_device() -> str:
-    """`cuda` where there is one and numerics are native, else `cpu`; an empty CUDA_VISIBLE_DEVICES hides the first."""
+    """`cuda` where there is one and numerics are native, else `cpu`; an empty CUDA_VISIBLE_DEVICES hides the first.
+
+    What is computed there keeps the precision of its type from then on.
+    """
     import torch
 
     if not torch.cuda.is_available():
