@@ -11,12 +11,15 @@ import av
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 
 from demo_corpus.build import build_corpus
 from emofuse.core.params import IngestParams, Params, load_params
 from tests.pipeline.imports import ROOT
 
 SEED = 13
+settings.register_profile("emofuse", deadline=None)  # a busy machine is no fault of what is tested
+settings.load_profile("emofuse")
 
 
 @pytest.fixture(scope="session")

@@ -59,7 +59,7 @@ def crossing(frame: pd.DataFrame, apart: Apart, one: Sequence[int], other: Seque
 
 
 @pytest.mark.slow
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.filter_too_much])
 @given(seed=st.integers(0, 10**6), dialogues=st.booleans(), speakers=st.booleans(), choice=st.integers(0, 3))
 def test_nobody_stands_on_both_sides_of_a_split_or_a_fold(
     seed: int, dialogues: bool, speakers: bool, choice: int
@@ -98,7 +98,7 @@ def test_splits_are_cut_from_groups_that_have_labels(groups: int, labelled: int,
     assert (frame.loc[frame["label"].isna(), "split"] == "train").all()
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(seed=st.integers(0, 10**6))
 def test_a_speaker_who_is_left_out_is_not_met_even_through_a_dialogue(seed: int) -> None:
     frame = random_rows(np.random.default_rng(seed), True, True)

@@ -61,7 +61,7 @@ def test_new_rows_of_the_same_kind_are_seldom_marked(familiarity: Familiarity) -
 
 
 @given(st.integers(0, 10**6))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_no_more_is_marked_where_modalities_are_absent(seed: int) -> None:
     chance = np.random.default_rng(seed)
     distances = {name: chance.normal(size=34) for name in "abc"}

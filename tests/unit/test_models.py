@@ -161,7 +161,7 @@ def test_every_subset_of_modalities_gets_an_answer(name: str, params: Params) ->
 
 
 @pytest.mark.parametrize("name", FUSIONS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 10**6))
 def test_weights_are_shares_of_the_present_modalities(name: str, seed: int, params: Params) -> None:
     batch = random_batch(seed=seed, present=0.5)
@@ -283,7 +283,7 @@ def test_attention_learns_what_only_the_line_before_tells(params: Params) -> Non
     assert min(fold.accuracy for fold in trained.folds) > 0.6  # the row's own features tell the first of six
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 10**6), folds=st.integers(2, 5))
 def test_no_dialogue_stands_on_both_sides_of_a_fold(seed: int, folds: int) -> None:
     rng = np.random.default_rng(seed)

@@ -36,7 +36,7 @@ def sample(dialogues: int, seed: int) -> Sample:
     return dialogue, actual, np.where(chance.random(len(dialogue)) < ease, actual, guess)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(ROWS)
 def test_scores_are_those_of_scikit_learn_on_repeated_rows(rows: list[tuple[int, int, int, int]]) -> None:
     rows = [*rows, (0, 0, 1, 0)]  # at least one row counts
@@ -46,7 +46,7 @@ def test_scores_are_those_of_scikit_learn_on_repeated_rows(rows: list[tuple[int,
     assert scores(weighted) == pytest.approx([wanted[name] for name in METRICS], abs=1e-12, rel=0)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(ROWS)
 def test_a_bootstrap_holds_the_scores_of_its_draws(rows: list[tuple[int, int, int, int]]) -> None:
     actual, predicted, _, dialogue = (np.array(column) for column in zip(*rows, strict=True))

@@ -142,14 +142,14 @@ def with_speakers(lines: Sequence[HeardLine], voices: Voices, count: int | None 
         voices: told how they sound.
         count: how many speakers there are; None where the voices decide.
     """
-    known = [line for line in lines if line.voice is not None]
-    vectors = np.array([line.voice for line in known])
-    seconds = np.array([line.end - line.start for line in known])
-    numbers, number, told = iter(group_voices(vectors, seconds, voices, count)), 1, []
+    voiced = [line for line in lines if line.voice is not None]
+    vectors = np.array([line.voice for line in voiced])
+    seconds = np.array([line.end - line.start for line in voiced])
+    numbers, number, spoken = iter(group_voices(vectors, seconds, voices, count)), 1, []
     for line in lines:
         number = number if line.voice is None else next(numbers)
-        told.append(replace(line, speaker=f"speaker {number}"))
-    return told
+        spoken.append(replace(line, speaker=f"speaker {number}"))
+    return spoken
 
 
 def group_voices(vectors: Array, seconds: Array, voices: Voices, count: int | None = None) -> list[int]:
