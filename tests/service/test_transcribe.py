@@ -29,8 +29,8 @@ from emofuse.service.media_pool.pool import MediaPool
 from emofuse.service.media_pool.protocol import Cut, Listener
 from emofuse.transcription.speakers import HAND_MADE
 from emofuse.transcription.voice_activity import RATE
+from tests.classifiers import save_speaker_model
 from tests.clips import write_samples
-from tests.unit.test_speakers import model  # noqa: F401
 
 
 @pytest.fixture(scope="module")
@@ -114,14 +114,15 @@ def test_a_model_of_speakers_is_asked_where_one_is_named(
     bundle: Path,
     limits: ServeParams,
     film: bytes,
-    model: Path,
-    uploads: Path,  # noqa: F811
+    uploads: Path,
+    tmp_path: Path,
 ) -> None:
-    named = limits.model_copy(update={"speakers": str(model)})
+    model = save_speaker_model(tmp_path / "model")
+    named = limits.model_copy(update={"speakers": model})
     with TestClient(create_app(lambda: Served(Predictor.load(bundle)), named)) as client:
         told = lines(client, film, transcribe="true", speaker_count=1)
-        assert client.get("/model").json()["voices"] == str(model)
-    assert {(line["speaker"], line["voices"]) for line in told if "start" in line} == {("speaker 1", str(model))}
+        assert client.get("/model").json()["voices"] == model
+    assert {(line["speaker"], line["voices"]) for line in told if "start" in line} == {("speaker 1", model)}
 
 
 def test_who_hangs_up_or_dies_while_all_is_heard_leaves_nobody_busy(

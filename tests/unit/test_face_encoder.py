@@ -41,9 +41,9 @@ from emofuse.features.visual.detectors import Detection
 from emofuse.features.visual.encoder import chosen_faces, encoded, encoder_groups, face_encoder
 from emofuse.features.visual.extractor import VisualExtractor
 from emofuse.features.visual.face_tracks import Sighting
+from tests.classifiers import SMALL
 from tests.pipeline.imports import ROOT
 
-SMALL = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
 PICTURES = {"image_size": 32, "patch_size": 8}
 LABELS = {"id2label": {0: "Joy & fun", 1: "sad"}, "label2id": {"Joy & fun": 0, "sad": 1}}
 READER = '{"size": {"height": 32, "width": 32}, "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]}'

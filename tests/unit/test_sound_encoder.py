@@ -47,12 +47,10 @@ from emofuse.features.audio.extractor import AudioExtractor, audio_features
 from emofuse.features.registry import make_extractor
 from emofuse.media.clip import FileClip
 from emofuse.transcription.voice_activity import speech_probabilities
+from tests.classifiers import SMALL, WAVES
 from tests.conftest import write_clip
 
 RATE = 16000
-SMALL = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
-CONVOLUTIONS = {"conv_dim": (16, 16), "conv_kernel": (10, 8), "conv_stride": (40, 8), "num_feat_extract_layers": 2}
-WAVES = SMALL | CONVOLUTIONS | {"num_conv_pos_embeddings": 16, "num_conv_pos_embedding_groups": 2}
 LABELS = {"id2label": {0: "Joy & fun", 1: "sad"}, "label2id": {"Joy & fun": 0, "sad": 1}}
 SIDES = {f"{side}_{what}": 2 for side in ("encoder", "decoder") for what in ("layers", "attention_heads")}
 WHISPER = SIDES | {"d_model": 16, "encoder_ffn_dim": 32, "decoder_ffn_dim": 32, "vocab_size": 99}

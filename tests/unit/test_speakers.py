@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.metrics import adjusted_rand_score
-from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2ForXVector, Wav2Vec2Model
+from transformers import Wav2Vec2Config, Wav2Vec2Model
 
 from emofuse.core.errors import EncoderError, MediaError
 from emofuse.inference.subtitles import write_timeline
@@ -21,9 +21,9 @@ from emofuse.media.clip import FileClip
 from emofuse.transcription.speakers import HAND_MADE, Voices, group_voices, load_voices, with_speakers
 from emofuse.transcription.voice_activity import RATE
 from emofuse.transcription.words import HeardLine
+from tests.classifiers import WAVES, save_speaker_model
 from tests.clips import write_samples
 from tests.unit.test_film import ANSWERS, hearing, run  # noqa: F401
-from tests.unit.test_sound_encoder import WAVES
 
 GAP = np.zeros(round(0.6 * RATE), np.float32)
 
@@ -47,12 +47,7 @@ def takes(corpus: Path) -> list[tuple[str, np.ndarray]]:
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny model of speakers."""
-    torch.manual_seed(0)
-    folder = tmp_path_factory.mktemp("speakers") / "model"
-    convolutions = {"tdnn_dim": (16, 16, 32), "tdnn_kernel": (5, 3, 1), "tdnn_dilation": (1, 2, 1)}
-    Wav2Vec2ForXVector(Wav2Vec2Config(**WAVES, **convolutions, xvector_output_dim=12)).save_pretrained(folder)
-    Wav2Vec2FeatureExtractor(return_attention_mask=False).save_pretrained(folder)
-    return folder
+    return Path(save_speaker_model(tmp_path_factory.mktemp("speakers") / "model"))
 
 
 def two_groups(count: int | None, seconds: list[float] | None = None) -> list[int]:

@@ -145,11 +145,11 @@ def with_speakers(lines: Sequence[HeardLine], voices: Voices, count: int | None 
     voiced = [line for line in lines if line.voice is not None]
     vectors = np.array([line.voice for line in voiced])
     seconds = np.array([line.end - line.start for line in voiced])
-    numbers, number, spoken = iter(group_voices(vectors, seconds, voices, count)), 1, []
+    numbers, number, speakers = iter(group_voices(vectors, seconds, voices, count)), 1, []
     for line in lines:
         number = number if line.voice is None else next(numbers)
-        spoken.append(replace(line, speaker=f"speaker {number}"))
-    return spoken
+        speakers.append(replace(line, speaker=f"speaker {number}"))
+    return speakers
 
 
 def group_voices(vectors: Array, seconds: Array, voices: Voices, count: int | None = None) -> list[int]:
