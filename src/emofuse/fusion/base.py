@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -74,6 +74,11 @@ class Batch:
         context = None if self.context is None else self.context.without(rows)
         return Batch(self.inputs, self.mask, context)
 
+    def alone(self, modality: int) -> Batch:
+        """The same with one modality, by its number, and neither the others nor any line around."""
+        others = torch.arange(self.mask.shape[1], device=self.mask.device) != modality
+        return Batch(self.inputs, self.mask).hide(others.expand_as(self.mask))
+
     def hide(self, hidden: Tensor) -> Batch:
         """The same with the modalities of `hidden`, bool of shape (n, modalities), taken away."""
         mask = self.mask & ~hidden
@@ -83,6 +88,18 @@ class Batch:
             for (name, values), column in zip(self.inputs.items(), columns, strict=True)
         }
         return Batch(inputs, mask, self.context)
+
+
+def joined(batches: Sequence[Batch]) -> Batch:
+    """The rows of batches of the same lines, or of none, one batch after the other."""
+    first = batches[0]
+    inputs = {name: torch.cat([batch.inputs[name] for batch in batches]) for name in first.inputs}
+    contexts = [batch.context for batch in batches if batch.context is not None]
+    context = None
+    if contexts:
+        index, speaker = torch.cat([each.index for each in contexts]), torch.cat([each.speaker for each in contexts])
+        context = replace(contexts[0], index=index, speaker=speaker)
+    return Batch(inputs, torch.cat([batch.mask for batch in batches]), context)
 
 
 class Fusion(nn.Module, ABC):
@@ -111,13 +128,12 @@ class Fusion(nn.Module, ABC):
         By occlusion (Zeiler and Fergus, ECCV 2014): the total variation between the answer and the one that is given
         when the modality is hidden, as a share of the sum over modalities. Models with weights of their own give those.
         """
-        full = self(batch).softmax(dim=1)
-        moved = []
-        for index in range(len(self.modalities)):
-            hidden = torch.zeros_like(batch.mask)
-            hidden[:, index] = True
-            moved.append((full - self(batch.hide(hidden)).softmax(dim=1)).abs().sum(dim=1) / 2)
-        shares = torch.stack(moved, dim=1) * batch.mask
+        rows, count = len(batch.mask), len(self.modalities)
+        each = torch.eye(count, dtype=torch.bool, device=batch.mask.device)
+        # All at once: with a row or a few, a call costs more than what it computes.
+        whole = joined([batch, *(batch.hide(one.expand_as(batch.mask)) for one in each)])
+        answers = self(whole).softmax(dim=1).reshape(1 + count, rows, -1)
+        shares = ((answers[0] - answers[1:]).abs().sum(dim=2) / 2).T * batch.mask
         total = shares.sum(dim=1, keepdim=True)
         present = batch.mask.sum(dim=1, keepdim=True).clamp(min=1)
         return torch.where(total > 0, shares / total.clamp(min=1e-12), batch.mask / present)

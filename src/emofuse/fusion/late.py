@@ -43,7 +43,14 @@ class LateFusion(Fusion):
         return weights / weights.sum(dim=1, keepdim=True).clamp(min=1e-12)
 
     def _heads(self, batch: Batch) -> Tensor:
-        return torch.stack([self.heads[name](balanced(batch.inputs[name])) for name in self.modalities], dim=1)
+        return torch.stack([self._head(batch, number) for number in range(len(self.modalities))], dim=1)
+
+    def _head(self, batch: Batch, number: int) -> Tensor:
+        name = self.modalities[number]
+        if not self.training and not batch.mask[:, number].any():  # many a request is a text alone
+            return torch.zeros(len(batch.mask), self.classes, device=batch.mask.device)
+        logits: Tensor = self.heads[name](balanced(batch.inputs[name]))
+        return logits
 
     def _fuse(self, batch: Batch, heads: Tensor) -> Tensor:
         weights = self.modality_weights(batch).unsqueeze(2)

@@ -6,6 +6,7 @@ import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,11 +88,15 @@ class Scaler:
         np.clip(scores, -self.clip, self.clip, out=scores)
         scores[np.isnan(scores)] = 0
         if self.projections:
-            kept = np.setdiff1d(np.arange(len(self.mean)), np.concatenate([one.columns for one in self.projections]))
             parts = [np.clip(one.transform(scores), -self.clip, self.clip) for one in self.projections]
-            scores = np.concatenate([scores[:, kept], *parts], axis=1)
+            scores = np.concatenate([scores[:, self._kept], *parts], axis=1)
         scores[~table.present] = 0
         return scores
+
+    @cached_property
+    def _kept(self) -> NDArray[np.int64]:
+        """Columns that no projection stands for."""
+        return np.setdiff1d(np.arange(len(self.mean)), np.concatenate([one.columns for one in self.projections]))
 
 
 def fit_scalers(manifest: pd.DataFrame, tables: Mapping[str, FeatureTable], params: ScaleParams) -> dict[str, Scaler]:

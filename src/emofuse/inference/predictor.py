@@ -15,7 +15,7 @@ from emofuse.core.device import pick_device
 from emofuse.core.records import Extracted, FeatureTable, Utterance
 from emofuse.features.contract import Extractor
 from emofuse.features.registry import make_extractor
-from emofuse.fusion.base import Batch
+from emofuse.fusion.base import Batch, joined
 from emofuse.fusion.context import Lines, manifest_lines, utterance_lines
 from emofuse.fusion.inputs import make_batch
 from emofuse.fusion.members import member_answer, member_weights
@@ -99,7 +99,7 @@ class Predictor:
         probabilities, weights = self._answer(batch)
         unfamiliar = self.unfamiliar(batch)
         measured = () if self.bundle.familiarity is None else self.bundle.familiarity.moments
-        each = self.per_modality_probabilities(tables)
+        each = self._from_each(batch)
         predictions = []
         for index, row in enumerate(probabilities):
             uses = {
@@ -168,17 +168,18 @@ class Predictor:
     def _answer(self, batch: Batch) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         return self._mean(batch), self.weighted([member_weights(member, batch) for member in self.bundle.members])
 
-    def per_modality_probabilities(self, tables: Mapping[str, FeatureTable]) -> NDArray[np.float64]:
+    def _from_each(self, batch: Batch) -> NDArray[np.float64]:
         """What n rows get from each modality alone, the others and the lines before hidden.
 
         Returns:
-            Probabilities of shape (n, modalities, classes), pooled over the members and calibrated.
+            Probabilities of shape (n, modalities, classes), pooled over the members and calibrated; 0 of a modality
+            that no row has.
         """
-        batch = self._batch(tables)
         probabilities = np.zeros((*batch.mask.shape, len(self.bundle.labels)))
-        for number, others in enumerate(~torch.eye(batch.mask.shape[1], dtype=torch.bool)):
-            if batch.mask[:, number].any():  # many a request is a text alone; what no row has stays 0
-                probabilities[:, number] = self._mean(batch.hide(others.expand_as(batch.mask)))
+        has = batch.mask.any(dim=0).nonzero().flatten().tolist()  # many a request is a text alone
+        if has:
+            answers = self._mean(joined([batch.alone(number) for number in has]))  # all at once: few calls
+            probabilities[:, has] = answers.reshape(len(has), len(batch.mask), -1).swapaxes(0, 1)
         return probabilities
 
     def _mean(self, batch: Batch) -> NDArray[np.float64]:
