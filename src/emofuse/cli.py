@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -389,8 +389,10 @@ def _print_table(lines: list[list[str]], title: str) -> None:
 
     table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for column in lines[0]:
-        name = column in ("", "model", "data", "label")
-        table.add_column(column, justify="left" if name else "right", overflow="fold", no_wrap=column == "model")
+        justify: Literal["left", "right"] = "left" if column in ("", "model", "label") else "right"
+        # In a narrow terminal names give way, figures stay whole.
+        gives_way = column in ("model", "rows")
+        table.add_column(column.replace(" ", "\n"), justify=justify, overflow="fold", no_wrap=not gives_way)
     for row in lines[1:]:
         table.add_row(*(cell.replace(" to ", "…") if "\n" in cell else cell for cell in row))
     Console().print(table)

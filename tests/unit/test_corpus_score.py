@@ -11,16 +11,17 @@ from mlflow.tracking import MlflowClient
 from sklearn.metrics import balanced_accuracy_score, f1_score
 from typer.testing import CliRunner
 
-from emofuse.cli import app
+from emofuse.cli import _print_table, app
 from emofuse.core.errors import DataError
 from emofuse.core.files import write_json
+from emofuse.core.learnt import Reached
 from emofuse.core.params import Params
 from emofuse.core.tables import utterances
 from emofuse.datasets.manifest import read_corpus
 from emofuse.datasets.named_corpus import corpus_params
 from emofuse.evaluation.bundle_sources import opened_bundle
 from emofuse.evaluation.corpus_score import CorpusScore, score_corpus
-from emofuse.inference.description import bundle_version
+from emofuse.inference.description import bundle_version, copy_bundle, write_reached
 from emofuse.inference.predictor import Predictor
 from emofuse.reporting.score_page import score_lines
 from emofuse.tracking import fetched_run
@@ -76,7 +77,7 @@ def test_labels_are_mapped_and_classes_that_the_model_does_not_know_are_told(
     assert (mapped.rows, mapped.unknown) == (3, {"smug": 1})
     assert [row["support"] for row in mapped.classes if row["label"] == "anger"] == [2]
     assert "anger" not in mapped.unused and "sadness" in mapped.unused
-    assert score_lines([mapped])[-1][1] == "at home, test"
+    assert score_lines([mapped])[-1][0] == "early at home, test"
 
 
 def test_what_params_say_of_data_of_ones_own_is_not_asked_of_another_corpus(here: Params, table: Path) -> None:
@@ -138,6 +139,26 @@ def test_a_model_is_found_by_its_folder_and_what_is_none_is_told(bundle: Path, t
         assert (folder, home) == (bundle, {})
     with pytest.raises(DataError, match=r"found no bundle\.json in it"), opened_bundle(str(tmp_path), fetched_run):
         pass
+
+
+def test_a_bundle_that_lies_elsewhere_tells_what_it_reached_itself(bundle: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "champion"
+    copy_bundle(bundle, elsewhere)
+    write_reached(elsewhere, Reached(home={"dev": {"accuracy": 0.5}, "test": {"accuracy": 0.7}}))
+    with opened_bundle(str(elsewhere), fetched_run) as (_, home):
+        assert home == {"accuracy": 0.7}
+
+
+def test_figures_stay_whole_in_a_narrow_terminal(
+    bundle: Path, table: Path, here: Params, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = score_lines([scored(bundle, here, f"table:{table}", ["rage=anger"])])
+    _print_table(lines, "95% intervals")
+    printed = capsys.readouterr().out
+    figures = [part.replace(" to ", "…") for row in lines[1:] for cell in row[2:] for part in cell.split("\n")]
+    assert figures and all(figure in printed for figure in figures)
+    assert "early at home" in " ".join(printed.split()) and max(map(len, printed.splitlines())) <= 80
 
 
 def test_scores_at_home_are_told_of_the_very_bundle_that_was_measured(

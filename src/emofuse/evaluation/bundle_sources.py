@@ -11,7 +11,7 @@ from emofuse.core.errors import DataError
 from emofuse.core.files import read_json
 from emofuse.core.paths import MODELS_DIR, REPORTS_DIR
 from emofuse.evaluation.sources import METRICS, RUN_ID, of_revision
-from emofuse.inference.description import DESCRIPTION, bundle_version
+from emofuse.inference.description import DESCRIPTION, bundle_version, read_reached
 
 EVALUATION = REPORTS_DIR / "evaluation.json"
 ASK = "expected a bundle folder, an MLflow run id of 32 characters, or a DVC revision, with `:MODEL` for another model"
@@ -33,7 +33,7 @@ def opened_bundle(
     """
     path = Path(asked)
     if (path / DESCRIPTION).is_file():
-        yield path, _test_scores(METRICS, path) if _is_measured(path) else {}
+        yield path, _test_scores(METRICS, path) if _is_measured(path) else read_reached(path).home.get("test", {})
     elif RUN_ID.fullmatch(asked):
         with run_bundle(asked) as (folder, scores):
             yield folder, scores

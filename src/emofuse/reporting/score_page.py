@@ -14,15 +14,15 @@ from emofuse.reporting.pages import render, score, spread
 
 def score_lines(scores: Sequence[CorpusScore]) -> list[list[str]]:
     """The table in words: a heading, then a row a model and corpus, the majority class there, and what home gave."""
-    lines = [["model", "data", "rows", *(worded(name) for name in METRICS)]]
+    lines = [["model", "rows", *(worded(name) for name in METRICS)]]
     for each in scores:
         reached = each.scores[each.model]
         cells = [f"{score(reached[name]['value'])}\n{spread(reached[name])}" for name in METRICS]
-        lines.append([each.model, each.data, f"{each.rows}\n{each.groups} {each.drawn}", *cells])
+        lines.append([f"{each.model} on\n{each.data}", f"{each.rows}\n{each.groups} {each.drawn}", *cells])
         commonest = each.scores[MAJORITY]
-        lines.append([f"  {MAJORITY}", "there", "", *(score(commonest[name]["value"]) for name in METRICS)])
+        lines.append([f"{MAJORITY} there", "", *(score(commonest[name]["value"]) for name in METRICS)])
         if each.home:
-            lines.append([f"  {each.model}", "at home, test", "", *(score(each.home.get(name)) for name in METRICS)])
+            lines.append([f"{each.model} at home, test", "", *(score(each.home.get(name)) for name in METRICS)])
     return lines
 
 
