@@ -14,7 +14,6 @@ from emofuse.media.limits import Bounds
 from emofuse.service.errors import RefusedError, busy
 from emofuse.service.media_pool.pool import MediaPool
 from emofuse.service.media_pool.protocol import Cut, Hear, HeardWords, Listener, Piece
-from emofuse.transcription.speakers import HAND_MADE
 
 
 class Listening:
@@ -29,9 +28,15 @@ class Listening:
 
     def __init__(self, limits: ServeParams, listener: tuple[str, str | None] | None) -> None:
         self._limits = limits
-        self._pool = MediaPool({}, limits, listener=Listener(*listener, limits.speakers)) if listener else None
-        self.recogniser = listener[0] if listener else None
-        self.voices = (limits.speakers or HAND_MADE) if listener else None
+        self._pool: MediaPool | None = None
+        self.recogniser: str | None = None
+        self.voices: str | None = None  # the name of what tells them apart
+        if listener is not None:
+            from emofuse.transcription.speakers import HAND_MADE  # with clustering: nearly half a second to load
+
+            self._pool = MediaPool({}, limits, listener=Listener(*listener, limits.speakers))
+            self.recogniser = listener[0]
+            self.voices = limits.speakers or HAND_MADE
         self._free = asyncio.Semaphore(limits.listeners)
         self._seconds = 0.0  # of the sounds that are worked on or wait
 

@@ -256,8 +256,8 @@ async function timeline(file) {
   form.append("video", file);
   if ($("transcribe").checked && !$("window").value && !$("transcript").files[0]) {
     form.append("transcribe", "true");
-    if ($("speakers").checked) form.append("speakers", "true");
-    if ($("speakers").checked && $("count").value) form.append("speaker_count", $("count").value);
+    if (toldApart()) form.append("speakers", "true");
+    if (toldApart() && $("count").value) form.append("speaker_count", $("count").value);
   }
   if ($("window").value) form.append("window", $("window").value);
   if ($("transcript").files[0]) form.append("transcript", await $("transcript").files[0].text());
@@ -324,10 +324,11 @@ function addWindow(answer) {
   tell(`${clock(answer.end)} answered`);
 }
 
+const toldApart = () => $("transcribe").checked && $("speakers").checked;
+
 function offerSpeakers() {
   $("who").hidden = !$("transcribe").checked;
-  const counted = $("transcribe").checked && $("speakers").checked;
-  $("how-many").hidden = $("count").disabled = !counted; // what is out of range in it would else stop the form
+  $("how-many").hidden = $("count").disabled = !toldApart(); // what is out of range in it would else stop the form
 }
 
 function choose(file) {
@@ -346,7 +347,7 @@ async function send(event) {
   tell("Working…");
   $("send").disabled = true;
   try {
-    const apart = $("transcribe").checked && $("speakers").checked && !$("said").value.trim();
+    const apart = toldApart() && !$("said").value.trim();
     const long = file && ($("shown").duration > model.limits.seconds || $("transcript").files[0] || $("window").value || apart);
     await (long ? timeline(file) : predict(file));
   } catch (error) {
